@@ -1,0 +1,153 @@
+"""The weighted sum of per-example gradients, ``sum_i w(||v_i||) v_i``, from one backward pass per parameter point.
+
+``v_i = sum_j c_j grad_i(theta_j)``: one point and ``c_0 = 1`` is the ordinary step, several are inner momentum.
+
+    books = GradientBooks(model)
+    books.record(losses, mask)                  # once per parameter point
+    result = books.weighted_sum(method.weight)
+
+Forward hooks note each layer's input and the *gradient edge* of its output; one ``autograd.grad`` over those edges yields
+every layer's output gradient and computes no weight gradient that would be thrown away. An edge, unlike the output itself,
+survives in-place activations and holds no memory. What is then done with a layer's books is the business of ``layers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
+
+from psasc_bench.layers import RULES, Books, LayerGradients, explicit, per_example_gradients
+
+
+@dataclass(frozen=True)
+class WeightedSum:
+    """``sums``: for each trainable parameter ``sum_i w_i v_i``, shaped like it. ``norms [B]``: ``||v_i||`` (0 for padding).
+    ``nonfinite``: how many examples had a NaN or infinite gradient and so contributed exactly zero."""
+
+    sums: dict[nn.Parameter, Tensor]
+    norms: Tensor
+    nonfinite: int
+
+
+@dataclass
+class _Use:
+    """One use of a layer in the forward pass just run."""
+
+    layer: nn.Module
+    input: Tensor
+    version: int
+    output: GradientEdge
+
+
+class GradientBooks:
+    """Keeps the books of every trainable layer of ``model``, which must be in training mode while it is recorded.
+
+    Raises ``TypeError`` for a model whose layers mix the examples of a batch (BatchNorm): it has no per-example gradients.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._names = {module: name or type(module).__name__ for name, module in model.named_modules()}
+        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        self._uses: list[_Use] = []
+        self._books: dict[nn.Module, Books] = {}
+        self._explicit: dict[nn.Parameter, Tensor] = {}
+        self._recording = True
+        owners: dict[nn.Parameter, list[nn.Module]] = {}
+        for name, module in model.named_modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                raise TypeError(
+                    f"model: layer {name!r} is a {type(module).__name__}, which mixes the examples of a batch, "
+                    "so that no example has a gradient of its own; use nn.GroupNorm"
+                )
+            own = [p for p in module.parameters(recurse=False) if p.requires_grad]
+            for parameter in own:
+                owners.setdefault(parameter, []).append(module)
+            if own:
+                module.register_forward_hook(self._record_use)
+        self._sharing = {module for modules in owners.values() if len(modules) > 1 for module in modules}
+
+    def _record_use(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if not (self._recording and layer.training and torch.is_grad_enabled()):
+            return
+        if len(inputs) != 1 or not isinstance(output, Tensor):
+            raise TypeError(
+                f"model: layer {self._names[layer]!r} ({type(layer).__name__}) must take one positional tensor and give "
+                "one; split it into layers that do"
+            )
+        self._uses.append(_Use(layer, inputs[0].detach(), inputs[0]._version, get_gradient_edge(output)))
+
+    def record(self, losses: Tensor, mask: Tensor, *, coefficient: float = 1.0) -> None:
+        """Book one parameter point: ``losses [B]`` of the forward pass just run, ``mask [B]`` (1 for an example, 0 for
+        padding, which gets a gradient of exactly zero), ``coefficient`` the point's ``c_j``.
+
+        Raises ``RuntimeError`` if a layer's input was changed in place after the layer had read it.
+        """
+        uses, self._uses = self._uses, []
+        if not losses.numel():
+            return
+        edges = [use.output for use in uses]
+        output_gradients = torch.autograd.grad(losses, edges, grad_outputs=(coefficient * mask).to(losses.dtype))
+        for use, b in zip(uses, output_gradients, strict=True):
+            if use.input._version != use.version:
+                raise RuntimeError(
+                    f"model: the input of layer {self._names[use.layer]!r} was changed in place after the layer had "
+                    "used it; make the following activation out-of-place"
+                )
+            dtype = next(use.layer.parameters()).dtype  # differs from the books' under autocast
+            a = use.input.to(dtype) if use.input.is_floating_point() else use.input
+            if type(use.layer) in RULES and use.layer not in self._sharing:
+                self._books.setdefault(use.layer, []).append((a, b.to(dtype)))
+            else:
+                self._write_down(use.layer, a, b.to(dtype))
+
+    def _write_down(self, layer: nn.Module, a: Tensor, b: Tensor) -> None:
+        """Per-example gradients at once: of layers that may not be linear in their parameters, so that those are needed
+        as they are now, and of layers that share a parameter, whose gradients add up before the norm is taken."""
+        self._recording = False  # vmap runs forward passes of its own
+        try:
+            for name, gradients in per_example_gradients(layer, a, b).items():
+                parameter = getattr(layer, name)
+                known = self._explicit.get(parameter)
+                self._explicit[parameter] = gradients if known is None else known + gradients
+        finally:
+            self._recording = True
+
+    @torch.no_grad()
+    def weighted_sum(self, weight: Callable[[Tensor], Tensor]) -> WeightedSum:
+        """Close the books: ``sum_i w(||v_i||) v_i`` over the recorded examples, for a ``weight`` that maps norms ``[B]``
+        to finite weights ``[B]``. Examples that are not finite are replaced by zeros and counted."""
+        books, self._books = self._books, {}
+        written, self._explicit = self._explicit, {}
+        if not (books or written):
+            return WeightedSum({p: torch.zeros_like(p) for p in self._parameters}, torch.zeros(0), 0)
+        parts, norms = _norms(books, written)
+        bad = ~norms.isfinite()
+        nonfinite = int(bad.sum())
+        if nonfinite:
+            books = {layer: [(_zeroed(a, bad), _zeroed(b, bad)) for a, b in pairs] for layer, pairs in books.items()}
+            written = {parameter: _zeroed(gradients, bad) for parameter, gradients in written.items()}
+            parts, norms = _norms(books, written)
+        weights = weight(norms)
+        sums = {parameter: total for part in parts for parameter, total in part.weighted_sum(weights).items()}
+        if missing := [p for p in self._parameters if p not in sums]:
+            raise RuntimeError(
+                f"model: {len(missing)} trainable parameter(s), the first of shape {tuple(missing[0].shape)}, took no part "
+                "in a layer's own forward pass, so their per-example gradients are unknown; freeze them or call their layer"
+            )
+        return WeightedSum(sums, norms, nonfinite)
+
+
+def _norms(books: dict[nn.Module, Books], written: dict[nn.Parameter, Tensor]) -> tuple[list[LayerGradients], Tensor]:
+    parts = [RULES[type(layer)](layer, pairs) for layer, pairs in books.items()]
+    if written:
+        parts.append(explicit(written))
+    return parts, reduce(torch.add, (part.squared_norms for part in parts)).sqrt()
+
+
+def _zeroed(t: Tensor, rows: Tensor) -> Tensor:
+    return t.masked_fill(rows.view(-1, *[1] * (t.dim() - 1)), 0)

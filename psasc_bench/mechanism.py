@@ -1,0 +1,33 @@
+"""The Gaussian mechanism: the only place where noise is added."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def privatise(
+    gradient_sum: Tensor,
+    *,
+    sensitivity: float,
+    noise_multiplier: float,
+    expected_batch_size: float,
+    generator: torch.Generator,
+) -> Tensor:
+    """Release ``(gradient_sum + N(0, (noise_multiplier * sensitivity)^2 I)) / expected_batch_size``, shaped like the sum.
+
+    The divisor is the public ``q N``, never the size of the batch drawn: that is private. ``noise_multiplier = 0`` (no
+    privacy) draws nothing. Raises ``ValueError`` for noise against an unbounded sensitivity.
+    """
+    if noise_multiplier == 0:
+        return gradient_sum / expected_batch_size
+    scale = noise_multiplier * sensitivity
+    if not (math.isfinite(scale) and scale > 0):
+        raise ValueError(
+            f"no noise gives privacy here: noise multiplier {noise_multiplier} x sensitivity {sensitivity}; "
+            "a private method needs both finite and > 0"
+        )
+    noise = torch.randn(gradient_sum.shape, dtype=gradient_sum.dtype, device=gradient_sum.device, generator=generator)
+    return noise.mul_(scale).add_(gradient_sum).div_(expected_batch_size)

@@ -1,0 +1,82 @@
+"""The methods under test, found by looking: every file of this folder that defines a ``Method`` is one."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+from dataclasses import MISSING, fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from psasc_bench.methods.base import Method
+
+__all__ = ["Method", "create", "fingerprint", "from_file", "load", "names", "parameters"]
+
+FOLDER = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """Every method's name, in alphabetical order."""
+    return sorted(path.stem.replace("_", "-") for path in FOLDER.glob("*.py") if path.stem not in ("__init__", "base"))
+
+
+def load(name: str) -> type[Method]:
+    """The method class called ``name``. Raises ``ValueError`` naming the known ones."""
+    if name not in names():
+        raise ValueError(f"unknown method {name!r}; known: {', '.join(names())} (each a file in {FOLDER.name}/)")
+    return _only_method(importlib.import_module(f"{__name__}.{name.replace('-', '_')}"))
+
+
+def from_file(path: Path) -> type[Method]:
+    """The method class defined in a file of its own. Raises ``ValueError`` if there is none or more than one."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ValueError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return _only_method(module)
+
+
+def create(name: str, values: dict[str, Any]) -> Method:
+    """An instance of method ``name``. Raises ``ValueError`` for an unknown, missing or invalid hyper-parameter."""
+    cls = load(name)
+    known = {field.name: field for field in fields(cls)}
+    if unknown := sorted(set(values) - set(known)):
+        raise ValueError(f"{name} has no hyper-parameter {unknown[0]!r}; it has: {', '.join(known) or 'none'}")
+    required = [key for key, field in known.items() if field.default is MISSING and key not in values]
+    if required:
+        raise ValueError(f"{name} needs a value for {required[0]!r}")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def parameters(method: Method) -> dict[str, float]:
+    """All hyper-parameters with their values, defaults included."""
+    return {field.name: getattr(method, field.name) for field in fields(method)}
+
+
+def fingerprint(cls: type[Method]) -> str:
+    """The first 16 hex digits of the SHA-256 of the source files that define ``cls`` and the methods it derives from.
+
+    The contract in ``base`` is left out: it holds no formula.
+    """
+    sources = {inspect.getsourcefile(c) for c in cls.__mro__ if issubclass(c, Method) and c is not Method}
+    digest = hashlib.sha256()
+    for source in sorted(str(path) for path in sources):
+        digest.update(Path(source).read_text(encoding="utf-8").encode())
+    return digest.hexdigest()[:16]
+
+
+def _only_method(module: ModuleType) -> type[Method]:
+    found = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, Method) and value.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise ValueError(f"{module.__file__}: must define exactly one Method, has {len(found)}")
+    return found[0]

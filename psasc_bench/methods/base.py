@@ -1,0 +1,51 @@
+"""The contract of a method: a weight for every example, and the sensitivity that the noise is calibrated against."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+else:
+    Tensor = Any  # the workflow reads methods on every start, and must not wait seconds for torch
+
+__all__ = ["Method", "Tensor"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(ABC):
+    """One way to scale per-example gradients. Each step releases
+
+        (sum_i weight(||v_i||) v_i + N(0, (noise_multiplier * sensitivity())^2 I)) / expected batch size,
+
+    where ``v_i`` is example i's gradient or, with ``iterates`` k > 1, its inner momentum: the same example's gradient
+    averaged over the last k released iterates with weights ``decay^j``. A method is one file in this folder with one
+    frozen dataclass whose fields are its hyper-parameters, all finite and > 0. Its docstring has the formula, the supremum
+    that gives the sensitivity, and the citation. Its name is the file's, with dashes: ``dp_sgd.py`` is ``dp-sgd``.
+    """
+
+    title: ClassVar[str]  # how tables and figures call it
+    control: ClassVar[bool] = False  # a yardstick rather than a contestant
+
+    iterates: int = 1
+    decay: float = 0.1
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (number and math.isfinite(value) and value > 0):
+                raise ValueError(f"{field.name} must be a finite number > 0, got {value!r}")
+        if self.iterates != int(self.iterates):
+            raise ValueError(f"iterates must be a whole number, got {self.iterates!r}")
+
+    @abstractmethod
+    def weight(self, norm: Tensor) -> Tensor:
+        """``w(x) [B]`` for per-example gradient norms ``norm [B]``; finite for every finite norm, 0 and 1e30 included."""
+
+    @abstractmethod
+    def sensitivity(self) -> float:
+        """``sup_x x w(x)``: how far adding or removing one example can move the weighted sum, in L2 norm."""

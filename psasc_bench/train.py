@@ -1,0 +1,196 @@
+"""One training run, top to bottom: draw, weigh, sum, noise, step, and evaluate at the end of every epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from psasc_bench import methods, models
+from psasc_bench.data import Dataset
+from psasc_bench.gradients import GradientBooks
+from psasc_bench.mechanism import privatise
+from psasc_bench.privacy import Budget
+from psasc_bench.record import Status
+from psasc_bench.sampling import micro_batches, poisson_batch
+from psasc_bench.spec import RunSpec
+
+EVALUATION_BATCH = 1000
+QUANTILES = (0.1, 0.5, 0.9)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to. ``curve`` has a row per epoch; the last row is the result: the last iterate, never the best."""
+
+    status: Status
+    reason: str | None
+    curve: list[dict[str, float]]
+    steps_taken: int
+    nonfinite_examples: int
+    seconds: Mapping[str, float]
+
+
+class Examples:
+    """Images and labels of one part of a data set, on the device, images normalised as they are taken out."""
+
+    def __init__(self, dataset: Dataset, part: str, device: torch.device) -> None:
+        self._images = torch.from_numpy(getattr(dataset, f"x_{part}")).to(device)
+        self._labels = torch.from_numpy(getattr(dataset, f"y_{part}")).to(device)
+        self._offset, self._scale = (
+            torch.from_numpy(constant).to(device).view(-1, 1, 1) for constant in (dataset.offset, dataset.scale)
+        )
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        images = self._images[index].float().sub_(self._offset).div_(self._scale)
+        return images.contiguous(memory_format=torch.channels_last), self._labels[index]
+
+
+@dataclass
+class Clock:
+    """Seconds per phase."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
+
+
+@dataclass
+class Diagnostics:
+    """What one epoch's batches looked like. Not private: it looks at gradients and losses without accounting."""
+
+    norms: list[Tensor] = field(default_factory=list)
+    losses: list[Tensor] = field(default_factory=list)
+
+    def add(self, norms: Tensor, losses: Tensor, mask: Tensor) -> None:
+        self.norms.append(norms[mask.bool()])
+        self.losses.append(losses[mask.bool()])
+
+    def row(self) -> dict[str, float]:
+        norms, losses = torch.cat(self.norms or [torch.zeros(0)]), torch.cat(self.losses or [torch.zeros(0)])
+        row = {"nonprivate_train_loss": losses.mean().item()}
+        quantiles = norms.sort().values[[round(q * (len(norms) - 1)) for q in QUANTILES]] if len(norms) else ()
+        for q, value in zip(QUANTILES, quantiles, strict=False):
+            row[f"nonprivate_norm_q{round(100 * q)}"] = float(value)
+        return row
+
+
+def train(
+    spec: RunSpec,
+    dataset: Dataset,
+    budget: Budget,
+    *,
+    micro_batch_size: int,
+    device: torch.device,
+    progress: Callable[[int, int], None] = lambda step, steps: None,
+) -> Outcome:
+    """Train ``spec`` on ``dataset`` with the noise of ``budget``. ``progress`` is told (steps taken, steps) after each.
+
+    Raises ``ValueError`` if the budget was calibrated for another schedule, or the model does not fit the data.
+    """
+    models.check_fit(spec.model, dataset)
+    examples = len(dataset.y_train)
+    epoch_ends = spec.epoch_ends(examples)
+    sampling_rate, steps = spec.sampling_rate(examples), epoch_ends[-1]
+    check_budget(spec, budget, sampling_rate=sampling_rate, steps=steps)
+
+    method = methods.create(spec.method, dict(spec.parameters))
+    model = models.create(spec.model, seed=spec.stream("initialisation")).to(device)
+    parameters = models.flatten(model)
+    velocity = torch.zeros_like(parameters)
+    sampling, noise = (torch.Generator(device).manual_seed(spec.stream(axis)) for axis in ("sampling", "noise"))
+    books = GradientBooks(model)
+    train_set, test_set = Examples(dataset, "train", device), Examples(dataset, "test", device)
+
+    iterates: deque[Tensor] = deque(maxlen=int(method.iterates))
+    clock, diagnostics, nonfinite = Clock(), Diagnostics(), 0
+    curve: list[dict[str, float]] = []
+    for step in range(1, steps + 1):
+        iterates.append(parameters)
+        with clock("sampling"):
+            batch = poisson_batch(examples, sampling_rate, sampling)
+        with clock("gradients"):
+            total = torch.zeros_like(parameters)
+            for indices, mask in micro_batches(batch, micro_batch_size):
+                images, labels = train_set[indices]
+                for iterate, coefficient in zip(iterates, averaging(len(iterates), method.decay), strict=True):
+                    models.point_at(model, iterate)
+                    losses = F.cross_entropy(model(images), labels, reduction="none")
+                    books.record(losses, mask, coefficient=coefficient)
+                weighted = books.weighted_sum(method.weight)
+                total += models.gather(model, weighted.sums)
+                nonfinite += weighted.nonfinite
+                diagnostics.add(weighted.norms, losses.detach(), mask)
+        with clock("release"):
+            released = privatise(
+                total,
+                sensitivity=method.sensitivity(),
+                noise_multiplier=budget.noise_multiplier,
+                expected_batch_size=spec.expected_batch_size,
+                generator=noise,
+            )
+            # torch.optim.SGD's rule: importing torch.optim would take as long as training the smallest runs
+            velocity = spec.momentum * velocity + released
+            parameters = parameters - spec.learning_rate * velocity
+        if step in epoch_ends:
+            with clock("evaluation"):
+                models.point_at(model, parameters)
+                row = {"epoch": len(curve) + 1, "step": step, **evaluate(model, test_set), **diagnostics.row()}
+                curve.append(row)
+                diagnostics = Diagnostics()
+            if not (bool(parameters.isfinite().all()) and math.isfinite(row["test_loss"])):
+                return Outcome(
+                    "diverged",
+                    f"parameters or test loss not finite at step {step}",
+                    curve,
+                    step,
+                    nonfinite,
+                    clock.seconds,
+                )
+        progress(step, steps)
+    return Outcome("done", None, curve, steps, nonfinite, clock.seconds)
+
+
+def averaging(count: int, decay: float) -> list[float]:
+    """Inner momentum's coefficients for ``count`` iterates, oldest first: ``decay^age / sum``. One iterate has 1."""
+    powers = [decay**age for age in reversed(range(count))]
+    return [power / sum(powers) for power in powers]
+
+
+def check_budget(spec: RunSpec, budget: Budget, *, sampling_rate: float, steps: int) -> None:
+    """Raises ``ValueError`` unless ``budget`` was calibrated for just this run's target and schedule."""
+    planned = {"epsilon": spec.epsilon, "delta": spec.delta, "sampling_rate": sampling_rate, "steps": steps}
+    for key, value in planned.items():
+        if getattr(budget, key) != value:
+            raise ValueError(
+                f"the budget was calibrated for {key} {getattr(budget, key)}, but the run has {value}; "
+                "delete the budget's file and run the workflow again"
+            )
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, examples: Examples) -> dict[str, float]:
+    """``test_loss`` (mean cross-entropy, nats) and ``test_accuracy`` (a fraction) of the model as it stands."""
+    model.eval()
+    loss, correct = 0.0, 0
+    for start in range(0, len(examples), EVALUATION_BATCH):
+        images, labels = examples[slice(start, start + EVALUATION_BATCH)]
+        outputs = model(images)
+        loss += F.cross_entropy(outputs, labels, reduction="sum").item()
+        correct += int((outputs.argmax(1) == labels).sum())
+    model.train()
+    return {"test_loss": loss / len(examples), "test_accuracy": correct / len(examples)}
