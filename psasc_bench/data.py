@@ -1,8 +1,9 @@
 """Data sets: prepared once into one compact file each, then read by every run without torchvision or scikit-learn.
 
-A prepared file is an ``.npz`` of ``x_train, y_train, x_test, y_test`` (images ``[n, channels, height, width]`` as stored,
-labels int64) and ``offset, scale [channels]``: the model sees ``(x - offset) / scale``. Both are public constants, from the
-literature or from the range of the values; constants computed from private data would need accounting.
+A prepared file is an ``.npz`` of ``x_train, y_train, x_test, y_test`` (images ``[n, channels, height, width]`` as
+stored, labels int64) and ``offset, scale [channels]``: the model sees ``(x - offset) / scale``. Both are public
+constants, from the literature or from the range of the values; constants computed from private data would need
+accounting.
 """
 
 from __future__ import annotations
@@ -77,8 +78,8 @@ class Dataset:
 def prepare(source: str, target: Path, *, root: Path, path: Path | None = None) -> None:
     """Write the prepared file of ``source`` to ``target``; ``root`` holds torchvision's folders, ``path`` the npz.
 
-    Raises ``FileNotFoundError`` for data that is not there and ``ValueError`` for data that cannot be right; both say what
-    to do. ``target`` is complete or absent.
+    Raises ``FileNotFoundError`` for data that is not there and ``ValueError`` for data that cannot be right; both say
+    what to do. ``target`` is complete or absent.
     """
     if source == "digits":
         arrays, offset, scale = _digits(), [8.0], [8.0]
@@ -112,8 +113,8 @@ def load(path: Path) -> Dataset:
 
 
 def hold_out(dataset: Dataset, *, fraction: float = 1 / 6) -> Dataset:
-    """The data set for choosing hyper-parameters: a fixed random ``fraction`` of the training examples stands in for the
-    test examples, which it leaves out altogether."""
+    """The data set for choosing hyper-parameters: a fixed random ``fraction`` of the training examples stands in for
+    the test examples, which it leaves out altogether."""
     order = np.random.default_rng(0).permutation(len(dataset.y_train))
     cut = round(len(order) * (1 - fraction))
     train, test = np.sort(order[:cut]), np.sort(order[cut:])

@@ -6,9 +6,10 @@
     books.record(losses, mask)                  # once per parameter point
     result = books.weighted_sum(method.weight)
 
-Forward hooks note each layer's input and the *gradient edge* of its output; one ``autograd.grad`` over those edges yields
-every layer's output gradient and computes no weight gradient that would be thrown away. An edge, unlike the output itself,
-survives in-place activations and holds no memory. What is then done with a layer's books is the business of ``layers``.
+Forward hooks note each layer's input and the *gradient edge* of its output; one ``autograd.grad`` over those edges
+yields every layer's output gradient and computes no weight gradient that would be thrown away. An edge, unlike the
+output itself, survives in-place activations and holds no memory. What is then done with a layer's books is the business
+of ``layers``.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from psasc_bench.layers import RULES, Books, LayerGradients, explicit, per_examp
 
 @dataclass(frozen=True)
 class WeightedSum:
-    """``sums``: for each trainable parameter ``sum_i w_i v_i``, shaped like it. ``norms [B]``: ``||v_i||`` (0 for padding).
-    ``nonfinite``: how many examples had a NaN or infinite gradient and so contributed exactly zero."""
+    """``sums``: for each trainable parameter ``sum_i w_i v_i``, shaped like it. ``norms [B]``: ``||v_i||`` (0 for
+    padding). ``nonfinite``: how many examples had a NaN or infinite gradient and so contributed exactly zero."""
 
     sums: dict[nn.Parameter, Tensor]
     norms: Tensor
@@ -47,7 +48,8 @@ class _Use:
 class GradientBooks:
     """Keeps the books of every trainable layer of ``model``, which must be in training mode while it is recorded.
 
-    Raises ``TypeError`` for a model whose layers mix the examples of a batch (BatchNorm): it has no per-example gradients.
+    Raises ``TypeError`` for a model whose layers mix the examples of a batch (BatchNorm): it has no per-example
+    gradients.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -119,8 +121,8 @@ class GradientBooks:
 
     @torch.no_grad()
     def weighted_sum(self, weight: Callable[[Tensor], Tensor]) -> WeightedSum:
-        """Close the books: ``sum_i w(||v_i||) v_i`` over the recorded examples, for a ``weight`` that maps norms ``[B]``
-        to finite weights ``[B]``. Examples that are not finite are replaced by zeros and counted."""
+        """Close the books: ``sum_i w(||v_i||) v_i`` over the recorded examples, for a ``weight`` that maps norms
+        ``[B]`` to finite weights ``[B]``. Examples that are not finite are replaced by zeros and counted."""
         books, self._books = self._books, {}
         written, self._explicit = self._explicit, {}
         if not (books or written):

@@ -1,16 +1,17 @@
 """Per-example gradients of one layer, seen only through their norms and their weighted sum.
 
-A rule takes a layer and its *books*, the pairs ``(a, b)`` of the layer's input ``a [B, ...]`` and the gradient ``b [B, ...]``
-of the summed loss with respect to the layer's output, one pair for every use of the layer. The per-example gradient is the
-sum over the books, so a layer used twice, and the several parameter points of inner momentum, need no code of their own.
-A rule answers with a :class:`LayerGradients`, having chosen the cheapest way to it:
+A rule takes a layer and its *books*, the pairs ``(a, b)`` of the layer's input ``a [B, ...]`` and the gradient ``b [B,
+...]`` of the summed loss with respect to the layer's output, one pair for every use of the layer. The per-example
+gradient is the sum over the books, so a layer used twice, and the several parameter points of inner momentum, need no
+code of their own. A rule answers with a :class:`LayerGradients`, having chosen the cheapest way to it:
 
 * in closed form, ``||b a^T||^2 = ||a||^2 ||b||^2`` (a linear layer without a time axis);
 * by Gram matrices over the time axis, ``sum_{t,t'} <a_t, a_t'> <b_t, b_t'>`` (Li et al. 2022, "ghost norm"; for a
   convolution at stride 1 without unfolding anything, see :func:`_conv2d_inner_product`);
 * by writing the per-example gradients down, where that costs less than either.
 
-The book-keeping idea (one backward pass, no second one for the weighted sum) is that of Bu et al. 2022, arXiv 2210.00038.
+The book-keeping idea (one backward pass, no second one for the weighted sum) is that of Bu et al. 2022, arXiv
+2210.00038.
 """
 
 from __future__ import annotations
@@ -173,7 +174,8 @@ def _conv2d_by_groups(layer: nn.Conv2d, x: Tensor, b: Tensor) -> Tensor:
 
 
 def _unfold(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    """``[B, output pixels, kernel height * kernel width * channels]``, copied in runs of kernel width * channels floats."""
+    """``[B, output pixels, kernel height * kernel width * channels]``, copied in runs of kernel width * channels
+    floats."""
     (high, wide), (down, right), (pad_high, pad_wide) = layer.kernel_size, layer.stride, layer.padding
     x = F.pad(x.permute(0, 2, 3, 1), (0, 0, pad_wide, pad_wide, pad_high, pad_high)).contiguous()
     (batch, height, width, channels), (s0, s1, s2, _) = x.shape, x.stride()

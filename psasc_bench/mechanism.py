@@ -16,7 +16,8 @@ def privatise(
     expected_batch_size: float,
     generator: torch.Generator,
 ) -> Tensor:
-    """Release ``(gradient_sum + N(0, (noise_multiplier * sensitivity)^2 I)) / expected_batch_size``, shaped like the sum.
+    """Release ``(gradient_sum + N(0, (noise_multiplier * sensitivity)^2 I)) / expected_batch_size``, shaped like the
+    sum.
 
     The divisor is the public ``q N``, never the size of the batch drawn: that is private. ``noise_multiplier = 0`` (no
     privacy) draws nothing. Raises ``ValueError`` for noise against an unbounded sensitivity.

@@ -82,7 +82,8 @@ def flatten(model: nn.Module) -> Tensor:
 
 
 def gather(model: nn.Module, tensors: Mapping[nn.Parameter, Tensor]) -> Tensor:
-    """One tensor per parameter, as one ``[P]`` in the buffer's order: kernels channels-last, which CPUs convolve fastest."""
+    """One tensor per parameter, as one ``[P]`` in the buffer's order: kernels channels-last, which CPUs convolve
+    fastest."""
     parts = (tensors[p] for p in model.parameters())
     return torch.cat([(t.permute(0, 2, 3, 1) if t.dim() == 4 else t).flatten() for t in parts])
 

@@ -1,8 +1,8 @@
 """How much noise a budget needs, and what a schedule has spent: the only module that knows an accountant.
 
 The mechanism accounted for is the Poisson-subsampled Gaussian mechanism under the add/remove-one relation. The noise
-multiplier is calibrated with Opacus' RDP accountant (Mironov et al. 2019, arXiv 1908.10530); the epsilon spent is reported
-by it and, independently, by dp-accounting's privacy loss distributions (PLD), which are tighter.
+multiplier is calibrated with Opacus' RDP accountant (Mironov et al. 2019, arXiv 1908.10530); the epsilon spent is
+reported by it and, independently, by dp-accounting's privacy loss distributions (PLD), which are tighter.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from torch import Tensor
 
 
 def poisson_batch(examples: int, sampling_rate: float, generator: torch.Generator) -> Tensor:
-    """Indices ``[n]`` (int64, ascending) of one batch: each of ``examples`` is in it with probability ``sampling_rate``,
-    independently of all else, so that ``n`` varies and may be 0.
+    """Indices ``[n]`` (int64, ascending) of one batch: each of ``examples`` is in it with probability
+    ``sampling_rate``, independently of all else, so that ``n`` varies and may be 0.
 
     The coins are float64: 53 bits keep the realised rate within 2^-53 of the accounted one.
     """

@@ -13,7 +13,8 @@ from typing import Any, Literal
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """A run is a pure function of its spec, of the data set's arrays and of the code. ``parameters`` are the method's;
-    ``epsilon`` is infinite for a run without privacy; ``evaluation`` says which examples the accuracy is measured on."""
+    ``epsilon`` is infinite for a run without privacy; ``evaluation`` says which examples the accuracy is measured
+    on."""
 
     dataset: str
     model: str
@@ -47,8 +48,9 @@ class RunSpec:
         return sorted({max(step, 1) for step in steps})
 
     def stream(self, axis: str) -> int:
-        """The seed of one random stream (``initialisation``, ``sampling`` or ``noise``). Method and budget do not enter:
-        runs of one seed share initial weights, batches and noise directions, so that they can be compared in pairs."""
+        """The seed of one random stream (``initialisation``, ``sampling`` or ``noise``). Method and budget do not
+        enter: runs of one seed share initial weights, batches and noise directions, so that they can be compared in
+        pairs."""
         digest = hashlib.sha256(f"{axis}/{self.dataset}/{self.seed}".encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
 

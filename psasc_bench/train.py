@@ -28,7 +28,8 @@ QUANTILES = (0.1, 0.5, 0.9)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to. ``curve`` has a row per epoch; the last row is the result: the last iterate, never the best."""
+    """What a run came to. ``curve`` has a row per epoch; the last row is the result: the last iterate, never the
+    best."""
 
     status: Status
     reason: str | None

@@ -23,8 +23,9 @@ class Method(ABC):
 
     where ``v_i`` is example i's gradient or, with ``iterates`` k > 1, its inner momentum: the same example's gradient
     averaged over the last k released iterates with weights ``decay^j``. A method is one file in this folder with one
-    frozen dataclass whose fields are its hyper-parameters, all finite and > 0. Its docstring has the formula, the supremum
-    that gives the sensitivity, and the citation. Its name is the file's, with dashes: ``dp_sgd.py`` is ``dp-sgd``.
+    frozen dataclass whose fields are its hyper-parameters, all finite and > 0. Its docstring has the formula, the
+    supremum that gives the sensitivity, and the citation. Its name is the file's, with dashes: ``dp_sgd.py`` is
+    ``dp-sgd``.
     """
 
     title: ClassVar[str]  # how tables and figures call it
@@ -44,7 +45,8 @@ class Method(ABC):
 
     @abstractmethod
     def weight(self, norm: Tensor) -> Tensor:
-        """``w(x) [B]`` for per-example gradient norms ``norm [B]``; finite for every finite norm, 0 and 1e30 included."""
+        """``w(x) [B]`` for per-example gradient norms ``norm [B]``; finite for every finite norm, 0 and 1e30
+        included."""
 
     @abstractmethod
     def sensitivity(self) -> float:
