@@ -168,7 +168,8 @@ def _check_methods(study: Study) -> None:
     for name, dataset in study.datasets.items():
         if unused := sorted(set(dataset.overrides) - set(study.methods)):
             raise ConfigError(
-                f"datasets.{name}.overrides.{unused[0]}: not a method of this study; there are: {', '.join(study.methods)}"
+                f"datasets.{name}.overrides.{unused[0]}: not a method of this study, "
+                f"which has: {', '.join(study.methods)}"
             )
         for method in study.methods:
             place = f"datasets.{name}.overrides.{method}" if method in dataset.overrides else f"methods.{method}"

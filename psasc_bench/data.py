@@ -9,15 +9,16 @@ accounting.
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from psasc_bench.files import replacing
 
 Arrays = dict[str, NDArray[Any]]
 PARTS = ("x_train", "y_train", "x_test", "y_test")
@@ -75,8 +76,17 @@ class Dataset:
     sha256: str
 
 
-def prepare(source: str, target: Path, *, root: Path, path: Path | None = None) -> None:
-    """Write the prepared file of ``source`` to ``target``; ``root`` holds torchvision's folders, ``path`` the npz.
+def prepare(
+    source: str,
+    target: Path,
+    *,
+    root: Path,
+    path: Path | None = None,
+    mean: Sequence[float] | None = None,
+    deviation: Sequence[float] | None = None,
+) -> None:
+    """Write the prepared file of ``source`` to ``target``; ``root`` holds torchvision's folders, ``path`` the npz,
+    whose public channel ``mean`` and ``deviation`` are of pixels in [0, 1] (or of the floats).
 
     Raises ``FileNotFoundError`` for data that is not there and ``ValueError`` for data that cannot be right; both say
     what to do. ``target`` is complete or absent.
@@ -91,16 +101,12 @@ def prepare(source: str, target: Path, *, root: Path, path: Path | None = None) 
         if path is None:
             raise ValueError("source npz needs the key 'path': the .npz file with " + ", ".join(PARTS))
         arrays = _npz(path)
-        channels = arrays["x_train"].shape[1]
-        pixels = arrays["x_train"].dtype == np.uint8  # brought to [-1, 1]; floats are taken as they are
-        offset, scale = [127.5 if pixels else 0.0] * channels, [127.5 if pixels else 1.0] * channels
+        offset, scale = _constants(path, arrays["x_train"], mean, deviation)
     else:
         raise ValueError(f"unknown source {source!r}; known: {', '.join(SOURCES)}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        np.savez(file, **arrays, offset=np.float32(offset), scale=np.float32(scale))
-    partial.replace(target)
+    constants = {"offset": np.array(offset, np.float32), "scale": np.array(scale, np.float32)}
+    with replacing(target) as file:
+        np.savez(file, allow_pickle=False, **arrays, **constants)
 
 
 def load(path: Path) -> Dataset:
@@ -200,6 +206,19 @@ def _npz(path: Path) -> Arrays:
             f"{path}: x_train is {arrays['x_train'].dtype} and x_test {arrays['x_test'].dtype}; use one type"
         )
     return arrays
+
+
+def _constants(
+    path: Path, images: NDArray[Any], mean: Sequence[float] | None, deviation: Sequence[float] | None
+) -> tuple[list[float], list[float]]:
+    """Offset and scale in units of the stored values; without ``mean``, bytes go to [-1, 1] and floats stay as they
+    are."""
+    channels, unit = images.shape[1], 255.0 if images.dtype == np.uint8 else 1.0
+    if mean is None or deviation is None:
+        mean, deviation = ([0.5] * channels, [0.5] * channels) if unit == 255 else ([0.0] * channels, [1.0] * channels)
+    if not len(mean) == len(deviation) == channels:
+        raise ValueError(f"{path}: mean and deviation need one value for each of the {channels} channels")
+    return [unit * m for m in mean], [unit * d for d in deviation]
 
 
 def _read_npz(path: Path, names: tuple[str, ...]) -> Arrays:

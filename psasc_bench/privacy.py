@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from psasc_bench.spec import json_number
 
 RELATION = "add or remove one example"
 # Opacus' default orders stop at 63 and cannot certify small epsilons
@@ -30,6 +33,15 @@ class Budget:
     epsilon_rdp: float
     epsilon_pld: float
     relation: str = RELATION
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object; infinity is the string ``inf``."""
+        return {key: json_number(value) if isinstance(value, float) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Budget:
+        """The inverse of ``to_json``. Raises ``TypeError`` for missing or unknown keys."""
+        return cls(**{key: math.inf if value == "inf" else value for key, value in values.items()})
 
 
 def calibrate(*, epsilon: float, delta: float, sampling_rate: float, steps: int) -> Budget:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+from psasc_bench.files import write_text
 from psasc_bench.privacy import Budget
 from psasc_bench.spec import RunSpec, json_number
 
@@ -48,8 +48,7 @@ class Record:
 
 def ledger(budget: Budget, *, sensitivity: float, steps_taken: int) -> dict[str, Any]:
     """What the run spent: the budget's terms, the sensitivity noised against, and the releases made."""
-    terms = {key: json_number(value) if isinstance(value, float) else value for key, value in asdict(budget).items()}
-    return {**terms, "sensitivity": json_number(sensitivity), "steps_taken": steps_taken}
+    return {**budget.to_json(), "sensitivity": json_number(sensitivity), "steps_taken": steps_taken}
 
 
 def write(record: Record, curve: Sequence[Mapping[str, float]], stem: Path) -> None:
@@ -78,26 +77,16 @@ def read(path: Path) -> Record:
         raise ValueError(f"{path}: not a run record ({error}); delete it and run the workflow again") from None
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is either complete or as it was before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
-def provenance(*, started: datetime, device: str, threads: int, data_sha256: str) -> dict[str, Any]:
-    """Which code, libraries and machine made a result, and when (UTC)."""
+def provenance(*, started: datetime, **how: str | float) -> dict[str, Any]:
+    """Which code, libraries and machine made a result, when (UTC), and ``how``."""
     return {
         "psasc_bench": version("psasc-bench"),
         **_git(),
         "python": platform.python_version(),
         "torch": version("torch"),
         "numpy": version("numpy"),
-        "device": device,
         "cpu": _cpu(),
-        "threads": threads,
-        "data_sha256": data_sha256,
+        **how,
         "started": started.isoformat(timespec="seconds"),
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
     }

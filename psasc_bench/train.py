@@ -97,7 +97,7 @@ def train(
     *,
     micro_batch_size: int,
     device: torch.device,
-    progress: Callable[[int, int], None] = lambda step, steps: None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Outcome:
     """Train ``spec`` on ``dataset`` with the noise of ``budget``. ``progress`` is told (steps taken, steps) after each.
 
@@ -162,7 +162,8 @@ def train(
                     nonfinite,
                     clock.seconds,
                 )
-        progress(step, steps)
+        if progress:
+            progress(step, steps)
     return Outcome("done", None, curve, steps, nonfinite, clock.seconds)
 
 

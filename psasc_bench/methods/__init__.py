@@ -12,7 +12,7 @@ from typing import Any
 
 from psasc_bench.methods.base import Method
 
-__all__ = ["Method", "create", "fingerprint", "from_file", "load", "names", "parameters"]
+__all__ = ["Method", "create", "describe", "fingerprint", "from_file", "load", "names", "parameters"]
 
 FOLDER = Path(__file__).parent
 
@@ -44,7 +44,7 @@ def create(name: str, values: dict[str, Any]) -> Method:
     cls = load(name)
     known = {field.name: field for field in fields(cls)}
     if unknown := sorted(set(values) - set(known)):
-        raise ValueError(f"{name} has no hyper-parameter {unknown[0]!r}; it has: {', '.join(known) or 'none'}")
+        raise ValueError(f"{name} has no hyper-parameter {unknown[0]!r}; it has: {', '.join(known)}")
     required = [key for key, field in known.items() if field.default is MISSING and key not in values]
     if required:
         raise ValueError(f"{name} needs a value for {required[0]!r}")
@@ -57,6 +57,11 @@ def create(name: str, values: dict[str, Any]) -> Method:
 def parameters(method: Method) -> dict[str, float]:
     """All hyper-parameters with their values, defaults included."""
     return {field.name: getattr(method, field.name) for field in fields(method)}
+
+
+def describe(cls: type[Method]) -> list[str]:
+    """The hyper-parameters' names, with their defaults where they have one."""
+    return [field.name if field.default is MISSING else f"{field.name}={field.default}" for field in fields(cls)]
 
 
 def fingerprint(cls: type[Method]) -> str:

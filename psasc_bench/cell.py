@@ -1,0 +1,116 @@
+"""Training the runs of one cell in one process: what is finished stays, what is missing is trained, each run is filed
+by itself.
+
+Finished runs go to a spool that the workflow knows nothing of, and from there into place: a workflow engine that cleans
+up the declared outputs of an interrupted job does not take finished runs along.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from psasc_bench import methods, record
+from psasc_bench.data import Dataset
+from psasc_bench.files import replacing
+from psasc_bench.privacy import Budget
+from psasc_bench.record import Record
+from psasc_bench.spec import RunSpec
+from psasc_bench.train import train
+
+ENDINGS = (".csv", ".json")  # the record last: it vouches for the curve
+
+
+def train_run(
+    spec: RunSpec,
+    dataset: Dataset,
+    budget: Budget,
+    *,
+    runs: Path,
+    spool: Path,
+    micro_batch_size: int,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None = None,
+) -> Record:
+    """See that ``runs`` has the current record of ``spec``: leave it, fetch it from the ``spool``, or train it."""
+    target, spooled = runs / spec.name(), spool / spec.name()
+    fingerprint = methods.fingerprint(methods.load(spec.method))
+    for stem in (target, spooled):
+        found = _current(stem, spec, fingerprint, dataset)
+        if found is not None:
+            if stem == spooled:
+                _file(spooled, target)
+            return found
+    started, clock = datetime.now(UTC), time.perf_counter()
+    outcome = train(spec, dataset, budget, micro_batch_size=micro_batch_size, device=device, progress=progress)
+    last = outcome.curve[-1]
+    made = Record(
+        spec=spec,
+        fingerprint=fingerprint,
+        status=outcome.status,
+        reason=outcome.reason,
+        result={key: last[key] if math.isfinite(last[key]) else None for key in ("test_accuracy", "test_loss")},
+        ledger=record.ledger(
+            budget,
+            sensitivity=methods.create(spec.method, dict(spec.parameters)).sensitivity(),
+            steps_taken=outcome.steps_taken,
+        ),
+        nonprivate={"nonfinite_examples": outcome.nonfinite_examples},
+        seconds={**outcome.seconds, "total": time.perf_counter() - clock},
+        provenance=record.provenance(
+            started=started,
+            device=_device_name(device),
+            threads=torch.get_num_threads(),
+            micro_batch_size=micro_batch_size,
+            peak_memory_mib=_peak_memory_mib(device),
+            data_sha256=dataset.sha256,
+        ),
+    )
+    record.write(made, outcome.curve, spooled)
+    _file(spooled, target)
+    return made
+
+
+def _current(stem: Path, spec: RunSpec, fingerprint: str, dataset: Dataset) -> Record | None:
+    paths = [stem.with_name(stem.name + ending) for ending in ENDINGS]
+    if not all(path.exists() for path in paths):
+        return None
+    try:
+        found = record.read(paths[-1])
+    except ValueError as error:
+        print(f"psasc-bench: warning: {error}", file=sys.stderr)
+        return None
+    same_data = found.provenance.get("data_sha256") == dataset.sha256
+    return found if same_data and found.current(spec, fingerprint) else None
+
+
+def _file(spooled: Path, target: Path) -> None:
+    for ending in ENDINGS:
+        with replacing(target.with_name(target.name + ending)) as file:
+            file.write(spooled.with_name(spooled.name + ending).read_bytes())
+
+
+def empty_spool(specs: list[RunSpec], spool: Path) -> None:
+    """Once all runs of a cell are in place, their spooled copies have served."""
+    for spec in specs:
+        for ending in ENDINGS:
+            (spool / (spec.name() + ending)).unlink(missing_ok=True)
+
+
+def _peak_memory_mib(device: torch.device) -> float:
+    """Of the whole process, libraries included; on a GPU, of what torch allocated there."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / 2**20 if sys.platform == "darwin" else peak / 2**10, 1)
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
