@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from psasc_bench import methods
+from psasc_bench.methods import Method
 from psasc_bench.spec import RunSpec, format_epsilon
 
 OPTIMISER = ("learning_rate", "momentum")
@@ -89,7 +90,7 @@ class Study(_Strict):
                     yield Cell(dataset, method, epsilon)
 
     def cell_epsilons(self, dataset: str, method: str) -> tuple[float, ...]:
-        unbounded = math.isinf(methods.create(method, self._settings(dataset, method)[0]).sensitivity())
+        unbounded = math.isinf(self.method(dataset, method).sensitivity())
         return (math.inf,) if unbounded else self.dataset(dataset).epsilons or self.epsilons
 
     def cell_seeds(self, dataset: str) -> tuple[int, ...]:
@@ -100,15 +101,19 @@ class Study(_Strict):
             raise ConfigError(f"datasets: no data set {name!r}; there are: {', '.join(self.datasets)}")
         return self.datasets[name]
 
+    def method(self, dataset: str, name: str) -> Method:
+        """The method with its hyper-parameters for ``dataset``."""
+        return methods.create(name, self._settings(dataset, name)[0])
+
     def spec(self, cell: Cell, seed: int) -> RunSpec:
         """The run of ``cell`` with ``seed``, every default and override resolved."""
         dataset = self.dataset(cell.dataset)
-        parameters, optimiser = self._settings(cell.dataset, cell.method)
+        _, optimiser = self._settings(cell.dataset, cell.method)
         return RunSpec(
             dataset=cell.dataset,
             model=dataset.model,
             method=cell.method,
-            parameters=methods.parameters(methods.create(cell.method, parameters)),
+            parameters=methods.parameters(self.method(cell.dataset, cell.method)),
             epsilon=cell.epsilon,
             delta=dataset.delta,
             expected_batch_size=dataset.expected_batch_size,
@@ -174,7 +179,7 @@ def _check_methods(study: Study) -> None:
         for method in study.methods:
             place = f"datasets.{name}.overrides.{method}" if method in dataset.overrides else f"methods.{method}"
             try:
-                methods.create(method, study._settings(name, method)[0])
+                study.method(name, method)
             except ValueError as error:
                 raise ConfigError(f"{place}: {error}") from None
         if (dataset.source == "npz") != (dataset.path is not None):

@@ -14,6 +14,7 @@ of ``layers``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
@@ -22,15 +23,16 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from psasc_bench.layers import RULES, Books, LayerGradients, explicit, per_example_gradients
+from psasc_bench.layers import Books, LayerGradients, Rule, Sums, explicit, per_example_gradients, rule_for, trained
 
 
 @dataclass(frozen=True)
 class WeightedSum:
     """``sums``: for each trainable parameter ``sum_i w_i v_i``, shaped like it. ``norms [B]``: ``||v_i||`` (0 for
-    padding). ``nonfinite``: how many examples had a NaN or infinite gradient and so contributed exactly zero."""
+    padding). ``nonfinite``: how many examples had a gradient whose squared norm is NaN or infinite, and so contributed
+    exactly zero (their norm is given as 0)."""
 
-    sums: dict[nn.Parameter, Tensor]
+    sums: Sums
     norms: Tensor
     nonfinite: int
 
@@ -43,6 +45,7 @@ class _Use:
     input: Tensor
     version: int
     output: GradientEdge
+    before: GradientEdge | None  # where the graph goes on behind the layer
 
 
 class GradientBooks:
@@ -57,41 +60,50 @@ class GradientBooks:
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._uses: list[_Use] = []
         self._books: dict[nn.Module, Books] = {}
-        self._explicit: dict[nn.Parameter, Tensor] = {}
-        self._recording = True
-        owners: dict[nn.Parameter, list[nn.Module]] = {}
-        for name, module in model.named_modules():
+        self._written: Sums = {}
+        self._drawn = torch.ones(0)
+        self._writing = self._checked = False
+        for module, name in self._names.items():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 raise TypeError(
                     f"model: layer {name!r} is a {type(module).__name__}, which mixes the examples of a batch, "
                     "so that no example has a gradient of its own; use nn.GroupNorm"
                 )
-            own = [p for p in module.parameters(recurse=False) if p.requires_grad]
-            for parameter in own:
-                owners.setdefault(parameter, []).append(module)
-            if own:
-                module.register_forward_hook(self._record_use)
-        self._sharing = {module for modules in owners.values() if len(modules) > 1 for module in modules}
+        layers = [module for module in self._names if trained(module)]
+        owners = Counter(parameter for layer in layers for parameter in trained(layer).values())
+        self._rules: dict[nn.Module, Rule] = {}
+        for layer in layers:
+            layer.register_forward_hook(self._record_use)
+            rule = rule_for(layer)
+            # the gradients of layers that share a parameter add up before the norm is taken: no rule knows that
+            if rule and all(owners[parameter] == 1 for parameter in trained(layer).values()):
+                self._rules[layer] = rule
 
     def _record_use(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if not (self._recording and layer.training and torch.is_grad_enabled()):
+        if self._writing or not (layer.training and torch.is_grad_enabled()):
             return
         if len(inputs) != 1 or not isinstance(output, Tensor):
             raise TypeError(
-                f"model: layer {self._names[layer]!r} ({type(layer).__name__}) must take one positional tensor and give "
-                "one; split it into layers that do"
+                f"model: layer {self._names[layer]!r} ({type(layer).__name__}) must take one positional tensor and "
+                "give one; split it into layers that do"
             )
-        self._uses.append(_Use(layer, inputs[0].detach(), inputs[0]._version, get_gradient_edge(output)))
+        before = get_gradient_edge(inputs[0]) if inputs[0].requires_grad else None
+        self._uses.append(_Use(layer, inputs[0].detach(), inputs[0]._version, get_gradient_edge(output), before))
 
     def record(self, losses: Tensor, mask: Tensor, *, coefficient: float = 1.0) -> None:
         """Book one parameter point: ``losses [B]`` of the forward pass just run, ``mask [B]`` (1 for an example, 0 for
         padding, which gets a gradient of exactly zero), ``coefficient`` the point's ``c_j``.
 
-        Raises ``RuntimeError`` if a layer's input was changed in place after the layer had read it.
+        Raises ``RuntimeError`` if a layer's input was changed in place after the layer had read it, or (on the first
+        call) if a parameter took part outside its layer's own forward pass.
         """
         uses, self._uses = self._uses, []
         if not losses.numel():
             return
+        if not self._checked:
+            self._check_no_way_around(losses, uses)
+            self._checked = True
+        self._drawn = mask
         edges = [use.output for use in uses]
         output_gradients = torch.autograd.grad(losses, edges, grad_outputs=(coefficient * mask).to(losses.dtype))
         for use, b in zip(uses, output_gradients, strict=True):
@@ -102,53 +114,73 @@ class GradientBooks:
                 )
             dtype = next(use.layer.parameters()).dtype  # differs from the books' under autocast
             a = use.input.to(dtype) if use.input.is_floating_point() else use.input
-            if type(use.layer) in RULES and use.layer not in self._sharing:
+            if use.layer in self._rules:
                 self._books.setdefault(use.layer, []).append((a, b.to(dtype)))
             else:
                 self._write_down(use.layer, a, b.to(dtype))
 
+    def _check_no_way_around(self, losses: Tensor, uses: list[_Use]) -> None:
+        """Every way from the losses to a trainable parameter must lead through the output of a layer that owns it."""
+        stops = {use.output.node for use in uses}
+        ways = [get_gradient_edge(losses).node, *(use.before.node for use in uses if use.before)]
+        seen = set()
+        while ways:
+            node = ways.pop()
+            if node in seen or node in stops:
+                continue
+            seen.add(node)
+            leaf = getattr(node, "variable", None)
+            if (parameter := next((p for p in self._parameters if p is leaf), None)) is not None:
+                raise RuntimeError(
+                    f"model: a parameter of shape {tuple(parameter.shape)} took part outside its layer's own forward "
+                    "pass, so its per-example gradients are unknown; freeze it or call its layer"
+                )
+            ways += [parent for parent, _ in node.next_functions if parent]
+
     def _write_down(self, layer: nn.Module, a: Tensor, b: Tensor) -> None:
         """Per-example gradients at once: of layers that may not be linear in their parameters, so that those are needed
-        as they are now, and of layers that share a parameter, whose gradients add up before the norm is taken."""
-        self._recording = False  # vmap runs forward passes of its own
+        as they are now, and of layers that share a parameter."""
+        self._writing = True  # vmap runs forward passes of its own
         try:
-            for name, gradients in per_example_gradients(layer, a, b).items():
-                parameter = getattr(layer, name)
-                known = self._explicit.get(parameter)
-                self._explicit[parameter] = gradients if known is None else known + gradients
+            for parameter, gradients in per_example_gradients(layer, a, b).items():
+                known = self._written.get(parameter)
+                self._written[parameter] = gradients if known is None else known + gradients
         finally:
-            self._recording = True
+            self._writing = False
 
     @torch.no_grad()
     def weighted_sum(self, weight: Callable[[Tensor], Tensor]) -> WeightedSum:
         """Close the books: ``sum_i w(||v_i||) v_i`` over the recorded examples, for a ``weight`` that maps norms
-        ``[B]`` to finite weights ``[B]``. Examples that are not finite are replaced by zeros and counted."""
+        ``[B]`` to finite weights ``[B]``. Examples that are not finite are replaced by zeros and counted.
+
+        Raises ``RuntimeError`` if a trainable parameter took no part.
+        """
         books, self._books = self._books, {}
-        written, self._explicit = self._explicit, {}
+        written, self._written = self._written, {}
         if not (books or written):
             return WeightedSum({p: torch.zeros_like(p) for p in self._parameters}, torch.zeros(0), 0)
-        parts, norms = _norms(books, written)
-        bad = ~norms.isfinite()
-        nonfinite = int(bad.sum())
-        if nonfinite:
+        parts, norms = self._norms(books, written)
+        nonfinite = 0
+        if not norms.isfinite().all():
+            bad = ~norms.isfinite()
+            nonfinite = int(bad[self._drawn.bool()].sum())
             books = {layer: [(_zeroed(a, bad), _zeroed(b, bad)) for a, b in pairs] for layer, pairs in books.items()}
             written = {parameter: _zeroed(gradients, bad) for parameter, gradients in written.items()}
-            parts, norms = _norms(books, written)
+            parts, norms = self._norms(books, written)
         weights = weight(norms)
         sums = {parameter: total for part in parts for parameter, total in part.weighted_sum(weights).items()}
         if missing := [p for p in self._parameters if p not in sums]:
             raise RuntimeError(
-                f"model: {len(missing)} trainable parameter(s), the first of shape {tuple(missing[0].shape)}, took no part "
-                "in a layer's own forward pass, so their per-example gradients are unknown; freeze them or call their layer"
+                f"model: {len(missing)} trainable parameter(s), the first of shape {tuple(missing[0].shape)}, took no "
+                "part in the forward pass; freeze them"
             )
         return WeightedSum(sums, norms, nonfinite)
 
-
-def _norms(books: dict[nn.Module, Books], written: dict[nn.Parameter, Tensor]) -> tuple[list[LayerGradients], Tensor]:
-    parts = [RULES[type(layer)](layer, pairs) for layer, pairs in books.items()]
-    if written:
-        parts.append(explicit(written))
-    return parts, reduce(torch.add, (part.squared_norms for part in parts)).sqrt()
+    def _norms(self, books: dict[nn.Module, Books], written: Sums) -> tuple[list[LayerGradients], Tensor]:
+        parts = [self._rules[layer](layer, pairs) for layer, pairs in books.items()]
+        if written:
+            parts.append(explicit(written))
+        return parts, reduce(torch.add, (part.squared_norms for part in parts)).sqrt()
 
 
 def _zeroed(t: Tensor, rows: Tensor) -> Tensor:

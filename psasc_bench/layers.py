@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -26,11 +27,12 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 Books = list[tuple[Tensor, Tensor]]
+Sums = dict[nn.Parameter, Tensor]
 
 # Costs in multiply-adds, fitted on CPUs with 512 KiB to 2 MiB of L2 cache; they choose between ways, never a result.
 STORE_COST = 50  # of storing one float of a per-example gradient
 SHIFT_COST = 80  # of summing one entry of a pixel Gram matrix along the kernel's shifts
-UNFOLDED_FLOATS = 32768  # of one unfolded example that still fits the cache
+UNFOLDED_FLOATS = 2**18  # of the examples unfolded at a time: more would leave the cache, less would pay more calls
 
 
 @dataclass(frozen=True)
@@ -39,23 +41,32 @@ class LayerGradients:
     weights ``w [B]`` to ``{parameter: sum_i w_i g_i}``."""
 
     squared_norms: Tensor
-    weighted_sum: Callable[[Tensor], dict[nn.Parameter, Tensor]]
+    weighted_sum: Callable[[Tensor], Sums]
 
 
-def per_example_gradients(layer: nn.Module, a: Tensor, b: Tensor) -> dict[str, Tensor]:
-    """``{parameter name: gradients [B, *parameter shape]}`` of any layer, by ``vmap`` over that layer alone."""
-    parameters = {name: p.detach() for name, p in layer.named_parameters(recurse=False) if p.requires_grad}
+def trained(layer: nn.Module) -> dict[str, nn.Parameter]:
+    """The layer's own parameters that are not frozen, by name."""
+    return {name: p for name, p in layer.named_parameters(recurse=False) if p.requires_grad}
 
-    def inner_product(parameters: dict[str, Tensor], a: Tensor, b: Tensor) -> Tensor:
-        return (functional_call(layer, parameters, (a[None],)) * b[None]).sum()
 
-    return vmap(grad(inner_product), (None, 0, 0))(parameters, a, b)
+def per_example_gradients(layer: nn.Module, a: Tensor, b: Tensor) -> Sums:
+    """``{parameter: gradients [B, *parameter shape]}`` of any layer, by ``vmap`` over that layer alone."""
+    parameters = trained(layer)
+
+    def inner_product(values: dict[str, Tensor], a: Tensor, b: Tensor) -> Tensor:
+        outputs: Tensor = functional_call(layer, values, (a[None],))
+        return (outputs * b[None]).sum()
+
+    gradients: dict[str, Tensor] = vmap(grad(inner_product), (None, 0, 0))(
+        {name: p.detach() for name, p in parameters.items()}, a, b
+    )
+    return {parameter: gradients[name] for name, parameter in parameters.items()}
 
 
 def explicit(gradients: Mapping[nn.Parameter, Tensor]) -> LayerGradients:
     """From per-example gradients ``{parameter: [B, ...]}`` that have been written down."""
 
-    def weighted_sum(w: Tensor) -> dict[nn.Parameter, Tensor]:
+    def weighted_sum(w: Tensor) -> Sums:
         return {parameter: (w @ g.flatten(1)).view(g.shape[1:]) for parameter, g in gradients.items()}
 
     return LayerGradients(_total(_squared_norms(g) for g in gradients.values()), weighted_sum)
@@ -67,18 +78,17 @@ def _total(tensors: Iterable[Tensor]) -> Tensor:
 
 def _squared_norms(g: Tensor) -> Tensor:
     # vector_norm is several times faster on a CPU than einsum or square().sum()
-    return torch.linalg.vector_norm(g.flatten(1), dim=1).square()
+    norms: Tensor = torch.linalg.vector_norm(g.flatten(1), dim=1)
+    return norms.square()
 
 
 def _scale(b: Tensor, w: Tensor) -> Tensor:
     return b * w.view(-1, *[1] * (b.dim() - 1))
 
 
-def _trains(parameter: nn.Parameter | None) -> bool:
-    return parameter is not None and parameter.requires_grad
-
-
 def _linear(layer: nn.Linear, books: Books) -> LayerGradients:
+    parameters = trained(layer)
+    weight, bias = parameters.get("weight"), parameters.get("bias")
     # [B, T, features], the books one after the other along T
     inputs, outputs = (
         torch.cat([t.reshape(len(t), -1, t.shape[-1]) for t in side], 1)
@@ -87,73 +97,82 @@ def _linear(layer: nn.Linear, books: Books) -> LayerGradients:
         for side in zip(*books, strict=True)
     )
     times = inputs.shape[1]
-    weight, bias = _trains(layer.weight), _trains(layer.bias)
-    if 2 * times**2 > layer.weight.numel():
-        gradients = {layer.weight: outputs.mT @ inputs} if weight else {}
-        return explicit(gradients | ({layer.bias: outputs.sum(1)} if bias else {}))
+    if 2 * times**2 > layer.in_features * layer.out_features:
+        gradients: Sums = {}
+        if weight is not None:
+            gradients[weight] = outputs.mT @ inputs
+        if bias is not None:
+            gradients[bias] = outputs.sum(1)
+        return explicit(gradients)
+    has_weight, has_bias = weight is not None, bias is not None
     if times == 1:
-        squared_norms = (weight * _squared_norms(inputs) + bias) * _squared_norms(outputs)
+        squared_norms = (has_weight * _squared_norms(inputs) + has_bias) * _squared_norms(outputs)
     else:
-        gram = (weight * (inputs @ inputs.mT) + bias) * (outputs @ outputs.mT)
+        gram = (has_weight * (inputs @ inputs.mT) + has_bias) * (outputs @ outputs.mT)
         squared_norms = gram.sum((1, 2)).clamp(min=0)
 
-    def weighted_sum(w: Tensor) -> dict[nn.Parameter, Tensor]:
+    def weighted_sum(w: Tensor) -> Sums:
         scaled = _scale(outputs, w).flatten(0, 1)
-        sums = {layer.weight: scaled.t() @ inputs.flatten(0, 1)} if weight else {}
-        return sums | ({layer.bias: scaled.sum(0)} if bias else {})
+        sums: Sums = {}
+        if weight is not None:
+            sums[weight] = scaled.t() @ inputs.flatten(0, 1)
+        if bias is not None:
+            sums[bias] = scaled.sum(0)
+        return sums
 
     return LayerGradients(squared_norms, weighted_sum)
 
 
 def _conv2d(layer: nn.Conv2d, books: Books) -> LayerGradients:
-    if isinstance(layer.padding, str) or layer.padding_mode != "zeros" or not _trains(layer.weight):
-        written = [per_example_gradients(layer, a, b) for a, b in books]
-        return explicit({getattr(layer, name): _total(g[name] for g in written) for name in written[0]})
-    outputs, channels, *kernel = layer.weight.shape
-    pixels, size, n_books = books[0][1][0, 0].numel(), layer.weight.numel(), len(books)
-    bias = {layer.bias: _total(b.sum((2, 3)) for _, b in books)} if _trains(layer.bias) else {}
+    parameters = trained(layer)
+    weight, bias = parameters.get("weight"), parameters.get("bias")
+    biases = {} if bias is None else {bias: _total(b.sum((2, 3)) for _, b in books)}
+    if weight is None:
+        return explicit(biases)
+    outputs, channels = weight.shape[:2]
+    pixels, size = books[0][1][0, 0].numel(), weight.numel()
     plain = layer.groups == 1 and set(layer.dilation) == {1}
-
-    gram_cost = pixels**2 * (channels + outputs + SHIFT_COST) * (n_books + 1) / 2
+    gram_cost = pixels**2 * (channels + outputs + SHIFT_COST) * (len(books) + 1) / 2
     if plain and set(layer.stride) == {1} and gram_cost <= pixels * size / 4 + STORE_COST * size:
-        return _conv2d_by_gram(layer, books, bias)
-    if not plain or pixels * size > UNFOLDED_FLOATS * outputs:
-        return explicit({layer.weight: _total(_conv2d_by_groups(layer, x, b) for x, b in books)} | bias)
-    folded = _total(_unfold(layer, x).mT @ b.permute(0, 2, 3, 1).reshape(len(b), pixels, -1) for x, b in books)
-    unfolded = explicit({layer.weight: folded} | bias)
+        return _conv2d_by_gram(layer, books, weight, biases)
+    if not plain:
+        return explicit({weight: _total(_conv2d_by_groups(layer, x, b) for x, b in books)} | biases)
+    unfolded = explicit({weight: _total(_conv2d_by_unfolding(layer, x, b) for x, b in books)} | biases)
 
-    def weighted_sum(w: Tensor) -> dict[nn.Parameter, Tensor]:
+    def weighted_sum(w: Tensor) -> Sums:
         sums = unfolded.weighted_sum(w)
-        return sums | {layer.weight: sums[layer.weight].view(*kernel, channels, outputs).permute(3, 2, 0, 1)}
+        return sums | {weight: sums[weight].permute(0, 3, 1, 2)}
 
     return LayerGradients(unfolded.squared_norms, weighted_sum)
 
 
-def _conv2d_by_gram(layer: nn.Conv2d, books: Books, bias: dict[nn.Parameter, Tensor]) -> LayerGradients:
+def _conv2d_by_gram(layer: nn.Conv2d, books: Books, weight: nn.Parameter, biases: Sums) -> LayerGradients:
     # the inner product is symmetric: pairs of unlike books count twice
     pairs = [(i, j) for i in range(len(books)) for j in range(i + 1)]
     squared_norms = _total((1 + (i > j)) * _conv2d_inner_product(layer, books[i], books[j]) for i, j in pairs)
-    squared_norms = _total([squared_norms.clamp(min=0), *map(_squared_norms, bias.values())])
+    squared_norms = _total([squared_norms.clamp(min=0), *map(_squared_norms, biases.values())])
 
-    def weighted_sum(w: Tensor) -> dict[nn.Parameter, Tensor]:
-        weight = _total(_conv2d_weight_gradient(layer, x, _scale(b, w)) for x, b in books)
-        return {layer.weight: weight} | {parameter: w @ g for parameter, g in bias.items()}
+    def weighted_sum(w: Tensor) -> Sums:
+        total = _total(_conv2d_weight_gradient(layer, x, _scale(b, w), weight.detach()) for x, b in books)
+        return {weight: total} | {parameter: w @ g for parameter, g in biases.items()}
 
     return LayerGradients(squared_norms, weighted_sum)
 
 
-def _conv2d_weight_gradient(layer: nn.Conv2d, x: Tensor, b: Tensor) -> Tensor:
-    return torch.ops.aten.convolution_backward(
-        *(b, x, layer.weight.detach(), None, layer.stride, layer.padding, layer.dilation),
-        *(False, [0, 0], layer.groups, [False, True, False]),
-    )[1]
+def _conv2d_weight_gradient(layer: nn.Conv2d, x: Tensor, b: Tensor, weight: Tensor, *, groups: int = 1) -> Tensor:
+    """Shaped like ``weight``, of which only the shape is read."""
+    gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
+        *(b, x, weight, None, layer.stride, layer.padding, layer.dilation),
+        *(False, [0, 0], groups, [False, True, False]),
+    )
+    return gradients[1]
 
 
 def _conv2d_inner_product(layer: nn.Conv2d, one: tuple[Tensor, Tensor], two: tuple[Tensor, Tensor]) -> Tensor:
     """``<grad_1, grad_2> [B]`` at stride 1 without unfolding: the Gram matrix of the input's pixels, summed along the
     kernel's diagonal shifts, is the Gram matrix of the unfolded patches."""
     (x1, b1), (x2, b2) = one, two
-    (high, wide), (pad_high, pad_wide) = layer.kernel_size, layer.padding
+    (high, wide), (pad_high, pad_wide) = layer.kernel_size, _padding(layer)
     (batch, _, height, width), (rows, columns) = x1.shape, b1.shape[2:]
     gram = (x1.flatten(2).mT @ x2.flatten(2)).view(batch, height, width, height, width)
     gram = F.pad(gram, (pad_wide, pad_wide, pad_high, pad_high) * 2)
@@ -164,24 +183,34 @@ def _conv2d_inner_product(layer: nn.Conv2d, one: tuple[Tensor, Tensor], two: tup
 
 def _conv2d_by_groups(layer: nn.Conv2d, x: Tensor, b: Tensor) -> Tensor:
     """``[B, *weight shape]`` by the weight gradient of one grouped convolution whose groups are the examples."""
-    batch, shape = len(x), layer.weight.shape
-    weight = layer.weight.new_empty(batch * shape[0], *shape[1:])  # only its shape is read
-    gradient = torch.ops.aten.convolution_backward(
-        *(b.reshape(1, -1, *b.shape[2:]), x.reshape(1, -1, *x.shape[2:]), weight, None),
-        *(layer.stride, layer.padding, layer.dilation, False, [0, 0], batch * layer.groups, [False, True, False]),
-    )[1]
-    return gradient.view(batch, *shape)
+    batch, (outputs, *rest) = len(x), layer.weight.shape
+    x, b = (t.reshape(1, -1, *t.shape[2:]) for t in (x, b))
+    weight = layer.weight.new_empty(batch * outputs, *rest)
+    return _conv2d_weight_gradient(layer, x, b, weight, groups=batch * layer.groups).view(batch, outputs, *rest)
 
 
-def _unfold(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    """``[B, output pixels, kernel height * kernel width * channels]``, copied in runs of kernel width * channels
-    floats."""
-    (high, wide), (down, right), (pad_high, pad_wide) = layer.kernel_size, layer.stride, layer.padding
+def _conv2d_by_unfolding(layer: nn.Conv2d, x: Tensor, b: Tensor) -> Tensor:
+    """``[B, outputs, kernel height, kernel width, channels]`` by a matrix product per example, with few of them
+    unfolded at a time."""
+    (high, wide), (down, right), (pad_high, pad_wide) = layer.kernel_size, layer.stride, _padding(layer)
     x = F.pad(x.permute(0, 2, 3, 1), (0, 0, pad_wide, pad_wide, pad_high, pad_high)).contiguous()
-    (batch, height, width, channels), (s0, s1, s2, _) = x.shape, x.stride()
-    rows, columns = (height - high) // down + 1, (width - wide) // right + 1
+    (batch, _, _, channels), (s0, s1, s2, _) = x.shape, x.stride()
+    b = b.permute(0, 2, 3, 1)
+    rows, columns, outputs = b.shape[1:]
+    # a patch is copied in ``high`` runs of ``wide * channels`` floats
     patches = x.as_strided((batch, rows, columns, high, wide * channels), (s0, s1 * down, s2 * right, s1, 1))
-    return patches.reshape(batch, rows * columns, -1)
+    b = b.reshape(batch, rows * columns, outputs).mT
+    gradients = x.new_empty(batch, outputs, high * wide * channels)
+    at_once = batch if x.is_cuda else max(1, UNFOLDED_FLOATS // patches[0].numel())
+    for some_b, some_patches, result in zip(*(torch.split(t, at_once) for t in (b, patches, gradients)), strict=True):
+        torch.bmm(some_b, some_patches.reshape(len(some_b), rows * columns, -1), out=result)
+    return gradients.view(batch, outputs, high, wide, channels)
+
+
+def _padding(layer: nn.Conv2d) -> tuple[int, int]:
+    assert not isinstance(layer.padding, str)  # see rule_for
+    high, wide = layer.padding
+    return high, wide
 
 
 def _group_norm(layer: nn.GroupNorm, books: Books) -> LayerGradients:
@@ -200,11 +229,11 @@ def _affine(layer: nn.GroupNorm | nn.LayerNorm, books: Books, dims: list[int]) -
     def over_dims(t: Tensor) -> Tensor:
         return t.sum(dims) if dims else t
 
-    gradients = {}
-    if _trains(layer.weight):
-        gradients[layer.weight] = _total(over_dims(a * b) for a, b in books)
-    if _trains(layer.bias):
-        gradients[layer.bias] = _total(over_dims(b) for _, b in books)
+    parameters, gradients = trained(layer), {}
+    if "weight" in parameters:
+        gradients[parameters["weight"]] = _total(over_dims(a * b) for a, b in books)
+    if "bias" in parameters:
+        gradients[parameters["bias"]] = _total(over_dims(b) for _, b in books)
     return explicit(gradients)
 
 
@@ -218,17 +247,26 @@ def _embedding(layer: nn.Embedding, books: Books) -> LayerGradients:
     same = indices.unsqueeze(1) == indices.unsqueeze(2)
     squared_norms = (same * (outputs @ outputs.mT)).sum((1, 2)).clamp(min=0)
 
-    def weighted_sum(w: Tensor) -> dict[nn.Parameter, Tensor]:
+    def weighted_sum(w: Tensor) -> Sums:
         scaled = _scale(outputs, w).flatten(0, 1)
-        return {layer.weight: torch.zeros_like(layer.weight).index_add_(0, indices.flatten(), scaled)}
+        return {layer.get_parameter("weight"): torch.zeros_like(layer.weight).index_add_(0, indices.flatten(), scaled)}
 
     return LayerGradients(squared_norms, weighted_sum)
 
 
-RULES: dict[type[nn.Module], Callable[..., LayerGradients]] = {
+Rule = Callable[[Any, Books], LayerGradients]
+RULES: dict[type[nn.Module], Rule] = {
     nn.Linear: _linear,
     nn.Conv2d: _conv2d,
     nn.GroupNorm: _group_norm,
     nn.LayerNorm: _layer_norm,
     nn.Embedding: _embedding,
 }
+
+
+def rule_for(layer: nn.Module) -> Rule | None:
+    """The layer's rule; ``None`` if its per-example gradients have to be written down by
+    :func:`per_example_gradients`."""
+    if isinstance(layer, nn.Conv2d) and (isinstance(layer.padding, str) or layer.padding_mode != "zeros"):
+        return None
+    return RULES.get(type(layer))

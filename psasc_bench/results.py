@@ -1,0 +1,182 @@
+"""From the records of a study to tidy tables: what was run, what came out, and how sure one can be of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from psasc_bench import methods, record
+from psasc_bench.config import Study
+from psasc_bench.files import write_text
+from psasc_bench.record import Record
+from psasc_bench.spec import RunSpec
+
+REFERENCE = "dp-sgd"  # the method that the others are compared with, seed by seed
+CELL = ["dataset", "epsilon", "method"]
+CONFIDENCE = 0.95
+NORMS = np.logspace(-4, 2, 241)
+
+
+def collect(study: Study, runs: Path, output: Path) -> None:
+    """Write ``runs.csv``, ``curves.csv``, ``summary.csv``, ``weights.csv`` and ``README.md`` to ``output``.
+
+    Runs of the study without a current record are listed with their status and enter no mean. Raises ``ValueError`` for a
+    damaged record.
+    """
+    table, curves = read_runs(study, runs)
+    summary = summarise(table)
+    for name, frame in {"runs": table, "curves": curves, "summary": summary, "weights": weights(study)}.items():
+        write_text(output / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+    write_text(output / "README.md", report(study, table, summary))
+
+
+def read_runs(study: Study, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One row per run of the study, and one row per epoch of every finished run. A run's ``status`` is that of its record,
+    or ``stale`` (made by another spec or source than the present one) or ``missing``."""
+    rows, curves = [], []
+    for cell in study.cells():
+        cls = methods.load(cell.method)
+        fingerprint = methods.fingerprint(cls)
+        for seed in study.cell_seeds(cell.dataset):
+            spec = study.spec(cell, seed)
+            path = runs / f"{spec.name()}.json"
+            found = record.read(path) if path.exists() else None
+            status = "missing" if found is None else found.status if found.current(spec, fingerprint) else "stale"
+            key = {"dataset": cell.dataset, "epsilon": cell.epsilon, "method": cell.method, "seed": seed}
+            labels = {"dataset_title": study.dataset(cell.dataset).title, "method_title": cls.title}
+            rows.append(key | labels | {"control": cls.control, "status": status} | _columns(spec, found, status))
+            if status in ("done", "diverged"):
+                curves.append(pd.read_csv(path.with_suffix(".csv")).assign(**key, **labels, status=status))
+    return pd.DataFrame(rows), pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
+
+
+def _columns(spec: RunSpec, found: Record | None, status: str) -> dict[str, Any]:
+    columns = {"learning_rate": spec.learning_rate, "momentum": spec.momentum, "delta": spec.delta}
+    if found is None or status == "stale":
+        return columns
+    ledger = {key: found.ledger[key] for key in ("noise_multiplier", "sensitivity", "sampling_rate", "steps_taken")}
+    spent = {key: float(found.ledger[key]) for key in ("epsilon_rdp", "epsilon_pld")}
+    return columns | {
+        "reason": found.reason,
+        **found.result,
+        **ledger,
+        **spent,
+        **found.nonprivate,
+        "seconds": found.seconds["total"],
+        "peak_memory_mib": found.provenance["peak_memory_mib"],
+        "commit": found.provenance["commit"],
+    }
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell: ``n`` finished runs, their mean test accuracy with its 95 % t-interval, and the difference to
+    DP-SGD paired by seed (common initial weights, batches and noise directions) with its own."""
+    done = table[table["status"] == "done"].set_index([*CELL, "seed"])["test_accuracy"]
+    rows = []
+    for cell, runs in table.groupby(CELL, sort=False):
+        dataset, epsilon, method = cell
+        counts = runs["status"].value_counts()
+        accuracy = _at(done, cell)
+        differences = (accuracy - _at(done, (dataset, epsilon, REFERENCE))).dropna()
+        row = dict(zip(CELL, cell, strict=True)) | runs.iloc[0][["dataset_title", "method_title", "control"]].to_dict()
+        row |= {"n": len(accuracy)} | {status: int(counts.get(status, 0)) for status in ("missing", "stale", "diverged")}
+        row |= _interval("accuracy", accuracy)
+        if method != REFERENCE:
+            row |= {"n_pairs": len(differences)} | _interval("difference", differences)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _at(values: pd.Series, cell: tuple[Any, ...]) -> pd.Series:
+    return values.xs(cell) if cell in values.index.droplevel("seed") else pd.Series(dtype=float)
+
+
+def _interval(name: str, values: pd.Series) -> dict[str, float]:
+    """Mean and t-interval: ``mean +- t_{n-1} s / sqrt(n)``. One value has no interval, none has no mean."""
+    mean, low, high = t_interval(values.to_numpy(dtype=float))
+    return {f"{name}_mean": mean, f"{name}_low": low, f"{name}_high": high}
+
+
+def t_interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float]:
+    """Mean, lower and upper end of the 95 % t-interval; NaN where there are too few values."""
+    n = len(values)
+    if n == 0:
+        return np.nan, np.nan, np.nan
+    mean = float(values.mean())
+    if n == 1:
+        return mean, np.nan, np.nan
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    return mean, mean - half, mean + half
+
+
+def weights(study: Study) -> pd.DataFrame:
+    """Every private method's weight and contribution ``x w(x)`` over the gradient norm ``x``, per data set, both also in
+    units of the sensitivity, which is what the noise is measured in."""
+    import torch
+
+    norms = torch.from_numpy(NORMS)
+    frames = []
+    for dataset in study.datasets:
+        for name in study.methods:
+            method = study.method(dataset, name)
+            if method.control:
+                continue
+            weight = method.weight(norms).numpy()
+            columns = {"dataset": dataset, "method": name, "method_title": method.title, "norm": NORMS, "weight": weight}
+            frames.append(pd.DataFrame(columns | {"sensitivity": method.sensitivity()}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def report(study: Study, table: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """The tables as Markdown."""
+    lines = ["# Results", "", HEADER, ""]
+    for dataset, cells in summary.groupby("dataset", sort=False):
+        protocol = study.dataset(str(dataset))
+        lines += [
+            f"## {protocol.title}",
+            "",
+            f"delta {protocol.delta:g}, expected batch size {protocol.expected_batch_size}, {protocol.epochs} epochs, "
+            f"model `{protocol.model}`.",
+            "",
+            _table(cells).to_markdown(index=False, disable_numparse=True, colalign=("right", "left", *["right"] * 3)),
+            "",
+        ]
+    unfinished = table[table["status"] != "done"]
+    if len(unfinished):
+        lines += ["## Runs that enter no mean", ""]
+        lines += [
+            f"* {run.dataset}/{run.method}/eps-{run.epsilon:g}/seed-{run.seed}: {run.status}"
+            for run in unfinished.itertuples()
+        ]
+        lines += ["", "`snakemake --cores 8` trains what is missing or stale.", ""]
+    return "\n".join(lines)
+
+
+HEADER = """\
+Test accuracy in percent of the last iterate: mean of n seeds with its 95 % t-interval, and the difference to DP-SGD in
+percentage points, paired by seed, with its own 95 % t-interval. Intervals are not corrected for the number of comparisons.
+Epsilon is for adding or removing one example; choosing the hyper-parameters is not accounted for. DP-PSASC is our reading
+of the paper. The same numbers, unrounded, are in `summary.csv`; one row per run in `runs.csv`, one per epoch in
+`curves.csv`. This file is written by the workflow."""
+
+
+def _table(cells: pd.DataFrame) -> pd.DataFrame:
+    def percent(row: pd.Series, name: str, sign: str = "") -> str:
+        mean, low, high = (100 * row[f"{name}_{part}"] for part in ("mean", "low", "high"))
+        if np.isnan(mean):
+            return "–"
+        return f"{mean:{sign}.2f}" if np.isnan(low) else f"{mean:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
+
+    return pd.DataFrame(
+        {
+            "epsilon": [f"{epsilon:g}" for epsilon in cells["epsilon"]],
+            "method": cells["method_title"],
+            "n": cells["n"].astype(str),
+            "accuracy": [percent(row, "accuracy") for _, row in cells.iterrows()],
+            "difference to DP-SGD": [percent(row, "difference", "+") for _, row in cells.iterrows()],
+        }
+    ).sort_values("epsilon", kind="stable", key=lambda column: column.astype(float))

@@ -1,0 +1,46 @@
+"""What several test files share: the digits, a small run of theirs, and repeatable property tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from psasc_bench import data
+from psasc_bench.spec import RunSpec
+
+# the same examples on every machine and day, however slow: a failure can be repeated
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> data.Dataset:
+    folder = tmp_path_factory.mktemp("digits")
+    data.prepare("digits", folder / "digits.npz", root=folder)
+    return data.load(folder / "digits.npz")
+
+
+@pytest.fixture(scope="session")
+def digits_spec() -> Callable[..., RunSpec]:
+    """A run of five steps on the digits, with any of its values replaced."""
+
+    def make(**changes: Any) -> RunSpec:
+        values: dict[str, Any] = {
+            "dataset": "digits",
+            "model": "digits_cnn",
+            "method": "dp-psasc",
+            "parameters": {"C": 0.1, "s": 2.0, "r": 0.1},
+            "epsilon": 3.0,
+            "delta": 1e-5,
+            "expected_batch_size": 256,
+            "epochs": 1,
+            "learning_rate": 0.5,
+            "momentum": 0.9,
+            "seed": 0,
+        }
+        return RunSpec(**(values | changes))
+
+    return make

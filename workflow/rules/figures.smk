@@ -1,0 +1,11 @@
+rule figure:
+    input:
+        expand("results/{table}.csv", table=["runs", "curves", "summary", "weights"]),
+    output:
+        expand("figures/{{figure}}.{format}", format=["svg", "pdf"]),
+    log:
+        "logs/figures/{figure}.log",
+    wildcard_constraints:
+        figure=alternatives(FIGURES),
+    shell:
+        "psasc-bench figure {wildcards.figure} > {log} 2>&1"
