@@ -70,8 +70,8 @@ def budgets(options: argparse.Namespace) -> None:
     examples = len(dataset.y_train)
     if protocol.delta >= 1 / examples:
         print(
-            f"psasc-bench: warning: {options.config}: datasets.{options.dataset}.delta: {protocol.delta:g} is not below "
-            f"1/{examples}, one over the number of training examples; it would allow publishing one of them outright",
+            f"psasc-bench: warning: {options.config}: datasets.{options.dataset}.delta: {protocol.delta:g} is not "
+            f"below 1/{examples}, one over the number of training examples; it would allow publishing one outright",
             file=sys.stderr,
         )
     method = next(iter(study.methods))  # the budget is the same for all

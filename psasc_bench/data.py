@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from psasc_bench.files import replacing
 
 Arrays = dict[str, NDArray[Any]]
 PARTS = ("x_train", "y_train", "x_test", "y_test")
+DAMAGE = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)  # what reading a broken file may raise
 
 
 @dataclass(frozen=True)
@@ -191,11 +193,14 @@ def _npz(path: Path) -> Arrays:
             )
         if x.dtype != np.uint8 and not np.issubdtype(x.dtype, np.floating):
             raise ValueError(f"{path}: x_{part} must be uint8 (0 to 255) or floating, is {x.dtype}")
+        if x.dtype != np.uint8:
+            with np.errstate(over="ignore"):  # what float32 has no room for is infinite, and found below
+                x = x.astype(np.float32)
         if not np.isfinite(x).all():
             raise ValueError(f"{path}: x_{part} has {int((~np.isfinite(x)).sum())} NaN or infinite values; remove them")
         if not np.issubdtype(y.dtype, np.integer):
             raise ValueError(f"{path}: y_{part} must hold integer class labels, is {y.dtype}")
-        arrays[f"x_{part}"] = x if x.dtype == np.uint8 else x.astype(np.float32)
+        arrays[f"x_{part}"] = x
         arrays[f"y_{part}"] = y.astype(np.int64)
     if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
         raise ValueError(
@@ -225,10 +230,20 @@ def _read_npz(path: Path, names: tuple[str, ...]) -> Arrays:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file")
     try:
-        with np.load(path, allow_pickle=False) as npz:
+        with path.open("rb") as file:  # np.load does not close what it opened and then found damaged
+            npz = np.load(file, allow_pickle=False)
+            if not isinstance(npz, np.lib.npyio.NpzFile):
+                raise ValueError("is a single array, not an .npz file")
             missing = [name for name in names if name not in npz.files]
             if missing:
                 raise ValueError(f"lacks {', '.join(missing)}; it must hold {', '.join(names)}")
-            return {name: npz[name] for name in names}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            return {name: _member(npz, name) for name in names}
+    except DAMAGE as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _member(npz: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    try:
+        return npz[name]
+    except DAMAGE as error:
+        raise ValueError(f"{name}: {error}") from None

@@ -32,6 +32,7 @@ Sums = dict[nn.Parameter, Tensor]
 # Costs in multiply-adds, fitted on CPUs with 512 KiB to 2 MiB of L2 cache; they choose between ways, never a result.
 STORE_COST = 50  # of storing one float of a per-example gradient
 SHIFT_COST = 80  # of summing one entry of a pixel Gram matrix along the kernel's shifts
+SMALL_GRAM_COST = 3  # of a multiply-add in a Gram matrix over few output pixels
 UNFOLDED_FLOATS = 2**18  # of the examples unfolded at a time: more would leave the cache, less would pay more calls
 
 
@@ -76,6 +77,12 @@ def _total(tensors: Iterable[Tensor]) -> Tensor:
     return reduce(torch.add, tensors)
 
 
+def _along_time(tensors: Iterable[Tensor]) -> Tensor:
+    """One ``[B, T, features]`` of several, without a copy if there is only one."""
+    first, *others = tensors
+    return torch.cat([first, *others], 1) if others else first
+
+
 def _squared_norms(g: Tensor) -> Tensor:
     # vector_norm is several times faster on a CPU than einsum or square().sum()
     norms: Tensor = torch.linalg.vector_norm(g.flatten(1), dim=1)
@@ -88,16 +95,19 @@ def _scale(b: Tensor, w: Tensor) -> Tensor:
 
 def _linear(layer: nn.Linear, books: Books) -> LayerGradients:
     parameters = trained(layer)
-    weight, bias = parameters.get("weight"), parameters.get("bias")
-    # [B, T, features], the books one after the other along T
     inputs, outputs = (
-        torch.cat([t.reshape(len(t), -1, t.shape[-1]) for t in side], 1)
-        if len(books) > 1 or side[0].dim() > 2
-        else side[0].unsqueeze(1)
-        for side in zip(*books, strict=True)
+        _along_time(t.reshape(len(t), -1, t.shape[-1]) for t in side) for side in zip(*books, strict=True)
     )
+    return _matrix_product(inputs, outputs, parameters.get("weight"), parameters.get("bias"))
+
+
+def _matrix_product(
+    inputs: Tensor, outputs: Tensor, weight: nn.Parameter | None, bias: nn.Parameter | None
+) -> LayerGradients:
+    """Of ``sum_t outputs_t inputs_t^T``, for ``inputs [B, T, I]`` and ``outputs [B, T, O]`` with the books one after
+    the other along T. The weight's sum is ``[O, I]``."""
     times = inputs.shape[1]
-    if 2 * times**2 > layer.in_features * layer.out_features:
+    if 2 * times**2 > inputs.shape[2] * outputs.shape[2]:
         gradients: Sums = {}
         if weight is not None:
             gradients[weight] = outputs.mT @ inputs
@@ -126,24 +136,33 @@ def _linear(layer: nn.Linear, books: Books) -> LayerGradients:
 def _conv2d(layer: nn.Conv2d, books: Books) -> LayerGradients:
     parameters = trained(layer)
     weight, bias = parameters.get("weight"), parameters.get("bias")
-    biases = {} if bias is None else {bias: _total(b.sum((2, 3)) for _, b in books)}
     if weight is None:
-        return explicit(biases)
-    outputs, channels = weight.shape[:2]
-    pixels, size = books[0][1][0, 0].numel(), weight.numel()
-    plain = layer.groups == 1 and set(layer.dilation) == {1}
-    gram_cost = pixels**2 * (channels + outputs + SHIFT_COST) * (len(books) + 1) / 2
-    if plain and set(layer.stride) == {1} and gram_cost <= pixels * size / 4 + STORE_COST * size:
-        return _conv2d_by_gram(layer, books, weight, biases)
-    if not plain:
-        return explicit({weight: _total(_conv2d_by_groups(layer, x, b) for x, b in books)} | biases)
-    unfolded = explicit({weight: _total(_conv2d_by_unfolding(layer, x, b) for x, b in books)} | biases)
+        return explicit(_biases(bias, books))
+    if layer.groups > 1 or set(layer.dilation) != {1}:
+        return explicit({weight: _total(_conv2d_by_groups(layer, x, b) for x, b in books)} | _biases(bias, books))
+
+    (outputs, channels, high, wide), size = weight.shape, weight.numel()
+    pixels, times = books[0][1][0, 0].numel(), len(books)
+    writing_cost = pixels * size / 4 + STORE_COST * size
+    if set(layer.stride) == {1} and pixels**2 * (channels + outputs + SHIFT_COST) * (times + 1) / 2 <= writing_cost:
+        return _conv2d_by_gram(layer, books, weight, _biases(bias, books))
+    if SMALL_GRAM_COST * (pixels * times) ** 2 * (size / outputs + outputs) <= writing_cost:
+        inputs = _along_time(_patches(layer, x).reshape(len(x), pixels, -1) for x, _ in books)
+        unfolded = _matrix_product(inputs, _along_time(_pixels_by_outputs(b) for _, b in books), weight, bias)
+    else:
+        unfolded = explicit(
+            {weight: _total(_conv2d_by_unfolding(layer, x, b) for x, b in books)} | _biases(bias, books)
+        )
 
     def weighted_sum(w: Tensor) -> Sums:
         sums = unfolded.weighted_sum(w)
-        return sums | {weight: sums[weight].permute(0, 3, 1, 2)}
+        return sums | {weight: sums[weight].view(outputs, high, wide, channels).permute(0, 3, 1, 2)}
 
     return LayerGradients(unfolded.squared_norms, weighted_sum)
+
+
+def _biases(bias: nn.Parameter | None, books: Books) -> Sums:
+    return {} if bias is None else {bias: _total(b.sum((2, 3)) for _, b in books)}
 
 
 def _conv2d_by_gram(layer: nn.Conv2d, books: Books, weight: nn.Parameter, biases: Sums) -> LayerGradients:
@@ -190,21 +209,29 @@ def _conv2d_by_groups(layer: nn.Conv2d, x: Tensor, b: Tensor) -> Tensor:
 
 
 def _conv2d_by_unfolding(layer: nn.Conv2d, x: Tensor, b: Tensor) -> Tensor:
-    """``[B, outputs, kernel height, kernel width, channels]`` by a matrix product per example, with few of them
-    unfolded at a time."""
+    """``[B, outputs, kernel height * kernel width * channels]`` by one matrix product per example, with only some of
+    the examples unfolded at a time."""
+    patches, b = _patches(layer, x), _pixels_by_outputs(b)
+    (batch, pixels, outputs), features = b.shape, patches[0].numel() // b.shape[1]
+    gradients = x.new_empty(batch, outputs, features)
+    at_once = batch if x.is_cuda else max(1, UNFOLDED_FLOATS // (pixels * features))
+    for some, b_some, result in zip(*(torch.split(t, at_once) for t in (patches, b, gradients)), strict=True):
+        torch.bmm(b_some.mT, some.reshape(-1, pixels, features), out=result)
+    return gradients
+
+
+def _patches(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    """A view ``[B, rows, columns, kernel height, kernel width * channels]`` of the padded input, one patch per output
+    pixel, each to be copied in ``kernel height`` runs."""
     (high, wide), (down, right), (pad_high, pad_wide) = layer.kernel_size, layer.stride, _padding(layer)
     x = F.pad(x.permute(0, 2, 3, 1), (0, 0, pad_wide, pad_wide, pad_high, pad_high)).contiguous()
-    (batch, _, _, channels), (s0, s1, s2, _) = x.shape, x.stride()
-    b = b.permute(0, 2, 3, 1)
-    rows, columns, outputs = b.shape[1:]
-    # a patch is copied in ``high`` runs of ``wide * channels`` floats
-    patches = x.as_strided((batch, rows, columns, high, wide * channels), (s0, s1 * down, s2 * right, s1, 1))
-    b = b.reshape(batch, rows * columns, outputs).mT
-    gradients = x.new_empty(batch, outputs, high * wide * channels)
-    at_once = batch if x.is_cuda else max(1, UNFOLDED_FLOATS // patches[0].numel())
-    for some_b, some_patches, result in zip(*(torch.split(t, at_once) for t in (b, patches, gradients)), strict=True):
-        torch.bmm(some_b, some_patches.reshape(len(some_b), rows * columns, -1), out=result)
-    return gradients.view(batch, outputs, high, wide, channels)
+    (batch, height, width, channels), (s0, s1, s2, _) = x.shape, x.stride()
+    rows, columns = (height - high) // down + 1, (width - wide) // right + 1
+    return x.as_strided((batch, rows, columns, high, wide * channels), (s0, s1 * down, s2 * right, s1, 1))
+
+
+def _pixels_by_outputs(b: Tensor) -> Tensor:
+    return b.flatten(2).mT
 
 
 def _padding(layer: nn.Conv2d) -> tuple[int, int]:

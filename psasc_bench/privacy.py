@@ -41,7 +41,8 @@ class Budget:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Budget:
         """The inverse of ``to_json``. Raises ``TypeError`` for missing or unknown keys."""
-        return cls(**{key: math.inf if value == "inf" else value for key, value in values.items()})
+        numbers: dict[str, Any] = {key: math.inf if value == "inf" else value for key, value in values.items()}
+        return cls(**numbers)
 
 
 def calibrate(*, epsilon: float, delta: float, sampling_rate: float, steps: int) -> Budget:
@@ -74,14 +75,16 @@ def _noise_multiplier(epsilon: float, delta: float, sampling_rate: float, steps:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the search passes noise multipliers for which the orders are too few
-            return get_noise_multiplier(
-                target_epsilon=epsilon,
-                target_delta=delta,
-                sample_rate=sampling_rate,
-                steps=steps,
-                accountant="rdp",
-                epsilon_tolerance=1e-3 * epsilon,
-                alphas=RDP_ORDERS,
+            return float(
+                get_noise_multiplier(
+                    target_epsilon=epsilon,
+                    target_delta=delta,
+                    sample_rate=sampling_rate,
+                    steps=steps,
+                    accountant="rdp",
+                    epsilon_tolerance=1e-3 * epsilon,
+                    alphas=RDP_ORDERS,
+                )
             )
     except ValueError:
         raise ValueError(
@@ -115,5 +118,5 @@ def _check(*, epsilon: float, delta: float, sampling_rate: float, steps: int) ->
         raise ValueError(f"delta must be between 0 and 1, got {delta}")
     if not 0 < sampling_rate <= 1:
         raise ValueError(f"the sampling rate (expected batch size / examples) must be in (0, 1], got {sampling_rate:g}")
-    if steps < 1:
+    if not steps >= 1:
         raise ValueError(f"steps must be at least 1, got {steps}")

@@ -34,7 +34,7 @@ class Record:
     fingerprint: str
     status: Status
     reason: str | None
-    result: Mapping[str, float]
+    result: Mapping[str, float | None]
     ledger: Mapping[str, Any]
     nonprivate: Mapping[str, Any]
     seconds: Mapping[str, float]

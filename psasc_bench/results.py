@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from psasc_bench import methods, record
@@ -17,6 +18,9 @@ from psasc_bench.spec import RunSpec
 
 REFERENCE = "dp-sgd"  # the method that the others are compared with, seed by seed
 CELL = ["dataset", "epsilon", "method"]
+LABELS = ["dataset_title", "method_title"]
+UNFINISHED = ["missing", "stale", "diverged"]
+Row = dict[str, Any]
 CONFIDENCE = 0.95
 NORMS = np.logspace(-4, 2, 241)
 
@@ -24,8 +28,8 @@ NORMS = np.logspace(-4, 2, 241)
 def collect(study: Study, runs: Path, output: Path) -> None:
     """Write ``runs.csv``, ``curves.csv``, ``summary.csv``, ``weights.csv`` and ``README.md`` to ``output``.
 
-    Runs of the study without a current record are listed with their status and enter no mean. Raises ``ValueError`` for a
-    damaged record.
+    Runs of the study without a current record are listed with their status and enter no mean. Raises ``ValueError`` for
+    a damaged record.
     """
     table, curves = read_runs(study, runs)
     summary = summarise(table)
@@ -35,8 +39,8 @@ def collect(study: Study, runs: Path, output: Path) -> None:
 
 
 def read_runs(study: Study, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """One row per run of the study, and one row per epoch of every finished run. A run's ``status`` is that of its record,
-    or ``stale`` (made by another spec or source than the present one) or ``missing``."""
+    """One row per run of the study, and one row per epoch of every finished run. A run's ``status`` is that of its
+    record, or ``stale`` (made by another spec or source than the present one) or ``missing``."""
     rows, curves = [], []
     for cell in study.cells():
         cls = methods.load(cell.method)
@@ -46,16 +50,16 @@ def read_runs(study: Study, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             path = runs / f"{spec.name()}.json"
             found = record.read(path) if path.exists() else None
             status = "missing" if found is None else found.status if found.current(spec, fingerprint) else "stale"
-            key = {"dataset": cell.dataset, "epsilon": cell.epsilon, "method": cell.method, "seed": seed}
-            labels = {"dataset_title": study.dataset(cell.dataset).title, "method_title": cls.title}
+            key: Row = {"dataset": cell.dataset, "epsilon": cell.epsilon, "method": cell.method, "seed": seed}
+            labels: Row = {"dataset_title": study.dataset(cell.dataset).title, "method_title": cls.title}
             rows.append(key | labels | {"control": cls.control, "status": status} | _columns(spec, found, status))
             if status in ("done", "diverged"):
                 curves.append(pd.read_csv(path.with_suffix(".csv")).assign(**key, **labels, status=status))
     return pd.DataFrame(rows), pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
 
 
-def _columns(spec: RunSpec, found: Record | None, status: str) -> dict[str, Any]:
-    columns = {"learning_rate": spec.learning_rate, "momentum": spec.momentum, "delta": spec.delta}
+def _columns(spec: RunSpec, found: Record | None, status: str) -> Row:
+    columns: Row = {"learning_rate": spec.learning_rate, "momentum": spec.momentum, "delta": spec.delta}
     if found is None or status == "stale":
         return columns
     ledger = {key: found.ledger[key] for key in ("noise_multiplier", "sensitivity", "sampling_rate", "steps_taken")}
@@ -75,15 +79,16 @@ def _columns(spec: RunSpec, found: Record | None, status: str) -> dict[str, Any]
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """One row per cell: ``n`` finished runs, their mean test accuracy with its 95 % t-interval, and the difference to
     DP-SGD paired by seed (common initial weights, batches and noise directions) with its own."""
-    done = table[table["status"] == "done"].set_index([*CELL, "seed"])["test_accuracy"]
-    rows = []
+    done = table[table["status"] == "done"]
+    accuracies = {cell: runs.set_index("seed")["test_accuracy"] for cell, runs in done.groupby(CELL)}
+    none = pd.Series(dtype=float)
+    rows: list[Row] = []
     for cell, runs in table.groupby(CELL, sort=False):
         dataset, epsilon, method = cell
-        counts = runs["status"].value_counts()
-        accuracy = _at(done, cell)
-        differences = (accuracy - _at(done, (dataset, epsilon, REFERENCE))).dropna()
-        row = dict(zip(CELL, cell, strict=True)) | runs.iloc[0][["dataset_title", "method_title", "control"]].to_dict()
-        row |= {"n": len(accuracy)} | {status: int(counts.get(status, 0)) for status in ("missing", "stale", "diverged")}
+        accuracy = accuracies.get(cell, none)
+        differences = (accuracy - accuracies.get((dataset, epsilon, REFERENCE), none)).dropna()
+        row: Row = {**dict(zip(CELL, cell, strict=True)), **runs.iloc[0][[*LABELS, "control"]]}
+        row |= {"n": len(accuracy)} | {status: int((runs["status"] == status).sum()) for status in UNFINISHED}
         row |= _interval("accuracy", accuracy)
         if method != REFERENCE:
             row |= {"n_pairs": len(differences)} | _interval("difference", differences)
@@ -91,17 +96,13 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _at(values: pd.Series, cell: tuple[Any, ...]) -> pd.Series:
-    return values.xs(cell) if cell in values.index.droplevel("seed") else pd.Series(dtype=float)
-
-
-def _interval(name: str, values: pd.Series) -> dict[str, float]:
+def _interval(name: str, values: pd.Series[float]) -> Row:
     """Mean and t-interval: ``mean +- t_{n-1} s / sqrt(n)``. One value has no interval, none has no mean."""
     mean, low, high = t_interval(values.to_numpy(dtype=float))
     return {f"{name}_mean": mean, f"{name}_low": low, f"{name}_high": high}
 
 
-def t_interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float]:
+def t_interval(values: NDArray[np.floating[Any]]) -> tuple[float, float, float]:
     """Mean, lower and upper end of the 95 % t-interval; NaN where there are too few values."""
     n = len(values)
     if n == 0:
@@ -114,8 +115,8 @@ def t_interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, fl
 
 
 def weights(study: Study) -> pd.DataFrame:
-    """Every private method's weight and contribution ``x w(x)`` over the gradient norm ``x``, per data set, both also in
-    units of the sensitivity, which is what the noise is measured in."""
+    """Every private method's weight and contribution ``x w(x)`` over the gradient norm ``x``, per data set, both also
+    in units of the sensitivity, which is what the noise is measured in."""
     import torch
 
     norms = torch.from_numpy(NORMS)
@@ -126,8 +127,9 @@ def weights(study: Study) -> pd.DataFrame:
             if method.control:
                 continue
             weight = method.weight(norms).numpy()
-            columns = {"dataset": dataset, "method": name, "method_title": method.title, "norm": NORMS, "weight": weight}
-            frames.append(pd.DataFrame(columns | {"sensitivity": method.sensitivity()}))
+            labels = {"dataset": dataset, "method": name, "method_title": method.title}
+            columns = {"norm": NORMS, "weight": weight, "sensitivity": method.sensitivity()}
+            frames.append(pd.DataFrame(labels | columns))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -158,17 +160,17 @@ def report(study: Study, table: pd.DataFrame, summary: pd.DataFrame) -> str:
 
 HEADER = """\
 Test accuracy in percent of the last iterate: mean of n seeds with its 95 % t-interval, and the difference to DP-SGD in
-percentage points, paired by seed, with its own 95 % t-interval. Intervals are not corrected for the number of comparisons.
-Epsilon is for adding or removing one example; choosing the hyper-parameters is not accounted for. DP-PSASC is our reading
-of the paper. The same numbers, unrounded, are in `summary.csv`; one row per run in `runs.csv`, one per epoch in
-`curves.csv`. This file is written by the workflow."""
+percentage points, paired by seed, with its own 95 % t-interval. Intervals are not corrected for the number of
+comparisons. Epsilon is for adding or removing one example; choosing the hyper-parameters is not accounted for. DP-PSASC
+is our reading of the paper. The same numbers, unrounded, are in `summary.csv`; one row per run in `runs.csv`, one per
+epoch in `curves.csv`. This file is written by the workflow."""
 
 
 def _table(cells: pd.DataFrame) -> pd.DataFrame:
-    def percent(row: pd.Series, name: str, sign: str = "") -> str:
+    def percent(row: pd.Series[Any], name: str, sign: str = "") -> str:
         mean, low, high = (100 * row[f"{name}_{part}"] for part in ("mean", "low", "high"))
         if np.isnan(mean):
-            return "–"
+            return "-"
         return f"{mean:{sign}.2f}" if np.isnan(low) else f"{mean:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
 
     return pd.DataFrame(

@@ -60,7 +60,7 @@ class RunSpec:
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object; an infinite epsilon is the string ``inf``, which JSON has no number for."""
-        return asdict(self) | {"parameters": dict(self.parameters), "epsilon": json_number(self.epsilon)}
+        return asdict(self) | {"parameters": dict(self.parameters), "epsilon": json_number(float(self.epsilon))}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RunSpec:

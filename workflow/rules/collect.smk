@@ -7,7 +7,9 @@ rule collect:
         "results/README.md",
     log:
         "logs/collect.log",
+    conda:
+        "../envs/psasc-bench.yaml"
     params:
         sources=[methods.fingerprint(methods.load(name)) for name in STUDY.methods],
     shell:
-        "psasc-bench collect --config {input.study} > {log} 2>&1"
+        "python -m psasc_bench collect --config {input.study} > {log} 2>&1"

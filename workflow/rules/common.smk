@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 from psasc_bench import config as studies
 from psasc_bench import methods
@@ -9,7 +10,9 @@ FIGURES = ["accuracy", "convergence", "weights"]
 try:
     STUDY = studies.parse(
         dict(config),
-        source=" + ".join(map(str, workflow.overwrite_configfiles or workflow.configfiles)),
+        source=" + ".join(
+            map(str, workflow.overwrite_configfiles or workflow.configfiles)
+        ),
     )
 except studies.ConfigError as error:
     raise WorkflowError(error)

@@ -4,9 +4,11 @@ rule study:
         "results/study.json",
     log:
         "logs/study.log",
+    localrule: True
+    conda:
+        "../envs/psasc-bench.yaml"
     params:
         study=STUDY.model_dump_json(indent=1),
-    localrule: True
     shell:
         "printf '%s\n' {params.study:q} > {output} 2> {log}"
 
@@ -18,12 +20,14 @@ rule prepare:
         "data/prepared/{dataset}.npz",
     log:
         "logs/prepare/{dataset}.log",
+    conda:
+        "../envs/psasc-bench.yaml"
     params:
         source=lambda wildcards: STUDY.dataset(wildcards.dataset).model_dump_json(
             include={"source", "path", "mean", "deviation"}
         ),
     shell:
-        "psasc-bench prepare --config {input.study} --dataset {wildcards.dataset} --output {output} > {log} 2>&1"
+        "python -m psasc_bench prepare --config {input.study} --dataset {wildcards.dataset} --output {output} > {log} 2>&1"
 
 
 for name in STUDY.datasets:
@@ -36,14 +40,20 @@ for name in STUDY.datasets:
             study=ancient("results/study.json"),
             data=ancient(f"data/prepared/{name}.npz"),
         output:
-            expand(f"results/budgets/{name}/eps-{{label}}.json", label=budget_labels(name)),
+            expand(
+                f"results/budgets/{name}/eps-{{label}}.json", label=budget_labels(name)
+            ),
         log:
             f"logs/budgets/{name}.log",
+        conda:
+            "../envs/psasc-bench.yaml"
         params:
             dataset=name,
             labels=budget_labels(name),
-            folder=f"results/budgets/{name}",
-            protocol=STUDY.dataset(name).model_dump_json(include={"delta", "epochs", "expected_batch_size", "model"}),
+            folder=lambda wildcards, output: Path(output[0]).parent,
+            protocol=STUDY.dataset(name).model_dump_json(
+                include={"delta", "epochs", "expected_batch_size", "model"}
+            ),
         shell:
-            "psasc-bench budgets --config {input.study} --dataset {params.dataset} --data {input.data} "
+            "python -m psasc_bench budgets --config {input.study} --dataset {params.dataset} --data {input.data} "
             "--epsilons {params.labels} --output {params.folder} > {log} 2>&1"

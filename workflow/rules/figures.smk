@@ -7,5 +7,7 @@ rule figure:
         "logs/figures/{figure}.log",
     wildcard_constraints:
         figure=alternatives(FIGURES),
+    conda:
+        "../envs/psasc-bench.yaml"
     shell:
-        "psasc-bench figure {wildcards.figure} > {log} 2>&1"
+        "python -m psasc_bench figure {wildcards.figure} > {log} 2>&1"

@@ -19,13 +19,17 @@ for name in SHARED:
             ),
         log:
             f"logs/train/{name}/{{method}}/eps-{{epsilon}}.log",
+        conda:
+            "../envs/psasc-bench.yaml"
+        threads: 1
         params:
-            trained_by=lambda wildcards, dataset=name: trained_by(dataset, wildcards.method, wildcards.epsilon),
+            trained_by=lambda wildcards, dataset=name: trained_by(
+                dataset, wildcards.method, wildcards.epsilon
+            ),
             dataset=name,
             seeds=STUDY.cell_seeds(name),
-        threads: 1
         shell:
-            "psasc-bench train --config {input.study} --dataset {params.dataset} --method {wildcards.method} "
+            "python -m psasc_bench train --config {input.study} --dataset {params.dataset} --method {wildcards.method} "
             "--epsilon {wildcards.epsilon} --seeds {params.seeds} --data {input.data} --budget {input.budget} "
             "--threads {threads} > {log} 2>&1"
 
@@ -44,10 +48,14 @@ rule train_run:
         "logs/train/{dataset}/{method}/eps-{epsilon}/seed-{seed}.log",
     wildcard_constraints:
         dataset=alternatives([name for name in STUDY.datasets if name not in SHARED]),
-    params:
-        trained_by=lambda wildcards: trained_by(wildcards.dataset, wildcards.method, wildcards.epsilon),
+    conda:
+        "../envs/psasc-bench.yaml"
     threads: 1
+    params:
+        trained_by=lambda wildcards: trained_by(
+            wildcards.dataset, wildcards.method, wildcards.epsilon
+        ),
     shell:
-        "psasc-bench train --config {input.study} --dataset {wildcards.dataset} --method {wildcards.method} "
+        "python -m psasc_bench train --config {input.study} --dataset {wildcards.dataset} --method {wildcards.method} "
         "--epsilon {wildcards.epsilon} --seeds {wildcards.seed} --data {input.data} --budget {input.budget} "
         "--threads {threads} > {log} 2>&1"

@@ -1,0 +1,42 @@
+# `make figures` runs the default study; `make test` runs every check. Both build the environment first, in .venv.
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: figures test lint smoke lock clean
+
+figures: .venv/ready
+	snakemake --cores $(CORES)
+
+test: lint smoke
+	pytest
+
+lint: .venv/ready
+	ruff check
+	ruff format --check
+	mypy
+	snakefmt --check --compact-diff Snakefile workflow
+	snakemake --lint
+
+# In a folder of its own, so that it leaves the study's results alone.
+smoke: .venv/ready
+	rm -rf .smoke && mkdir .smoke
+	snakemake --cores $(CORES) --configfile config/smoke.yaml --directory .smoke --quiet
+	rm -rf .smoke
+
+# uv, because pip may take torch and torchvision from different places, which then do not load together.
+# Bytecode, because a study starts many processes and not every machine lets them cache it.
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet uv
+	.venv/bin/uv pip sync --quiet --compile-bytecode requirements.txt
+	.venv/bin/uv pip install --quiet --no-deps --editable .
+	touch $@
+
+# Writes requirements.txt anew from pyproject.toml, with the newest versions.
+lock:
+	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra test --no-emit-index-url \
+		--no-annotate --no-header pyproject.toml --output-file requirements.txt
+
+clean:
+	rm -rf .venv .snakemake .smoke logs

@@ -1,0 +1,7 @@
+"""``python -m psasc_bench`` is ``psasc-bench``."""
+
+import sys
+
+from psasc_bench.cli import main
+
+sys.exit(main())
