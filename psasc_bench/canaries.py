@@ -1,7 +1,6 @@
 """Problems whose gradients are chosen, and one step of training on them, for the checks and the audit to look at.
 
-A step is put together from the very names that ``train`` uses, looked up there: what is planted in training is found
-here.
+A step is put together from the functions that ``train`` puts its own together from.
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from psasc_bench import models, train
+from psasc_bench import gradients, mechanism, models, sampling
 from psasc_bench.methods import Method
+from psasc_bench.train import averaging
 
 
 class Problem:
@@ -22,7 +22,7 @@ class Problem:
     def __init__(self, model: nn.Module, losses: Callable[[Tensor], Tensor]) -> None:
         self.model, self.losses = model, losses
         self.parameters = models.flatten(model)
-        self.books = train.GradientBooks(model)
+        self.books = gradients.GradientBooks(model)
 
     def gradient_sum(
         self, method: Method, batch: Tensor, *, micro_batch_size: int, iterates: Sequence[Tensor] = ()
@@ -31,8 +31,8 @@ class Problem:
         is averaged over ``iterates`` (oldest first); without any, it is the gradient at the model's parameters."""
         iterates = iterates or [self.parameters]
         total, nonfinite = torch.zeros_like(self.parameters), 0
-        for indices, mask in train.micro_batches(batch, micro_batch_size):
-            for iterate, coefficient in zip(iterates, train.averaging(len(iterates), method.decay), strict=True):
+        for indices, mask in sampling.micro_batches(batch, micro_batch_size):
+            for iterate, coefficient in zip(iterates, averaging(len(iterates), method.decay), strict=True):
                 models.point_at(self.model, iterate)
                 self.books.record(self.losses(indices), mask, coefficient=coefficient)
             weighted = self.books.weighted_sum(method.weight)
@@ -50,9 +50,10 @@ class Problem:
         generator: torch.Generator,
         micro_batch_size: int = 4096,
     ) -> Tensor:
-        """What one step of training lets out ``[P]``."""
-        total, _ = self.gradient_sum(method, batch, micro_batch_size=micro_batch_size)
-        return train.privatise(
+        """What one step of training lets out ``[P]``, where all iterates are the model's parameters."""
+        iterates = [self.parameters] * int(method.iterates)
+        total, _ = self.gradient_sum(method, batch, micro_batch_size=micro_batch_size, iterates=iterates)
+        return mechanism.privatise(
             total,
             sensitivity=method.sensitivity(),
             noise_multiplier=noise_multiplier,
@@ -62,10 +63,10 @@ class Problem:
 
 
 @torch.random.fork_rng(devices=[])  # torch initialises from its global generator: leave that as it was
-def vectors(gradients: Tensor) -> Problem:
-    """Example i's gradient is ``gradients[i]``, exactly: ``loss_i = <theta, gradients[i]>``."""
-    model = nn.Linear(gradients.shape[1], 1, bias=False).to(gradients.dtype)
-    return Problem(model, lambda indices: model(gradients[indices]).squeeze(1))
+def vectors(chosen: Tensor) -> Problem:
+    """Example i's gradient is ``chosen[i]``, exactly: ``loss_i = <theta, chosen[i]>``."""
+    model = nn.Linear(chosen.shape[1], 1, bias=False).to(chosen.dtype)
+    return Problem(model, lambda indices: model(chosen[indices]).squeeze(1))
 
 
 @torch.random.fork_rng(devices=[])  # torch initialises from its global generator: leave that as it was

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psasc_bench import config, methods
-from psasc_bench.config import Cell, DatasetConfig, Study
+from psasc_bench.config import Cell
 from psasc_bench.privacy import Budget, calibrate
-from psasc_bench.spec import RunSpec
+from psasc_bench.spec import Schedule
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # as in `psasc-bench info | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError) as error:
         for line in str(error).splitlines():
             print(f"psasc-bench: error: {line}", file=sys.stderr)
@@ -56,30 +60,41 @@ def download(options: argparse.Namespace) -> None:
 
 def prepare(options: argparse.Namespace) -> None:
     """Read and check a data set, and write it as the one compact file that its runs read."""
-    study = config.load(options.config)
-    _prepare(options.dataset, study, options.output)
+    from psasc_bench import data
+
+    data.prepare(
+        options.source,
+        options.output,
+        root=options.data_root,
+        path=options.path,
+        mean=options.mean,
+        deviation=options.deviation,
+    )
 
 
 def budgets(options: argparse.Namespace) -> None:
-    """Compute the noise multiplier for each epsilon of a data set, and what it spends by two accountants."""
+    """Compute the noise multiplier for each epsilon of a schedule, and what it spends by two accountants."""
     from psasc_bench import data, files, models
 
-    study = config.load(options.config)
-    protocol, dataset = study.dataset(options.dataset), data.load(options.data)
-    models.check_fit(protocol.model, dataset)
+    where = f"datasets.{options.dataset}"
+    dataset = data.load(options.data)
+    try:
+        models.check_fit(options.model, dataset)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
     examples = len(dataset.y_train)
-    if protocol.delta >= 1 / examples:
+    if options.delta >= 1 / examples:
         print(
-            f"psasc-bench: warning: {options.config}: datasets.{options.dataset}.delta: {protocol.delta:g} is not "
-            f"below 1/{examples}, one over the number of training examples; it would allow publishing one outright",
+            f"psasc-bench: warning: {where}.delta: {options.delta:g} is not below 1/{examples}, one over the number of "
+            "training examples; it would allow publishing one of them outright",
             file=sys.stderr,
         )
-    method = next(iter(study.methods))  # the budget is the same for all
-    for epsilon in options.epsilons:
-        cell = Cell(options.dataset, method, epsilon)
-        budget = _budget(study.spec(cell, study.cell_seeds(options.dataset)[0]), examples)
-        files.write_text(options.output / f"eps-{cell.label}.json", json.dumps(budget.to_json(), indent=1) + "\n")
-        print(f"epsilon {cell.label}: noise multiplier {budget.noise_multiplier:.4f} for {budget.steps} steps")
+    schedule = Schedule(dataset=options.dataset, expected_batch_size=options.expected_batch_size, epochs=options.epochs)
+    for path in options.outputs:
+        epsilon = float(path.stem.removeprefix("eps-"))
+        budget = _budget(schedule, examples, epsilon=epsilon, delta=options.delta)
+        files.write_text(path, json.dumps(budget.to_json(), indent=1) + "\n")
+        print(f"epsilon {epsilon:g}: noise multiplier {budget.noise_multiplier:.4f} for {budget.steps} steps")
 
 
 def train(options: argparse.Namespace) -> None:
@@ -92,11 +107,22 @@ def train(options: argparse.Namespace) -> None:
     protocol = study.dataset(options.dataset)
     wanted = Cell(options.dataset, options.method, options.epsilon)
     specs = [study.spec(wanted, seed) for seed in options.seeds or study.cell_seeds(options.dataset)]
-    prepared = options.data or Path("data", "prepared", f"{options.dataset}.npz")
+    prepared = options.data or study.prepared(options.dataset)
     if not options.data and not prepared.exists():
-        _prepare(options.dataset, study, prepared)
+        data.prepare(
+            protocol.source,
+            prepared,
+            root=_data_root() or Path(study.data_root),
+            path=Path(protocol.path) if protocol.path else None,
+            mean=protocol.mean,
+            deviation=protocol.deviation,
+        )
     dataset = data.load(prepared)
-    budget = _read_budget(options.budget) if options.budget else _budget(specs[0], len(dataset.y_train))
+    budget = (
+        _read_budget(options.budget)
+        if options.budget
+        else _budget(specs[0], len(dataset.y_train), epsilon=wanted.epsilon, delta=protocol.delta)
+    )
     torch.set_num_threads(options.threads)
     spool = options.runs.with_name("spool")
     for spec in specs:
@@ -116,6 +142,31 @@ def train(options: argparse.Namespace) -> None:
     cell.empty_spool(specs, spool)
 
 
+def verify(options: argparse.Namespace) -> None:
+    """Recompute what every run spent by an accountant that took no part in it; fails if one overspent its budget."""
+    import csv
+    import io
+    from dataclasses import asdict
+
+    from psasc_bench import files
+    from psasc_bench.verify import verify as verify_records
+
+    paths = sorted(options.runs.rglob("*.json"))
+    if not paths:
+        raise ValueError(f"{options.runs}: holds no records to verify")
+    verified = [asdict(row) for row in verify_records(paths)]
+    bad = [row for row in verified if row["problem"]]
+    if bad:
+        raise ValueError("\n".join(f"{row['run']}: {row['problem']}; train it anew" for row in bad))
+    if options.output:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(verified[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(verified)
+        files.write_text(options.output, text.getvalue())
+    print(f"{len(verified)} records verified: none overspent its budget")
+
+
 def collect(options: argparse.Namespace) -> None:
     """Gather the records of a study into tidy tables."""
     from psasc_bench import results
@@ -130,26 +181,17 @@ def figure(options: argparse.Namespace) -> None:
     plots.draw(options.figure, options.results, options.output)
 
 
-def _prepare(name: str, study: Study, output: Path) -> None:
-    from psasc_bench import data
-
-    protocol: DatasetConfig = study.dataset(name)
-    data.prepare(
-        protocol.source,
-        output,
-        root=Path(os.environ.get("PSASC_BENCH_DATA") or study.data_root),
-        path=Path(protocol.path) if protocol.path else None,
-        mean=protocol.mean,
-        deviation=protocol.deviation,
-    )
+def _data_root() -> Path | None:
+    """Where the environment says that torchvision's folders are."""
+    return Path(root) if (root := os.environ.get("PSASC_BENCH_DATA")) else None
 
 
-def _budget(spec: RunSpec, examples: int) -> Budget:
+def _budget(schedule: Schedule, examples: int, *, epsilon: float, delta: float) -> Budget:
     return calibrate(
-        epsilon=spec.epsilon,
-        delta=spec.delta,
-        sampling_rate=spec.sampling_rate(examples),
-        steps=spec.epoch_ends(examples)[-1],
+        epsilon=epsilon,
+        delta=delta,
+        sampling_rate=schedule.sampling_rate(examples),
+        steps=schedule.epoch_ends(examples)[-1],
     )
 
 
@@ -186,8 +228,18 @@ def _progress_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
         yield update
 
 
+def _at_least(least: int) -> Callable[[str], int]:
+    def integer(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {text}")
+        return int(text)
+
+    return integer
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="psasc-bench", description=__doc__)
+    data_root = _data_root() or Path("data")
     commands = parser.add_subparsers(required=True, metavar="command")
 
     def command(function: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
@@ -208,26 +260,39 @@ def _parser() -> argparse.ArgumentParser:
     study(added, dataset=True)
     added.add_argument("--method", required=True, help="a key of the study's methods")
     added.add_argument("--epsilon", type=float, required=True, help="the budget; inf for none")
-    added.add_argument("--seeds", "--seed", type=int, nargs="+", help="(default: those of the study)")
+    added.add_argument("--seeds", "--seed", type=_at_least(0), nargs="+", help="(default: those of the study)")
     added.add_argument("--runs", type=Path, default=Path("results/runs"), help="where records go (%(default)s)")
     added.add_argument("--data", type=Path, help="the prepared data (default: prepared here where missing)")
     added.add_argument("--budget", type=Path, help="the calibrated budget (default: calibrated here)")
     added.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    added.add_argument("--threads", type=int, default=1, help="more than one may change the last bits (%(default)s)")
+    added.add_argument(
+        "--threads", type=_at_least(1), default=1, help="more than one may change the last bits (%(default)s)"
+    )
 
     added = command(prepare)
-    study(added, dataset=True)
+    added.add_argument("--source", required=True, choices=["digits", "mnist", "fashion_mnist", "cifar10", "npz"])
+    added.add_argument("--path", type=Path, help="the .npz")
+    added.add_argument("--mean", type=float, nargs="+", help="per channel")
+    added.add_argument("--deviation", type=float, nargs="+", help="per channel")
+    added.add_argument("--data-root", type=Path, default=data_root, help="torchvision's folders (%(default)s)")
     added.add_argument("--output", type=Path, required=True)
 
     added = command(budgets)
-    study(added, dataset=True)
+    added.add_argument("--dataset", required=True, help="its name, for messages")
     added.add_argument("--data", type=Path, required=True, help="the prepared data")
-    added.add_argument("--epsilons", type=float, nargs="+", required=True)
-    added.add_argument("--output", type=Path, required=True, help="the folder")
+    added.add_argument("--model", required=True)
+    added.add_argument("--delta", type=float, required=True)
+    added.add_argument("--expected-batch-size", type=_at_least(1), required=True)
+    added.add_argument("--epochs", type=_at_least(1), required=True)
+    added.add_argument("outputs", type=Path, nargs="+", metavar="eps-EPSILON.json")
 
     added = command(download)
     added.add_argument("source", choices=["mnist", "fashion_mnist", "cifar10"])
-    added.add_argument("--data-root", type=Path, default=Path("data"), help="(%(default)s)")
+    added.add_argument("--data-root", type=Path, default=data_root, help="(%(default)s)")
+
+    added = command(verify)
+    added.add_argument("--runs", type=Path, default=Path("results/runs"), help="(%(default)s)")
+    added.add_argument("--output", type=Path, help="write the ledgers there as CSV")
 
     added = command(collect)
     study(added, dataset=False)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from psasc_bench import methods
+from psasc_bench.data import prepared_name
 from psasc_bench.methods import Method
 from psasc_bench.spec import RunSpec, format_epsilon
 
 OPTIMISER = ("learning_rate", "momentum")
+# What PyYAML raises for text that it cannot read: its own errors, and whatever building a value of a tag meets.
+YAML_ERRORS = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
+T = TypeVar("T")
 
 
 class ConfigError(ValueError):
@@ -28,10 +33,27 @@ def _number(value: Any) -> Any:
     return value
 
 
-Positive = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
+def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("must not name a value twice")
+    return values
+
+
+def _nameable(epsilon: float) -> float:
+    if float(format_epsilon(epsilon)) != epsilon:
+        raise ValueError("must have at most 6 significant digits, for it stands in file names")
+    return epsilon
+
+
+Finite = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Positive = Annotated[Finite, Field(gt=0)]
 Count = Annotated[int, BeforeValidator(_number), Field(ge=1)]
 Seed = Annotated[int, BeforeValidator(_number), Field(ge=0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+Epsilons = Annotated[
+    tuple[Annotated[Positive, AfterValidator(_nameable)], ...], Field(min_length=1), AfterValidator(_distinct)
+]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
 Settings = dict[str, Positive]
 
 
@@ -44,7 +66,7 @@ class DatasetConfig(_Strict):
 
     source: Literal["digits", "mnist", "fashion_mnist", "cifar10", "npz"]
     path: str | None = None
-    mean: tuple[float, ...] | None = None
+    mean: tuple[Finite, ...] | None = None
     deviation: tuple[Positive, ...] | None = None
     title: str
     model: str
@@ -55,8 +77,8 @@ class DatasetConfig(_Strict):
     learning_rate: Positive
     momentum: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
     share_process: bool = False
-    epsilons: tuple[Positive, ...] | None = Field(default=None, min_length=1)
-    seeds: tuple[Seed, ...] | None = Field(default=None, min_length=1)
+    epsilons: Epsilons | None = None
+    seeds: Seeds | None = None
     overrides: dict[str, Settings] = {}
 
 
@@ -76,8 +98,8 @@ class Cell:
 class Study(_Strict):
     """A grid of runs: data sets x methods x epsilons x seeds."""
 
-    seeds: tuple[Seed, ...] = Field(min_length=1)
-    epsilons: tuple[Positive, ...] = Field(min_length=1)
+    seeds: Seeds
+    epsilons: Epsilons
     methods: dict[str, Settings] = Field(min_length=1)
     datasets: dict[Name, DatasetConfig] = Field(min_length=1)
     data_root: str = "data"
@@ -100,6 +122,16 @@ class Study(_Strict):
         if name not in self.datasets:
             raise ConfigError(f"datasets: no data set {name!r}; there are: {', '.join(self.datasets)}")
         return self.datasets[name]
+
+    def prepared(self, dataset: str) -> Path:
+        """Where the data set's prepared file is kept. Raises ``ConfigError`` if its ``.npz`` cannot be read."""
+        protocol = self.dataset(dataset)
+        try:
+            path = Path(protocol.path) if protocol.path else None
+            name = prepared_name(dataset, path=path, mean=protocol.mean, deviation=protocol.deviation)
+        except ValueError as error:
+            raise ConfigError(f"datasets.{dataset}.path: {error}") from None
+        return Path("data", "prepared", f"{name}.npz")
 
     def method(self, dataset: str, name: str) -> Method:
         """The method with its hyper-parameters for ``dataset``."""
@@ -140,61 +172,71 @@ def load(path: Path) -> Study:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except YAML_ERRORS as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     return parse(values, source=str(path))
 
 
 def parse(values: Any, *, source: str) -> Study:
-    """Validate configuration ``values``; ``source`` names where they came from. Raises ``ConfigError``."""
+    """Validate configuration ``values``; ``source`` names where they came from. Raises ``ConfigError`` with a line per
+    problem."""
     if not isinstance(values, Mapping):
         raise ConfigError(f"{source}: must be a mapping of keys to values, is {type(values).__name__}")
     try:
         study = Study.model_validate({key: _parse_string(key, value) for key, value in values.items()})
+        problems = list(_problems(study))
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{source}: {_explain(e)}" for e in error.errors(include_url=False))) from None
-    try:
-        _check_methods(study)
-    except ValueError as error:
-        raise ConfigError(f"{source}: {error}") from None
+        problems = _explain(error)
+    if problems:
+        # a key may hold any character: one line each
+        lines = [" ".join(f"{source}: {problem}".split()) for problem in problems]
+        raise ConfigError("\n".join(dict.fromkeys(lines)))
     return study
 
 
-def _parse_string(key: str, value: Any) -> Any:
+def _parse_string(key: Any, value: Any) -> Any:
     """Lists given as `snakemake --config 'seeds=[0]'` arrive as strings."""
     try:
         return yaml.safe_load(value) if isinstance(value, str) and key != "data_root" else value
-    except yaml.YAMLError:
+    except YAML_ERRORS:
         return value
 
 
-def _check_methods(study: Study) -> None:
-    """Every method exists and takes its settings on every data set."""
+def _problems(study: Study) -> Iterator[str]:
+    """What is wrong between keys that are right by themselves."""
     for name, dataset in study.datasets.items():
-        if unused := sorted(set(dataset.overrides) - set(study.methods)):
-            raise ConfigError(
-                f"datasets.{name}.overrides.{unused[0]}: not a method of this study, "
-                f"which has: {', '.join(study.methods)}"
-            )
+        here = f"datasets.{name}"
+        for method in sorted(set(dataset.overrides) - set(study.methods)):
+            yield f"{here}.overrides.{method}: not a method of this study, which has: {', '.join(study.methods)}"
         for method in study.methods:
-            place = f"datasets.{name}.overrides.{method}" if method in dataset.overrides else f"methods.{method}"
+            place = f"{here}.overrides.{method}" if method in dataset.overrides else f"methods.{method}"
             try:
-                study.method(name, method)
+                momentum = study.spec(Cell(name, method, math.inf), seed=0).momentum
             except ValueError as error:
-                raise ConfigError(f"{place}: {error}") from None
+                yield f"{place}: {error}"
+            else:
+                if momentum >= 1:
+                    yield f"{place}.momentum: must be less than 1, got {momentum}"
         if (dataset.source == "npz") != (dataset.path is not None):
-            raise ConfigError(f"datasets.{name}.path: goes with source npz, and only with it")
+            yield f"{here}.path: goes with source npz, and only with it"
         if (dataset.mean is None) != (dataset.deviation is None):
-            raise ConfigError(f"datasets.{name}: mean and deviation go together")
-        if dataset.mean is not None and dataset.source != "npz":
-            raise ConfigError(f"datasets.{name}.mean: goes with source npz; {dataset.source} has published constants")
+            yield f"{here}: mean and deviation go together"
+        elif dataset.mean is not None and dataset.source != "npz":
+            yield f"{here}.mean: goes with source npz; {dataset.source} has published constants"
 
 
-def _explain(error: Any) -> str:
+def _explain(error: ValidationError) -> list[str]:
+    """A line per problem; that a list has too few valid items is left unsaid where the invalid ones are named."""
+    errors = error.errors(include_url=False)
+    places = {e["loc"][:end] for e in errors for end in range(len(e["loc"]))}
+    return [_describe(e) for e in errors if e["loc"] not in places]
+
+
+def _describe(error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"] if part != "[key]")
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown key; see config/README.md for the known ones"
     if error["type"] == "missing":
         return f"{key}: this key is needed; see config/README.md"
-    return f"{key}: {message[0].lower()}{message[1:]}, got {error['input']!r:.80}"
+    return f"{key}: {message[0].lower()}{message[1:]}, got {reprlib.repr(error['input'])}"

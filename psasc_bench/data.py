@@ -23,7 +23,9 @@ from psasc_bench.files import replacing
 
 Arrays = dict[str, NDArray[Any]]
 PARTS = ("x_train", "y_train", "x_test", "y_test")
-DAMAGE = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)  # what reading a broken file may raise
+STORED = (*PARTS, "offset", "scale")
+# what reading a broken file may raise
+DAMAGE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ SOURCES = ("digits", *TORCHVISION, "npz")
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared data set; ``sha256`` is of the four arrays' bytes, in the order of ``PARTS``."""
+    """A prepared data set; ``sha256`` is of the bytes of ``PARTS``, ``offset`` and ``scale``, in this order."""
 
     x_train: NDArray[Any]
     y_train: NDArray[np.int64]
@@ -111,12 +113,32 @@ def prepare(
         np.savez(file, allow_pickle=False, **arrays, **constants)
 
 
+def prepared_name(
+    name: str,
+    *,
+    path: Path | None = None,
+    mean: Sequence[float] | None = None,
+    deviation: Sequence[float] | None = None,
+) -> str:
+    """The stem of the prepared file of data set ``name``: of an ``.npz`` it holds a digest of all that it is made from,
+    so that other data has another name. Raises ``ValueError`` if the file cannot be read."""
+    if path is None:
+        return name
+    digest = hashlib.sha256(repr((mean, deviation)).encode())
+    try:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    return f"{name}-{digest.hexdigest()[:12]}"
+
+
 def load(path: Path) -> Dataset:
     """Read a prepared file. Raises ``ValueError`` if it is damaged, ``FileNotFoundError`` if it is not there."""
-    arrays = _read_npz(path, (*PARTS, "offset", "scale"))
+    arrays = _read_npz(path, STORED)
     digest = hashlib.sha256()
-    for part in PARTS:
-        digest.update(np.ascontiguousarray(arrays[part]).data)
+    for name in STORED:
+        digest.update(np.ascontiguousarray(arrays[name]).data)
     return Dataset(**arrays, sha256=digest.hexdigest())
 
 

@@ -105,7 +105,7 @@ class GradientBooks:
             self._checked = True
         self._drawn = mask
         edges = [use.output for use in uses]
-        output_gradients = torch.autograd.grad(losses, edges, grad_outputs=(coefficient * mask).to(losses.dtype))
+        output_gradients = torch.autograd.grad(losses, edges, grad_outputs=coefficient * mask.to(losses.dtype))
         for use, b in zip(uses, output_gradients, strict=True):
             if use.input._version != use.version:
                 raise RuntimeError(

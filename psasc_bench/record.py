@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from psasc_bench.files import write_text
 from psasc_bench.privacy import Budget
@@ -23,6 +23,7 @@ FORMAT = 1
 GENERATION = 1
 
 Status = Literal["done", "diverged"]
+MAPPINGS = ("result", "ledger", "nonprivate", "seconds", "provenance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,11 @@ def read(path: Path) -> Record:
         spec = RunSpec.from_json(values.pop("spec"))
         if values.pop("spec_hash") != spec.hash():
             raise ValueError("its spec was changed by hand: the spec's hash differs")
-        return Record(spec=spec, **values)
+        if unlike := [key for key in MAPPINGS if not isinstance(values[key], dict)]:
+            raise ValueError(f"{unlike[0]} is not an object")
+        if values["status"] not in get_args(Status):
+            raise ValueError(f"unknown status {values['status']!r}")
+        return Record(spec=spec, generation=values.pop("generation"), **values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path}: not a run record ({error}); delete it and run the workflow again") from None
 

@@ -23,19 +23,22 @@ UNFINISHED = ["missing", "stale", "diverged"]
 Row = dict[str, Any]
 CONFIDENCE = 0.95
 NORMS = np.logspace(-4, 2, 241)
+REMEDY = "delete it and run the workflow again"
 
 
 def collect(study: Study, runs: Path, output: Path) -> None:
-    """Write ``runs.csv``, ``curves.csv``, ``summary.csv``, ``weights.csv`` and ``README.md`` to ``output``.
+    """Write ``runs.csv``, ``curves.csv``, ``summary.csv``, ``weights.csv``, ``README.md`` and ``study.json`` (the
+    configuration as resolved from all files and flags) to ``output``.
 
     Runs of the study without a current record are listed with their status and enter no mean. Raises ``ValueError`` for
-    a damaged record.
+    a damaged record or curve.
     """
     table, curves = read_runs(study, runs)
     summary = summarise(table)
     for name, frame in {"runs": table, "curves": curves, "summary": summary, "weights": weights(study)}.items():
         write_text(output / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
     write_text(output / "README.md", report(study, table, summary))
+    write_text(output / "study.json", study.model_dump_json(indent=1) + "\n")
 
 
 def read_runs(study: Study, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -52,14 +55,26 @@ def read_runs(study: Study, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             status = "missing" if found is None else found.status if found.current(spec, fingerprint) else "stale"
             key: Row = {"dataset": cell.dataset, "epsilon": cell.epsilon, "method": cell.method, "seed": seed}
             labels: Row = {"dataset_title": study.dataset(cell.dataset).title, "method_title": cls.title}
-            rows.append(key | labels | {"control": cls.control, "status": status} | _columns(spec, found, status))
+            try:
+                columns = _columns(spec, found, status)
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"{path}: a damaged run record ({error!r}); {REMEDY}") from None
+            rows.append(key | labels | {"control": cls.control, "status": status} | columns)
             if status in ("done", "diverged"):
-                curves.append(pd.read_csv(path.with_suffix(".csv")).assign(**key, **labels, status=status))
+                curves.append(_read_curve(path.with_suffix(".csv")).assign(**key, **labels, status=status))
     return pd.DataFrame(rows), pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
+
+
+def _read_curve(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: not the curve of a run ({error}); {REMEDY}") from None
 
 
 def _columns(spec: RunSpec, found: Record | None, status: str) -> Row:
     columns: Row = {"learning_rate": spec.learning_rate, "momentum": spec.momentum, "delta": spec.delta}
+    columns["test_accuracy"] = np.nan
     if found is None or status == "stale":
         return columns
     ledger = {key: found.ledger[key] for key in ("noise_multiplier", "sensitivity", "sampling_rate", "steps_taken")}
@@ -130,7 +145,7 @@ def weights(study: Study) -> pd.DataFrame:
             labels = {"dataset": dataset, "method": name, "method_title": method.title}
             columns = {"norm": NORMS, "weight": weight, "sensitivity": method.sensitivity()}
             frames.append(pd.DataFrame(labels | columns))
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def report(study: Study, table: pd.DataFrame, summary: pd.DataFrame) -> str:

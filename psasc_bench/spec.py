@@ -11,27 +11,12 @@ from typing import Any, Literal
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunSpec:
-    """A run is a pure function of its spec, of the data set's arrays and of the code. ``parameters`` are the method's;
-    ``epsilon`` is infinite for a run without privacy; ``evaluation`` says which examples the accuracy is measured
-    on."""
+class Schedule:
+    """How often examples of a data set are drawn, and for how long."""
 
     dataset: str
-    model: str
-    method: str
-    parameters: Mapping[str, float]
-    epsilon: float
-    delta: float
     expected_batch_size: int
     epochs: int
-    learning_rate: float
-    momentum: float
-    seed: int
-    evaluation: Literal["test", "validation"] = "test"
-
-    def name(self) -> str:
-        """``dataset/method/eps-…/seed-…``: where the run's files stand in the results folder, less their endings."""
-        return f"{self.dataset}/{self.method}/eps-{format_epsilon(self.epsilon)}/seed-{self.seed}"
 
     def sampling_rate(self, examples: int) -> float:
         """``q``: the probability that an example is in a batch. Raises ``ValueError`` if no such rate exists."""
@@ -46,6 +31,27 @@ class RunSpec:
         """After how many steps each epoch ends; the last entry is the number of steps, ``round(epochs / q)``."""
         steps = [round(epoch * examples / self.expected_batch_size) for epoch in range(1, self.epochs + 1)]
         return sorted({max(step, 1) for step in steps})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec(Schedule):
+    """A run is a pure function of its spec, of the data set's arrays and of the code. ``parameters`` are the method's;
+    ``epsilon`` is infinite for a run without privacy; ``evaluation`` says which examples the accuracy is measured
+    on."""
+
+    model: str
+    method: str
+    parameters: Mapping[str, float]
+    epsilon: float
+    delta: float
+    learning_rate: float
+    momentum: float
+    seed: int
+    evaluation: Literal["test", "validation"] = "test"
+
+    def name(self) -> str:
+        """``dataset/method/eps-…/seed-…``: where the run's files stand in the results folder, less their endings."""
+        return f"{self.dataset}/{self.method}/eps-{format_epsilon(self.epsilon)}/seed-{self.seed}"
 
     def stream(self, axis: str) -> int:
         """The seed of one random stream (``initialisation``, ``sampling`` or ``noise``). Method and budget do not

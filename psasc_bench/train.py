@@ -29,7 +29,8 @@ QUANTILES = (0.1, 0.5, 0.9)
 @dataclass(frozen=True)
 class Outcome:
     """What a run came to. ``curve`` has a row per epoch; the last row is the result: the last iterate, never the
-    best."""
+    best. ``seconds`` are per phase: sampling (drawing and fetching examples), passes (forward and backward), weighting
+    (norms and weighted sum), release (noise and step), evaluation."""
 
     status: Status
     reason: str | None
@@ -124,18 +125,20 @@ def train(
         iterates.append(parameters)
         with clock("sampling"):
             batch = poisson_batch(examples, sampling_rate, sampling)
-        with clock("gradients"):
-            total = torch.zeros_like(parameters)
-            for indices, mask in micro_batches(batch, micro_batch_size):
+        total = torch.zeros_like(parameters)
+        for indices, mask in micro_batches(batch, micro_batch_size):
+            with clock("sampling"):
                 images, labels = train_set[indices]
+            with clock("passes"):
                 for iterate, coefficient in zip(iterates, averaging(len(iterates), method.decay), strict=True):
                     models.point_at(model, iterate)
                     losses = F.cross_entropy(model(images), labels, reduction="none")
                     books.record(losses, mask, coefficient=coefficient)
+            with clock("weighting"):
                 weighted = books.weighted_sum(method.weight)
                 total += models.gather(model, weighted.sums)
-                nonfinite += weighted.nonfinite
-                diagnostics.add(weighted.norms, losses.detach(), mask)
+            nonfinite += weighted.nonfinite
+            diagnostics.add(weighted.norms, losses.detach(), mask)
         with clock("release"):
             released = privatise(
                 total,

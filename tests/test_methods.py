@@ -36,6 +36,7 @@ EXACT: dict[str, Callable[..., Fraction]] = {
     "auto-s": lambda x, C, gamma: C / (x + gamma),
     "dp-psac": lambda x, C, r: C / (x + r / (x + r)),
     "dp-psasc": lambda x, C, s, r: C / (s * x + r / (x + r)),
+    "dp-psasc-inner": lambda x, C, s, r: C / (s * x + r / (x + r)),
     "dp-sgd": lambda x, C: min(Fraction(1), C / x) if x else Fraction(1),
     "nsgd": lambda x, C, r: C / (x + r),
     "noise-only": lambda x, C: Fraction(0),  # noqa: ARG005
@@ -138,7 +139,13 @@ def peak(method: Method, near: float) -> tuple[float, float]:
 
 @pytest.mark.parametrize(
     ("r", "s", "place", "weight"),
-    [(0.1, 1, 0.216, 1.878), (0.01, 1, 0.090, 5.263), (0.1, 2, 0.124, 1.44), (0.01, 2, 0.061, 3.80), (0.1, 0.5, 0.347, 2.52)],
+    [
+        (0.1, 1, 0.216, 1.878),
+        (0.01, 1, 0.090, 5.263),
+        (0.1, 2, 0.124, 1.44),
+        (0.01, 2, 0.061, 3.80),
+        (0.1, 0.5, 0.347, 2.52),
+    ],
 )
 def test_peaks_are_where_they_were_worked_out_to_be(r: float, s: float, place: float, weight: float) -> None:
     found = peak(DPPSASC(C=1, s=s, r=r), near=place)
@@ -245,7 +252,7 @@ BAD = [math.nan, math.inf, -math.inf, 0, 0.0, -1.0, True, "1", None, [1.0]]
 
 
 @pytest.mark.parametrize("value", BAD, ids=repr)
-@pytest.mark.parametrize(("name", "key"), [(name, f.name) for name in methods.names() for f in fields(methods.load(name))])
+@pytest.mark.parametrize(("name", "key"), [(n, f.name) for n in methods.names() for f in fields(methods.load(n))])
 def test_bad_hyperparameter_is_refused_by_name(name: str, key: str, value: object) -> None:
     good = methods.parameters(example(name))
     with pytest.raises(ValueError, match=rf"{name}.*\b{key}\b"):
@@ -350,7 +357,8 @@ def test_editing_a_method_changes_its_fingerprint_and_no_other(copy: Path) -> No
     before = fingerprints(copy)
     assert before == fingerprints(copy)
     file = copy / "methods" / "auto_s.py"
-    file.write_text(file.read_text(encoding="utf-8").replace("norm + self.gamma", "norm - self.gamma"), encoding="utf-8")
+    source = file.read_text(encoding="utf-8")
+    file.write_text(source.replace("norm + self.gamma", "norm - self.gamma"), encoding="utf-8")
     assert changed(before, fingerprints(copy)) == {"auto-s"}
 
 
@@ -359,7 +367,8 @@ def test_editing_a_parent_changes_the_fingerprint_of_its_child(copy: Path) -> No
     before = fingerprints(copy)
     file = copy / "methods" / "dp_psasc.py"
     file.write_text(file.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-    assert changed(before, fingerprints(copy)) == {"dp-psasc", "child"}
+    family = {"dp-psasc", "dp-psasc-inner", "child"}
+    assert changed(before, fingerprints(copy)) == family
 
 
 def test_fingerprints_of_unlike_methods_differ() -> None:

@@ -1,4 +1,4 @@
-"""The accountant against an accountant of other hands, a closed form, and the protocol's published noise multipliers."""
+"""The accountant against an accountant of other hands, a closed form, and the protocol's noise multipliers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ PROTOCOL = {
     "cifar10": ((50_000, 4096, 60), (9.062, 4.883, 3.447, 1.617)),
 }
 # a step or many, rare or frequent sampling, little or much noise: (noise multiplier, sampling rate, steps)
-SCHEDULES = [(1.0, 0.01, 1000), (0.7, 0.0085, 4688), (5.0, 0.5, 100), (2.0, 0.001, 20_000), (20.0, 0.05, 50), (3.0, 1.0, 10)]
+SCHEDULES = [
+    (1.0, 0.01, 1000),
+    (0.7, 0.0085, 4688),
+    (5.0, 0.5, 100),
+    (2.0, 0.001, 9000),
+    (20.0, 0.05, 50),
+    (3.0, 1.0, 9),
+]
 
 
 def calibrate(**changes: Any) -> Budget:
@@ -29,7 +36,7 @@ def calibrate(**changes: Any) -> Budget:
 
 
 @pytest.mark.parametrize(("noise_multiplier", "sampling_rate", "steps"), SCHEDULES)
-def test_rdp_agrees_with_an_accountant_of_other_hands(noise_multiplier: float, sampling_rate: float, steps: int) -> None:
+def test_rdp_agrees_with_dp_accounting(noise_multiplier: float, sampling_rate: float, steps: int) -> None:
     from dp_accounting import GaussianDpEvent, NeighboringRelation, PoissonSampledDpEvent
     from dp_accounting.rdp import RdpAccountant
 

@@ -109,8 +109,7 @@ def test_batch_is_ascending_indices_without_repetition() -> None:
     batch = poisson_batch(1000, 0.5, generator())
     assert batch.dtype == torch.int64
     assert bool((batch[1:] > batch[:-1]).all())
-    assert 0 <= int(batch[0])
-    assert int(batch[-1]) < 1000
+    assert set(batch.tolist()) <= set(range(1000))
 
 
 def test_rate_one_takes_every_example() -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -107,7 +108,7 @@ def test_epochs_end_once_each_and_the_last_at_the_number_of_steps(examples: int,
     spec = RunSpec.from_json(CHANGES | {"expected_batch_size": size, "epochs": epochs})
     ends = spec.epoch_ends(examples)
     assert len(ends) == epochs
-    assert all(1 <= before < after for before, after in zip(ends, ends[1:], strict=False))
+    assert all(1 <= before < after for before, after in pairwise(ends))
     assert ends[-1] == max(1, round(epochs / spec.sampling_rate(examples)))
 
 
@@ -130,7 +131,7 @@ def test_batch_as_large_as_the_data_set_is_rate_one(digits_spec: MakeSpec) -> No
 
 @pytest.mark.parametrize("values", [{}, CHANGES | {"clip": 1.0}, {"seed": 1}], ids=["none", "unknown", "missing"])
 def test_json_with_other_keys_is_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="a run spec has the keys dataset, model"):
+    with pytest.raises(ValueError, match="a run spec has the keys"):
         RunSpec.from_json(values)
 
 

@@ -1,15 +1,31 @@
+rule verify:
+    # No table is written from a run whose ledger does not hold.
+    input:
+        runs(),
+    output:
+        "results/ledger.csv",
+    log:
+        "logs/verify.log",
+    conda:
+        "../envs/psasc-bench.yaml"
+    shell:
+        "python -m psasc_bench verify --output {output} > {log} 2>&1"
+
+
 rule collect:
     input:
-        study="results/study.json",
         runs=runs(),
+        ledger="results/ledger.csv",
     output:
         expand("results/{table}.csv", table=["runs", "curves", "summary", "weights"]),
         "results/README.md",
+        "results/study.json",
     log:
         "logs/collect.log",
     conda:
         "../envs/psasc-bench.yaml"
     params:
+        study=STUDY.model_dump_json(),
         sources=[methods.fingerprint(methods.load(name)) for name in STUDY.methods],
     shell:
-        "python -m psasc_bench collect --config {input.study} > {log} 2>&1"
+        "python -m psasc_bench collect --config /dev/stdin > {log} 2>&1 <<< {params.study:q}"

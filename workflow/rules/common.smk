@@ -1,8 +1,10 @@
 import json
+import os
+import shlex
 from pathlib import Path
 
 from psasc_bench import config as studies
-from psasc_bench import methods
+from psasc_bench import methods, record
 from snakemake.exceptions import WorkflowError
 
 FIGURES = ["accuracy", "convergence", "weights"]
@@ -18,8 +20,6 @@ except studies.ConfigError as error:
     raise WorkflowError(error)
 
 CELLS = list(STUDY.cells())
-# Where starting a process costs as much as a run, the seeds of a cell share one.
-SHARED = [name for name, dataset in STUDY.datasets.items() if dataset.share_process]
 
 
 def alternatives(names):
@@ -27,7 +27,6 @@ def alternatives(names):
 
 
 wildcard_constraints:
-    dataset=alternatives(STUDY.datasets),
     method=alternatives(STUDY.methods),
     epsilon=r"[0-9.e+-]+|inf",
     seed=r"[0-9]+",
@@ -42,13 +41,91 @@ def runs(cells=CELLS):
     ]
 
 
+def job_seeds(dataset):
+    """The seeds that share a job: all of a cell where starting a process costs as much as a run, else any one."""
+    if STUDY.dataset(dataset).share_process:
+        return [f"seed-{seed}" for seed in STUDY.cell_seeds(dataset)]
+    return ["seed-{seed}"]
+
+
+def job_label(dataset):
+    return "all-seeds" if STUDY.dataset(dataset).share_process else "seed-{seed}"
+
+
 def budget_labels(dataset):
     """The epsilons of a data set, as they stand in file names."""
     return sorted({cell.label for cell in CELLS if cell.dataset == dataset}, key=float)
 
 
-def trained_by(dataset, method, epsilon):
-    """All that determines the runs of a cell but their seed: a change here retrains just them."""
-    spec = STUDY.spec(studies.Cell(dataset, method, float(epsilon)), seed=0).to_json()
-    source = methods.fingerprint(methods.load(method))
-    return json.dumps({**spec, "seed": None, "source": source}, sort_keys=True)
+def budget_file(dataset):
+    """Where the budgets of a data set's schedule are kept, by {epsilon}."""
+    protocol = STUDY.dataset(dataset)
+    schedule = f"batch-{protocol.expected_batch_size}_epochs-{protocol.epochs}_delta-{protocol.delta:g}"
+    return f"results/budgets/{STUDY.prepared(dataset).stem}/{schedule}/eps-{{epsilon}}.json"
+
+
+def source_arguments(dataset):
+    protocol = STUDY.dataset(dataset)
+    given = {
+        "source": [protocol.source],
+        "path": [protocol.path],
+        "mean": protocol.mean,
+        "deviation": protocol.deviation,
+    }
+    root = os.environ.get("PSASC_BENCH_DATA") or STUDY.data_root
+    return arguments(
+        {
+            **given,
+            "data-root": (
+                [root]
+                if protocol.source in ["mnist", "fashion_mnist", "cifar10"]
+                else None
+            ),
+        }
+    )
+
+
+def schedule_arguments(dataset):
+    keys = ["model", "delta", "expected_batch_size", "epochs"]
+    values = STUDY.dataset(dataset).model_dump(include=set(keys))
+    return arguments({key.replace("_", "-"): [values[key]] for key in keys})
+
+
+def arguments(given):
+    """As command-line arguments; what is None is left out."""
+    present = {
+        key: values for key, values in given.items() if values and values[0] is not None
+    }
+    return " ".join(
+        shlex.join([f"--{key}", *map(str, values)]) for key, values in present.items()
+    )
+
+
+def cell_study(dataset, method):
+    """The study as far as it concerns the runs of one method on one data set."""
+    study = STUDY.model_dump(mode="json")
+    protocol = study["datasets"][dataset]
+    settings = study["methods"][method] | protocol["overrides"].get(method, {})
+    unconcerned = {
+        "title": dataset,
+        "overrides": {},
+        "epsilons": None,
+        "seeds": None,
+        "share_process": False,
+    }
+    narrowed = {
+        "seeds": [0],
+        "epsilons": [1],
+        "methods": {method: settings},
+        "datasets": {dataset: protocol | unconcerned},
+    }
+    return json.dumps(narrowed, sort_keys=True)
+
+
+def trained_by(dataset, method):
+    """The code and data that determine a run, besides its cell's study."""
+    return [
+        methods.fingerprint(methods.load(method)),
+        record.GENERATION,
+        STUDY.prepared(dataset).stem,
+    ]

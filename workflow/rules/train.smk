@@ -1,61 +1,36 @@
-for name in SHARED:
+# Records that are current are left alone, so that a new seed trains only itself, and a job that was started in vain does
+# nothing: hence update(). What a record depends on stands in `params`, where Snakemake notices a change.
+
+for name in STUDY.datasets:
 
     rule:
-        # All seeds of a cell in one process. Records that are current are left alone, so that a new seed trains only
-        # itself: hence update().
+        # Where starting a process costs as much as a run, all seeds of a cell share one.
         name:
             f"train_{name}"
         input:
-            study=ancient("results/study.json"),
-            data=ancient(f"data/prepared/{name}.npz"),
-            budget=ancient(f"results/budgets/{name}/eps-{{epsilon}}.json"),
+            data=ancient(str(STUDY.prepared(name))),
+            budget=ancient(budget_file(name)),
         output:
             update(
                 expand(
-                    f"results/runs/{name}/{{{{method}}}}/eps-{{{{epsilon}}}}/seed-{{seed}}.{{ending}}",
-                    seed=STUDY.cell_seeds(name),
+                    f"results/runs/{name}/{{{{method}}}}/eps-{{{{epsilon}}}}/{{seed}}.{{ending}}",
+                    seed=job_seeds(name),
                     ending=["json", "csv"],
                 )
             ),
         log:
-            f"logs/train/{name}/{{method}}/eps-{{epsilon}}.log",
+            f"logs/train/{name}/{{method}}/eps-{{epsilon}}/{job_label(name)}.log",
         conda:
             "../envs/psasc-bench.yaml"
         threads: 1
         params:
-            trained_by=lambda wildcards, dataset=name: trained_by(
-                dataset, wildcards.method, wildcards.epsilon
-            ),
             dataset=name,
-            seeds=STUDY.cell_seeds(name),
+            seeds=lambda wildcards, output: [
+                Path(file).stem.removeprefix("seed-") for file in output[::2]
+            ],
+            study=lambda wildcards, dataset=name: cell_study(dataset, wildcards.method),
+            code=lambda wildcards, dataset=name: trained_by(dataset, wildcards.method),
         shell:
-            "python -m psasc_bench train --config {input.study} --dataset {params.dataset} --method {wildcards.method} "
-            "--epsilon {wildcards.epsilon} --seeds {params.seeds} --data {input.data} --budget {input.budget} "
-            "--threads {threads} > {log} 2>&1"
-
-
-rule train_run:
-    input:
-        study=ancient("results/study.json"),
-        data=ancient("data/prepared/{dataset}.npz"),
-        budget=ancient("results/budgets/{dataset}/eps-{epsilon}.json"),
-    output:
-        expand(
-            "results/runs/{{dataset}}/{{method}}/eps-{{epsilon}}/seed-{{seed}}.{ending}",
-            ending=["json", "csv"],
-        ),
-    log:
-        "logs/train/{dataset}/{method}/eps-{epsilon}/seed-{seed}.log",
-    wildcard_constraints:
-        dataset=alternatives([name for name in STUDY.datasets if name not in SHARED]),
-    conda:
-        "../envs/psasc-bench.yaml"
-    threads: 1
-    params:
-        trained_by=lambda wildcards: trained_by(
-            wildcards.dataset, wildcards.method, wildcards.epsilon
-        ),
-    shell:
-        "python -m psasc_bench train --config {input.study} --dataset {wildcards.dataset} --method {wildcards.method} "
-        "--epsilon {wildcards.epsilon} --seeds {wildcards.seed} --data {input.data} --budget {input.budget} "
-        "--threads {threads} > {log} 2>&1"
+            "python -m psasc_bench train --config /dev/stdin --dataset {params.dataset} --method {wildcards.method} "
+            "--epsilon {wildcards.epsilon} --seeds {params.seeds} --data {input.data:q} --budget {input.budget:q} "
+            "--threads {threads} > {log} 2>&1 <<< {params.study:q}"

@@ -1,0 +1,263 @@
+"""What the gradient of a private step costs, as a ratio to the fastest ordinary one in the same run.
+
+    python benchmarks/step_cost.py --model mnist --batch 256 --rounds 30 --json mnist.json
+
+A step is the forward pass, the backward pass and the (clipped) sum of gradients over one batch, in micro-batches;
+neither noise nor an optimiser, which cost the same for all. Every contestant is tried in both memory layouts and in
+several micro-batches; the variant that was fastest in ``TRIALS`` steps enters the rounds, where the contestants take
+turns, so that a busy machine is busy for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from models import BENCHMARKS, create
+from opacus.grad_sample import (
+    GradSampleModule,
+    GradSampleModuleExpandedWeights,
+    GradSampleModuleFastGradientClipping,
+)
+from opacus.optimizers import DPOptimizer
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+
+from psasc_bench.gradients import GradientBooks
+from psasc_bench.models import flatten, gather
+
+TRIALS = 3
+CLIP = 0.1
+Step = Callable[[Tensor, Tensor], Any]  # of one micro-batch
+
+
+def plain(model: nn.Module) -> Step:
+    return lambda x, y: F.cross_entropy(model(x), y, reduction="sum").backward()
+
+
+def ours(model: nn.Module) -> Step:
+    total = torch.zeros_like(flatten(model))
+    books = GradientBooks(model)
+
+    def step(x: Tensor, y: Tensor) -> None:
+        books.record(F.cross_entropy(model(x), y, reduction="none"), torch.ones(len(x)))
+        sums = books.weighted_sum(lambda norms: CLIP / norms.clamp(min=CLIP)).sums
+        total.add_(gather(model, sums))
+
+    return step
+
+
+def opacus_materialised(wrapper: type[nn.Module]) -> Callable[[nn.Module], Step]:
+    def build(model: nn.Module) -> Step:
+        wrapped = wrapper(model, loss_reduction="sum")
+        optimiser = DPOptimizer(
+            torch.optim.SGD(wrapped.parameters(), lr=1.0),
+            noise_multiplier=0.0,
+            max_grad_norm=CLIP,
+            expected_batch_size=None,
+            loss_reduction="sum",
+        )
+
+        def step(x: Tensor, y: Tensor) -> None:
+            F.cross_entropy(wrapped(x), y, reduction="sum").backward()
+            optimiser.clip_and_accumulate()
+            for p in optimiser.params:
+                p.grad_sample = None
+
+        return step
+
+    return build
+
+
+def opacus_ghost(model: nn.Module) -> Step:
+    wrapped = GradSampleModuleFastGradientClipping(model, max_grad_norm=CLIP, loss_reduction="sum")
+    total = [torch.zeros_like(p) for p in model.parameters()]
+
+    def step(x: Tensor, y: Tensor) -> None:
+        losses = F.cross_entropy(wrapped(x), y, reduction="none")
+        losses.sum().backward(retain_graph=True)
+        wrapped.zero_grad()
+        wrapped.disable_hooks()
+        (wrapped.get_clipping_coef() * losses).sum().backward()
+        wrapped.enable_hooks()
+        for t, p in zip(total, model.parameters(), strict=True):
+            t += p.grad
+
+    return step
+
+
+def per_example(model: nn.Module) -> Step:
+    parameters = {name: p.detach() for name, p in model.named_parameters()}
+    total = {name: torch.zeros_like(p) for name, p in parameters.items()}
+
+    def loss(parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(functional_call(model, parameters, (x[None],)), y[None])
+
+    gradients_of = vmap(grad(loss), (None, 0, 0))
+
+    def step(x: Tensor, y: Tensor) -> None:
+        gradients = {name: g.flatten(1) for name, g in gradients_of(parameters, x, y).items()}
+        norms = torch.stack([torch.linalg.vector_norm(g, dim=1) for g in gradients.values()]).norm(dim=0)
+        weights = CLIP / norms.clamp(min=CLIP)
+        for name, g in gradients.items():
+            total[name] += (weights @ g).view_as(total[name])
+
+    return step
+
+
+PLAIN = ("plain", "plain channels-last")
+CONTESTANTS: dict[str, Callable[[nn.Module], Step]] = {
+    "plain": plain,
+    "plain channels-last": plain,
+    "psasc-bench": ours,
+    "Opacus hooks": opacus_materialised(GradSampleModule),
+    "Opacus ew": opacus_materialised(GradSampleModuleExpandedWeights),
+    "Opacus ghost": opacus_ghost,
+    "torch.func vmap(grad)": per_example,
+}
+
+
+@dataclass
+class Variant:
+    """A contestant in one memory layout and micro-batch."""
+
+    layout: str
+    micro_batch: int
+    run: Callable[[], None]
+
+    def seconds(self) -> float:
+        start = time.perf_counter()
+        self.run()
+        return time.perf_counter() - start
+
+
+def variants(contestant: str, x: Tensor, micro_batches: list[int]) -> Iterator[tuple[str, int]]:
+    """Layouts and micro-batches to try a contestant in."""
+    layouts = ["default", "channels-last"] if x.dim() == 4 else ["default"]
+    if contestant in PLAIN:
+        layouts = [layout for layout in layouts if (layout == "default") == (contestant == "plain")]
+    return product(layouts, micro_batches)
+
+
+def prepare(contestant: str, model: str, layout: str, size: int, x: Tensor, y: Tensor) -> Callable[[], None]:
+    """A whole step of the contestant."""
+    module = create(model)
+    if layout == "channels-last":
+        module, x = module.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+    step = CONTESTANTS[contestant](module)
+
+    def run() -> None:
+        module.zero_grad()
+        for start in range(0, len(x), size):
+            step(x[start : start + size], y[start : start + size])
+
+    return run
+
+
+def fastest(contestant: str, model: str, x: Tensor, y: Tensor, micro_batches: list[int]) -> Variant | str:
+    """The fastest variant in ``TRIALS`` steps after a first one, or why there is none."""
+    best, least, status = None, float("inf"), "does not apply"
+    for layout, size in variants(contestant, x, micro_batches):
+        try:
+            variant = Variant(layout, size, prepare(contestant, model, layout, size, x, y))
+            variant.run()
+            seconds = min(variant.seconds() for _ in range(TRIALS))
+        except Exception as error:  # of somebody else's library: told in the table
+            status = f"failed: {type(error).__name__}: {str(error).splitlines()[0]}"
+            continue
+        if seconds < least:
+            best, least = variant, seconds
+    return best or status
+
+
+def measure(model: str, *, batch: int, rounds: int, micro_batches: list[int]) -> list[dict[str, Any]]:
+    """A row per contestant: median and quartiles of its milliseconds and of its ratio to the fastest plain step."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(batch, *BENCHMARKS[model][1], generator=generator)
+    y = torch.randint(0, 10, (batch,), generator=generator)
+    field = {name: fastest(name, model, x, y, micro_batches) for name in CONTESTANTS}
+    running = {name: variant for name, variant in field.items() if isinstance(variant, Variant)}
+    times: dict[str, list[float]] = {name: [] for name in running}
+    for _ in range(rounds):
+        for name, variant in running.items():
+            times[name].append(1e3 * variant.seconds())
+    floor = min((name for name in PLAIN if name in running), key=lambda name: statistics.median(times[name]))
+    rows = []
+    for name, variant in field.items():
+        if isinstance(variant, str):
+            rows.append({"contestant": name, "status": variant})
+            continue
+        # of the same round, so that what slows the machine down for a while cancels
+        ratios = [mine / base for mine, base in zip(times[name], times[floor], strict=True)]
+        low, _, high = statistics.quantiles(ratios, n=4)
+        rows.append(
+            {
+                "contestant": name,
+                "status": "done",
+                "layout": variant.layout,
+                "micro_batch": variant.micro_batch,
+                "milliseconds": statistics.median(times[name]),
+                "ratio": statistics.median(ratios),
+                "ratio_quartiles": [low, high],
+            }
+        )
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    lines = [f"{'':22} {'ms':>8} {'ratio':>6}  {'quartiles':12} variant"]
+    for row in rows:
+        if row["status"] != "done":
+            lines.append(f"{row['contestant']:22} {row['status']}")
+            continue
+        low, high = row["ratio_quartiles"]
+        lines.append(
+            f"{row['contestant']:22} {row['milliseconds']:8.2f} {row['ratio']:6.2f}  {low:.2f} - {high:.2f}  "
+            f"{row['layout']} @{row['micro_batch']}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=BENCHMARKS, required=True)
+    parser.add_argument("--batch", type=int, required=True)
+    parser.add_argument("--micro-batches", type=int, nargs="+", help="default: the batch, its half, quarter, eighth")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    warnings.filterwarnings("ignore", message="Full backward hook is firing")  # as it should here
+    sizes = arguments.micro_batches or [arguments.batch >> i for i in range(4)]
+    rows = measure(arguments.model, batch=arguments.batch, rounds=arguments.rounds, micro_batches=sizes)
+    print(f"{arguments.model}, batch {arguments.batch}, {arguments.threads} thread(s), {arguments.rounds} rounds")
+    print(table(rows))
+    if arguments.json:
+        head = {
+            "model": arguments.model,
+            "batch": arguments.batch,
+            "threads": arguments.threads,
+            "rounds": arguments.rounds,
+            "micro_batches": sizes,
+            "versions": {name: version(name) for name in ("torch", "opacus")},
+            "machine": platform.machine(),
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        arguments.json.write_text(json.dumps(head | {"rows": rows}, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,301 @@
+"""Attacks on the mechanism, and the lower bounds on epsilon that they prove: a claim below its bound is false.
+
+The attack is white-box. A canary is an example whose gradient is huge, has a coordinate of its own, and changes its
+sign from step to step: an attacker may choose any gradient at any step, and alternating signs show noise that does not
+average out. Coordinates are noised independently and examples drawn independently, so that one run of the training
+step over ``2 n`` canaries, half of them left out, is ``n`` independent trials with a canary in and ``n`` with it out.
+
+A *false positive* (FP) is a canary that was out and is taken to be in, a *false negative* (FN) the reverse. Of an
+(epsilon, delta)-DP mechanism, ``1 - FN <= e^epsilon FP + delta`` and ``1 - FP <= e^epsilon FN + delta`` (Kairouz et al.
+2015). The errors are bounded from above by Clopper and Pearson, as Nasr et al. 2021, arXiv 2101.04535, on trials other
+than those that chose the threshold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, special, stats
+
+from psasc_bench import sampling
+from psasc_bench.canaries import diracs
+from psasc_bench.methods import Method
+
+Floats = NDArray[np.float64]
+Score = Callable[[Floats], Floats]
+
+CANARY_NORM = 1e15  # x w(x) has reached its supremum, and the norm's square is far from float32's end
+THRESHOLDS = np.linspace(0, 1, 401)[1:-1]  # candidates, as quantiles of the scores
+COLUMNS = ("method", "epsilon_claimed", "epsilon_lower", "delta", "sampling_rate", "steps", "trials", "confidence")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The guarantee that accounting gives ``steps`` releases at ``noise_multiplier``, for every delta at once."""
+
+    noise_multiplier: float
+    sampling_rate: float
+    steps: int
+
+    @cached_property
+    def _losses(self) -> Any:
+        from dp_accounting.pld import privacy_loss_distribution as pld
+
+        # of adding or removing one example, which is the default
+        one = pld.from_gaussian_mechanism(
+            self.noise_multiplier, sampling_prob=self.sampling_rate, value_discretization_interval=1e-3
+        )
+        return one.self_compose(self.steps)
+
+    def epsilon(self, delta: float) -> float:
+        """Epsilon at ``delta``, by dp-accounting's privacy loss distributions (an upper bound, discretised at 1e-3)."""
+        return float(self._losses.get_epsilon_for_delta(delta))
+
+    @cached_property
+    def _profile(self) -> tuple[Floats, Floats]:
+        epsilons = np.linspace(0, 16, 161)
+        return epsilons, np.array(self._losses.get_delta_for_epsilon(epsilons))
+
+    def contradiction(self, false_positives: ArrayLike, false_negatives: ArrayLike) -> Floats:
+        """By how much errors ``[n]`` as small as these go beyond the claim, ``[n]``: the maximum over epsilon of ``1 -
+        FN - e^epsilon FP - delta(epsilon)``, and of the same with FP and FN exchanged. It is never > 0 for the true
+        errors of a sound mechanism."""
+        epsilons, deltas = self._profile
+        fp, fn = (np.asarray(errors)[..., None] for errors in (false_positives, false_negatives))
+        one, other = ((1 - b - np.exp(epsilons) * a - deltas).max(-1) for a, b in ((fp, fn), (fn, fp)))
+        return np.asarray(np.maximum(one, other))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What was claimed and what was found. ``epsilon_claimed`` is the accountant's at ``delta``; ``epsilon_lower`` is
+    what the attack proves at ``delta``; ``refuted``: the attack contradicts the claim at some delta, this one or
+    another. Each of the two findings is right with probability ``confidence`` at least."""
+
+    method: str
+    epsilon_claimed: float
+    epsilon_lower: float
+    delta: float
+    sampling_rate: float
+    steps: int
+    trials: int
+    confidence: float
+    refuted: bool
+
+
+def audit(
+    method: Method, claim: Claim, *, delta: float, trials: int = 20_000, confidence: float = 0.999, seed: int = 0
+) -> Audit:
+    """Attack ``method`` on the claimed schedule, with ``trials`` canaries in and as many out.
+
+    ``epsilon_lower`` is that of the Gaussian mechanism without subsampling (tight, and right for Gaussian noise of any
+    scale), else :func:`epsilon_plain`, which is right for any mechanism but stays below about ``log(trials / 16)``.
+    Raises ``ValueError`` for a method of unbounded sensitivity.
+    """
+    included = np.arange(2 * trials) < trials
+    observed = observe(method, claim, included, seed=seed)
+    attacks = [(scores[included], scores[~included]) for scores in (score(observed) for score in _scores(claim))]
+    significance = 1 - confidence
+    refuted = False
+    for inside, outside in attacks:  # Bonferroni: each may err with an equal share of the significance
+        errors = _held_out_errors(inside, outside, claim.contradiction, significance=significance / len(attacks))
+        refuted |= bool(claim.contradiction(*errors) > 0)
+
+    if claim.sampling_rate == 1:
+        lower = epsilon_gaussian(
+            float(gaussian_mu(*_held_out_errors(*attacks[0], gaussian_mu, significance=significance))), delta=delta
+        )
+    else:
+        plain = partial(epsilon_plain, delta=delta)
+        lower = float(plain(*_held_out_errors(*attacks[0], plain, significance=significance)))
+    return Audit(
+        method=method.title,
+        epsilon_claimed=claim.epsilon(delta),
+        epsilon_lower=lower,
+        delta=delta,
+        sampling_rate=claim.sampling_rate,
+        steps=claim.steps,
+        trials=trials,
+        confidence=confidence,
+        refuted=refuted,
+    )
+
+
+def rows(audits: Iterable[Audit]) -> list[dict[str, Any]]:
+    """One row for each audit, with the columns ``COLUMNS`` and ``refuted``."""
+    return [{key: asdict(audit)[key] for key in (*COLUMNS, "refuted")} for audit in audits]
+
+
+def observe(method: Method, claim: Claim, included: NDArray[np.bool_], *, seed: int) -> Floats:
+    """Run the training step on canaries, of which those ``included [m]`` are in the data, and return ``[m, steps]``:
+    what was released in every canary's coordinate, signs undone, in units of the sensitivity. By the claim, this is
+    ``B + noise_multiplier N(0, 1)``, with ``B`` 1 if the canary was drawn and else 0."""
+    if not math.isfinite(method.sensitivity()):
+        raise ValueError(
+            f"{method.title} has unbounded sensitivity: it claims no privacy, so there is nothing to audit"
+        )
+    canaries = len(included)
+    norms = CANARY_NORM * torch.from_numpy(included).float()  # a zero gradient adds what an absent example adds
+    problem = diracs(norms, parameters=canaries)
+    draws, noise = (torch.Generator().manual_seed(seed * 2 + stream) for stream in (0, 1))
+    expected_batch_size = claim.sampling_rate * canaries
+    observed = np.empty((canaries, claim.steps))
+    for step in range(claim.steps):
+        released = problem.release(
+            method,
+            sampling.poisson_batch(canaries, claim.sampling_rate, draws),
+            noise_multiplier=claim.noise_multiplier,
+            expected_batch_size=expected_batch_size,
+            generator=noise,
+        )
+        sign = 1 - 2 * (step % 2)
+        observed[:, step] = sign * released.double().numpy() * expected_batch_size / method.sensitivity()
+        norms.neg_()
+    return observed
+
+
+def _scores(claim: Claim) -> list[Score]:
+    """The attacks: the likelihood ratio is the best there is on the mechanism as claimed, the sum (all that the ratio
+    looks at without subsampling) finds noise that does not average out."""
+    q, variance = claim.sampling_rate, claim.noise_multiplier**2
+
+    def signed_sum(observed: Floats) -> Floats:
+        # rounded: noise that cancels leaves float32 dust, of which no threshold can be made
+        return np.asarray(observed.sum(1).round(6))
+
+    def likelihood_ratio(observed: Floats) -> Floats:
+        return np.asarray(np.logaddexp(np.log1p(-q), np.log(q) + (2 * observed - 1) / (2 * variance)).sum(1))
+
+    return [signed_sum] if q == 1 else [likelihood_ratio, signed_sum]
+
+
+def _held_out_errors(
+    inside: Floats, outside: Floats, worth: Callable[[Floats, Floats], Floats], *, significance: float
+) -> tuple[float, float]:
+    """Bounds on (FP, FN) from one half of the scores, at the threshold that was worth most on the other half."""
+    half = len(inside) // 2
+    candidates = np.quantile(np.concatenate([inside[:half], outside[:half]]), THRESHOLDS)
+    worths = worth(*error_bounds(inside[:half], outside[:half], candidates, significance=significance))
+    best = candidates[[worths.argmax()]]
+    false_positives, false_negatives = error_bounds(inside[half:], outside[half:], best, significance=significance)
+    return float(false_positives[0]), float(false_negatives[0])
+
+
+def error_bounds(inside: Floats, outside: Floats, thresholds: Floats, *, significance: float) -> tuple[Floats, Floats]:
+    """Upper bounds on FP and FN at each of ``thresholds [n]``, where a score at the threshold or above means "in". At
+    one threshold chosen beforehand, both hold with probability ``1 - significance`` at least."""
+    false_positives = len(outside) - np.searchsorted(np.sort(outside), thresholds)
+    false_negatives = np.searchsorted(np.sort(inside), thresholds)
+    return (
+        clopper_pearson(false_positives, len(outside), significance=significance / 2),
+        clopper_pearson(false_negatives, len(inside), significance=significance / 2),
+    )
+
+
+def clopper_pearson(counts: ArrayLike, trials: int, *, significance: float) -> Floats:
+    """The upper end of the one-sided interval for a binomial proportion, from ``counts`` successes in ``trials``."""
+    k = np.asarray(counts)
+    return np.where(k < trials, stats.beta.ppf(1 - significance, k + 1, np.maximum(trials - k, 1)), 1.0)
+
+
+def epsilon_plain(false_positives: ArrayLike, false_negatives: ArrayLike, *, delta: float) -> Floats:
+    """The smallest epsilons >= 0 ``[n]`` with which (epsilon, delta)-DP allows such errors ``[n]``: ``log((1 - FN -
+    delta) / FP)``, or the same with FP and FN exchanged."""
+    fp, fn = np.asarray(false_positives), np.asarray(false_negatives)
+    with np.errstate(divide="ignore"):
+        one, other = (np.log(np.maximum(1 - b - delta, 0)) - np.log(a) for a, b in ((fp, fn), (fn, fp)))
+    return np.asarray(np.maximum(np.maximum(one, other), 0))
+
+
+def gaussian_mu(false_positives: Floats | float, false_negatives: Floats | float) -> Floats:
+    """The smallest ``mu [n]`` with which mu-Gaussian-DP allows such errors ``[n]``, ``Phi^-1(1 - FP) - Phi^-1(FN)``
+    (Dong et al. 2019, arXiv 1905.02383, definition 2.6); negative where the errors prove nothing."""
+    return np.asarray(stats.norm.isf(false_positives) - stats.norm.ppf(false_negatives))
+
+
+def epsilon_gaussian(mu: float, *, delta: float) -> float:
+    """Epsilon at ``delta`` of a mu-Gaussian-DP mechanism (same paper, corollary 2.13); 0 for ``mu <= 0``."""
+
+    def excess(epsilon: float) -> float:
+        here, there = special.log_ndtr(mu / 2 - epsilon / mu), special.log_ndtr(-mu / 2 - epsilon / mu)
+        return float(here + math.log(-math.expm1(epsilon + there - here)) - math.log(delta))
+
+    if not mu > 0 or excess(0) <= 0:
+        return 0.0
+    high = 1.0
+    while excess(high) > 0:
+        high *= 2
+    return float(optimize.brentq(excess, 0, high, xtol=1e-9))
+
+
+def one_run_audit(
+    method: Method,
+    claim: Claim,
+    *,
+    delta: float,
+    canaries: int = 1000,
+    guesses: int = 100,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> float:
+    """The lower bound on epsilon from one run of the training step with ``canaries`` canaries, each in or out by the
+    toss of a coin, when ``guesses`` are made, half of them "in". To be reported; nothing is decided by it."""
+    included = np.random.default_rng(seed).random(canaries) < 0.5
+    scores = _scores(claim)[0](observe(method, claim, included, seed=seed))
+    return one_run(
+        scores,
+        included,
+        guesses_in=guesses // 2,
+        guesses_out=guesses - guesses // 2,
+        delta=delta,
+        confidence=confidence,
+    )
+
+
+def one_run(
+    scores: Floats,
+    included: NDArray[np.bool_],
+    *,
+    guesses_in: int,
+    guesses_out: int,
+    delta: float,
+    confidence: float = 0.95,
+) -> float:
+    """The lower bound on epsilon from one trained model, of whose canaries those ``included [m]`` by independent fair
+    coins were trained on. ``scores [m]`` are higher for canaries that seem to have been (say, minus the loss): the
+    ``guesses_in`` highest are guessed in, the ``guesses_out`` lowest out."""
+    order = np.argsort(scores)
+    correct = int(included[order[len(order) - guesses_in :]].sum() + (~included[order[:guesses_out]]).sum())
+    return epsilon_one_run(correct, guesses_in + guesses_out, canaries=len(scores), delta=delta, confidence=confidence)
+
+
+def epsilon_one_run(correct: int, guesses: int, *, canaries: int, delta: float, confidence: float) -> float:
+    """The largest epsilon that ``correct`` of ``guesses`` guesses about ``canaries`` canaries rule out (Steinke et al.
+    2023, arXiv 2305.08846, theorem 5.2 and appendix D); 0 if none."""
+
+    def slack(epsilon: float) -> float:
+        return 1 - confidence - one_run_p_value(epsilon, correct, guesses, canaries=canaries, delta=delta)
+
+    if slack(0) <= 0:
+        return 0.0
+    high = 1.0
+    while slack(high) > 0:
+        high *= 2
+    return float(optimize.brentq(slack, 0, high, xtol=1e-9))
+
+
+def one_run_p_value(epsilon: float, correct: int, guesses: int, *, canaries: int, delta: float) -> float:
+    """An upper bound on the probability that an (epsilon, delta)-DP mechanism lets as many guesses be ``correct``: the
+    binomial tail at ``e^epsilon / (1 + e^epsilon)``, plus what delta can add to it."""
+    distribution = stats.binom(guesses, special.expit(epsilon))
+    tail = float(distribution.sf(correct - 1))
+    shift = np.arange(1, correct + 1)
+    added = ((distribution.sf(correct - shift - 1) - tail) / shift).max(initial=0.0)
+    return min(1.0, tail + 2 * canaries * delta * float(added))

@@ -1,0 +1,333 @@
+"""Figures from the tidy tables, and from nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy import stats
+
+from psasc_bench import style
+from psasc_bench.files import replacing
+from psasc_bench.results import CONFIDENCE, REFERENCE
+from psasc_bench.style import Look
+
+# A date or the program's version would make the same figure another file.
+METADATA: dict[str, dict[str, Any]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+NAMES = {"dataset": str, "method": str, "dataset_title": str, "method_title": str}
+
+
+def draw(figure: str, results: Path, output: Path) -> None:
+    """Draw ``figure`` (a key of ``FIGURES``) from the tables in ``results`` to ``output``, as ``.svg`` and ``.pdf``.
+
+    The same tables give the same bytes. Raises ``ValueError`` for an unknown figure and when no run has finished;
+    ``OSError`` for an absent table.
+    """
+    if figure not in FIGURES:
+        raise ValueError(f"no figure {figure!r}; there are: {', '.join(FIGURES)}")
+    with matplotlib.rc_context(style.settings()):
+        drawn = FIGURES[figure](Tables(results))
+        drawn.draw_without_rendering()
+        drawn.set_layout_engine("none")  # it is laid out; doing so again for each format takes most of the time
+        for suffix, metadata in METADATA.items():
+            with replacing(output / f"{figure}.{suffix}") as file:
+                drawn.savefig(file, format=suffix, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tidy tables in a folder."""
+
+    folder: Path
+
+    def read(self, name: str) -> pd.DataFrame:
+        try:
+            return pd.read_csv(self.folder / f"{name}.csv", dtype=NAMES)
+        except pd.errors.EmptyDataError:
+            return pd.DataFrame()
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        return self.read("summary")
+
+    @cached_property
+    def finished(self) -> pd.DataFrame:
+        """The cells of the summary that have a mean. Raises ``ValueError`` if there is none."""
+        cells = self.summary[self.summary["n"] > 0]
+        if cells.empty:
+            raise ValueError(f"{self.folder}: no run has finished, nothing to draw; `snakemake --cores 8` trains them")
+        return cells
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """Of finished runs only: what a diverged one did on its way is no result."""
+        curves = self.read("curves")
+        return curves[curves["status"] == "done"] if len(curves) else curves
+
+    @cached_property
+    def controls(self) -> set[str]:
+        return set(self.summary.loc[self.summary["control"], "method"].unique())
+
+    @cached_property
+    def looks(self) -> dict[str, Look]:
+        """Of every method of the study, shown or not: it decides which look the next unknown one takes."""
+        return style.looks(list(self.summary["method"].unique()), self.controls)
+
+    @cached_property
+    def contestants(self) -> list[str]:
+        return [method for method in self.looks if method not in self.controls]
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """By name, of data sets."""
+        return dict(zip(self.summary["dataset"], self.summary["dataset_title"], strict=True))
+
+    @cached_property
+    def method_titles(self) -> dict[str, str]:
+        return dict(zip(self.summary["method"], self.summary["method_title"], strict=True))
+
+    def sample(self) -> str:
+        """In words, how many seeds the means are of."""
+        least, most = self.finished["n"].min(), self.finished["n"].max()
+        if most == 1:
+            return "One seed, hence no interval."
+        return f"Mean and 95 % t-interval over {most if least == most else f'{least} to {most}'} seeds."
+
+    def gaps(self) -> list[str]:
+        """In words, what the means lack; empty if nothing."""
+        counts = {status: self.summary[status].sum() for status in ("missing", "stale", "diverged")}
+        found = [f"{count} {status}" for status, count in counts.items() if count]
+        return [f"Runs that enter no mean: {', '.join(found)}."] if found else []
+
+
+def weights(tables: Tables) -> Figure:
+    """Weight ``w(x)`` and contribution ``x w(x)`` against the gradient norm ``x``, both in units of the sensitivity: the
+    noise is measured in it, so methods with other thresholds compare."""
+    table = tables.read("weights")
+    table["weight"] /= table["sensitivity"]
+    table["contribution"] = table["norm"] * table["weight"]
+    datasets = table["dataset"].unique()
+    notes = ["Δ is the sensitivity, which the noise is proportional to. Thin grey line: contribution Δ, the bound."]
+    figure, panels = style.panels(len(datasets), 2)
+    for dataset, (upper, lower) in zip(datasets, panels, strict=True):
+        rows = table[table["dataset"] == dataset]
+        span = _norm_span(tables, dataset)
+        for axes, column in ((upper, "weight"), (lower, "contribution")):
+            for method, line in rows.groupby("method"):
+                _curve(axes, line["norm"], line[column], str(method), tables)
+            if span:
+                axes.axvspan(*span, color="0.92", linewidth=0, zorder=0)
+            axes.set(xscale="log", xlim=(rows["norm"].min(), rows["norm"].max()))
+        norms = np.sort(rows["norm"].unique())
+        upper.plot(norms, 1 / norms, color=style.GREY, linewidth=0.5, zorder=1)
+        lower.axhline(1, color=style.GREY, linewidth=0.5, zorder=1)
+        ends = rows.loc[rows["weight"] > 0, "weight"].agg(["min", "max"])
+        upper.set(yscale="log", ylim=(0.5 * ends["min"], 2 * ends["max"]))
+        upper.set_title(tables.titles[dataset], parse_math=False)
+        upper.tick_params(labelbottom=False)
+        lower.set(ylim=(0, 1.08), xlabel="Gradient norm $x$ of an example")
+    panels[0][0].set_ylabel("Weight $w(x)/\\Delta$")
+    panels[0][1].set_ylabel("Contribution $x\\,w(x)/\\Delta$")
+    if not tables.curves.empty:
+        notes.append("Shaded: where 10 to 90 % of the gradient norms are in the last epoch (not private).")
+    _annotate(figure, tables, set(table["method"].unique()), notes)
+    return figure
+
+
+def _norm_span(tables: Tables, dataset: str) -> tuple[float, float] | None:
+    """From the 10th to the 90th percentile of the last epoch's gradient norms: medians over the private runs."""
+    curves = tables.curves
+    if curves.empty:
+        return None
+    curves = curves[(curves["dataset"] == dataset) & curves["method"].isin(tables.contestants)]
+    last = curves[curves["epoch"] == curves["epoch"].max()]
+    low, high = last["nonprivate_norm_q10"].median(), last["nonprivate_norm_q90"].median()
+    return (low, high) if math.isfinite(low) and math.isfinite(high) else None
+
+
+def _curve(axes: Axes, x: Sequence[float] | pd.Series, y: pd.Series, method: str, tables: Tables) -> None:
+    """A line with a few markers, at other places than the other methods' so that lines that coincide are seen."""
+    order = list(tables.looks).index(method)
+    every = max(1, len(y) // 4)
+    start = round((order + 0.5) * every / len(tables.looks))
+    look = tables.looks[method]
+    axes.plot(x, y, **look.line(), **look.points(edge="white"), markevery=(start, every), zorder=2 + order / 100)
+
+
+def accuracy(tables: Tables) -> Figure:
+    """Final test accuracy against epsilon, and below it the difference to DP-SGD, paired by seed."""
+    cells = tables.finished
+    paired = "difference_mean" in cells and bool(cells.loc[~cells["control"], "difference_mean"].notna().any())
+    runs = tables.read("runs")
+    deltas = runs[~runs["control"]].groupby("dataset")["delta"].max()
+    datasets = cells["dataset"].unique()
+    shown, below = [], []
+    figure, panels = style.panels(len(datasets), 2 if paired else 1)
+    for dataset, column in zip(datasets, panels, strict=True):
+        rows = cells[cells["dataset"] == dataset]
+        contest, controls = rows[~rows["control"]], rows[rows["control"]]
+        budgets = sorted(epsilon for epsilon in rows["epsilon"].unique() if math.isfinite(epsilon))
+        for axes in column:
+            _budget_axis(axes, budgets)
+        _points(column[0], _percent(contest, "accuracy"), budgets, tables)
+        squashing = controls["accuracy_mean"] < _floor(contest)
+        _yardsticks(column[0], _percent(controls[~squashing], "accuracy"), budgets, tables)
+        below.append(_percent(controls[squashing], "accuracy"))
+        shown += [*contest["method"], *controls.loc[~squashing, "method"]]
+        if paired:
+            differences = _percent(contest, "difference")
+            differences.loc[differences["method"] == REFERENCE, "mean"] = 0
+            _points(column[1], differences, budgets, tables)
+            column[1].axhline(0, color=style.GREY, linewidth=0.6, zorder=1)
+            column[0].tick_params(labelbottom=False)
+        column[0].set_title(tables.titles[dataset], parse_math=False)
+        delta = f" ($\\delta={_power(deltas[dataset])}$)" if dataset in deltas else ""
+        column[-1].set_xlabel(f"Privacy budget $\\varepsilon${delta}")
+    panels[0][0].set_ylabel("Test accuracy (%)")
+    notes = [tables.sample()]
+    if paired:
+        label = f"Difference to {tables.method_titles[REFERENCE]}\n(percentage points)"
+        panels[0][1].set_ylabel(label, parse_math=False)
+        notes.append("Differences are paired by seed.")
+    for method, mean in pd.concat(below).groupby("method")["mean"]:
+        notes.append(f"Below the axis: {tables.method_titles[str(method)]}, {mean.min():.0f} to {mean.max():.0f} %.")
+    _annotate(figure, tables, shown, [*notes, *tables.gaps()], lines=tables.controls)
+    return figure
+
+
+def _percent(cells: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Columns ``mean``, ``low`` and ``high`` of the quantity called ``name``, in percent."""
+    ends = {end: 100 * cells[f"{name}_{end}"] for end in ("mean", "low", "high")}
+    return cells[["method", "epsilon"]].assign(**ends)
+
+
+def _budget_axis(axes: Axes, budgets: list[float]) -> None:
+    """Budgets side by side at equal distances, with a hairline between neighbours."""
+    axes.set_xlim(-0.5, max(len(budgets), 1) - 0.5)
+    axes.set_xticks(range(len(budgets)), [f"{epsilon:g}" for epsilon in budgets])
+    axes.tick_params(axis="x", length=0)
+    for i in range(1, len(budgets)):
+        axes.axvline(i - 0.5, color="0.85", linewidth=0.5, zorder=0)
+
+
+def _points(axes: Axes, cells: pd.DataFrame, budgets: list[float], tables: Tables) -> None:
+    """Means with their intervals; the methods at a budget side by side, so that no interval covers another."""
+    count = len(tables.contestants)
+    step = min(0.15, 0.8 / max(count, 1))
+    room = 72 * 0.75 * axes.figure.get_figwidth() / axes.get_gridspec().ncols * step / max(len(budgets), 1)
+    for k, method in enumerate(tables.contestants):
+        rows, look = cells[cells["method"] == method], tables.looks[method]
+        places = [budgets.index(epsilon) + step * (k - (count - 1) / 2) for epsilon in rows["epsilon"]]
+        axes.vlines(places, rows["low"], rows["high"], color=look.color, linewidth=0.9, zorder=2)
+        axes.plot(places, rows["mean"], linestyle="none", **look.points(scale=min(1, max(0.5, room / 5))), zorder=3)
+
+
+def _floor(contest: pd.DataFrame) -> float:
+    """A control below this accuracy would squash the contestants: further down than their own range is wide, or than 5
+    points. NaN, which nothing is below, where there are no contestants."""
+    ends = contest[["accuracy_mean", "accuracy_low", "accuracy_high"]].stack()
+    return float(ends.min() - max(ends.max() - ends.min(), 0.05))
+
+
+def _yardsticks(axes: Axes, controls: pd.DataFrame, budgets: list[float], tables: Tables) -> None:
+    """Grey lines with bands: right across for runs without a budget, from budget to budget for runs with one."""
+    for method, rows in controls.sort_values("epsilon").groupby("method"):
+        look = tables.looks[str(method)]
+        if np.isinf(rows["epsilon"]).any():
+            rows = rows.iloc[[-1, -1]].assign(place=[-0.5, len(budgets) - 0.5])
+        else:
+            rows = rows.assign(place=[budgets.index(epsilon) for epsilon in rows["epsilon"]])
+        axes.plot(rows["place"], rows["mean"], **look.line(), **look.points(), zorder=1)
+        axes.fill_between(rows["place"], rows["low"], rows["high"], color=look.color, alpha=0.2, linewidth=0, zorder=0)
+
+
+def convergence(tables: Tables) -> Figure:
+    """Test accuracy and training loss by epoch: mean over seeds with its 95 % t-interval; a column per budget."""
+    cells, curves = tables.finished, tables.curves
+    datasets = cells["dataset"].unique()
+    budgets = sorted(cells.loc[~cells["control"], "epsilon"].unique()) or [math.inf]
+    # A run without a budget is a yardstick at each; a control with one only shows that noise teaches nothing.
+    yardsticks = set(cells.loc[np.isinf(cells["epsilon"]), "method"]) & tables.controls
+    accuracies = _averages(100 * curves["test_accuracy"], curves)
+    losses = _averages(curves["nonprivate_train_loss"], curves)
+    width = style.SINGLE_COLUMN if len(budgets) == 1 else style.DOUBLE_COLUMN
+    figure = Figure(figsize=(width, 0.9 + 2.6 * len(datasets)), layout="constrained")
+    panels = figure.subplots(2 * len(datasets), len(budgets), squeeze=False, sharex="row", sharey="row")
+    for i, dataset in enumerate(datasets):
+        for k, epsilon in enumerate(budgets):
+            upper, lower = panels[2 * i, k], panels[2 * i + 1, k]
+            keys = [(dataset, epsilon, method) for method in tables.contestants]
+            keys += [(dataset, math.inf, method) for method in tables.looks if method in yardsticks]
+            for key in keys:
+                _band(upper, accuracies.get(key), key[2], tables)
+                _band(lower, losses.get(key), key[2], tables)
+            upper.set_title(f"{tables.titles[dataset]}, ε = {epsilon:g}", parse_math=False)
+            upper.tick_params(labelbottom=False)
+            lower.set(xlabel="Epoch", ylim=(0, None))
+        panels[2 * i, 0].set_ylabel("Test accuracy (%)")
+        panels[2 * i + 1, 0].set_ylabel("Training loss (nats),\nnot private")
+    hidden = [tables.method_titles[method] for method in tables.controls - yardsticks]
+    notes = [tables.sample(), *([f"Not drawn: {', '.join(sorted(hidden))}."] if hidden else [])]
+    shown = {*cells.loc[~cells["control"], "method"], *yardsticks}
+    _annotate(figure, tables, shown, [*notes, *tables.gaps()])
+    return figure
+
+
+def _averages(values: pd.Series, curves: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
+    """By data set, epsilon and method: ``mean``, ``low`` and ``high`` over seeds, with the epoch as index."""
+    groups = values.groupby([curves[key] for key in ("dataset", "epsilon", "method", "epoch")])
+    mean, count = groups.mean(), groups.count()
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * groups.std() / np.sqrt(count)
+    table = pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
+    return {key: rows.droplevel([0, 1, 2]) for key, rows in table.groupby(level=[0, 1, 2])}
+
+
+def _band(axes: Axes, averages: pd.DataFrame | None, method: str, tables: Tables) -> None:
+    if averages is None:
+        return
+    color = tables.looks[method].color
+    axes.fill_between(averages.index, averages["low"], averages["high"], color=color, alpha=0.15, linewidth=0)
+    _curve(axes, averages.index, averages["mean"], method, tables)
+
+
+def _annotate(
+    figure: Figure,
+    tables: Tables,
+    shown: Collection[str],
+    notes: Sequence[str],
+    *,
+    lines: Collection[str] | None = None,
+) -> None:
+    """Legend and notes. ``lines``: the methods that are drawn as lines; all if not given."""
+    entries = [
+        (tables.method_titles[method], look, lines is None or method in lines)
+        for method, look in tables.looks.items()
+        if method in shown
+    ]
+    style.annotate(figure, entries, notes)
+
+
+def _power(value: float) -> str:
+    """``1e-05`` as mathematics, without dollar signs."""
+    mantissa, exponent = f"{value:e}".split("e")
+    factor = "" if float(mantissa) == 1 else rf"{float(mantissa):g} \times "
+    return f"{factor}10^{{{int(exponent)}}}"
+
+
+FIGURES: dict[str, Callable[[Tables], Figure]] = {
+    "accuracy": accuracy,
+    "convergence": convergence,
+    "weights": weights,
+}

@@ -1,0 +1,156 @@
+"""How figures look: one colour, marker and line per method, the same in all of them, told apart without colour too."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import seaborn
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+SINGLE_COLUMN, DOUBLE_COLUMN = 3.3, 6.8  # widths of a journal's column and page, in inches
+MOST_ABREAST = 3  # data sets side by side on a page
+
+_BLUE, _ORANGE, _GREEN, _RED, _PURPLE, _BROWN, _, _, _, _SKY = seaborn.color_palette("colorblind").as_hex()
+_BLACK, _WINE, GREY = "#222222", "#882255", "#767676"
+_SOLID, _DASHED, _DOTTED, _DASHDOT = (None, None), (5, 1.5), (1.2, 1.2), (5, 1.2, 1.2, 1.2)
+_STROKES = ("x", "+", "1", "2")  # markers without an inside
+_SIZES = {"s": 0.95, "D": 0.9, "^": 1.25, "v": 1.25, "<": 1.25, ">": 1.25, "P": 1.3, "X": 1.3, "p": 1.2, "h": 1.15}
+
+
+@dataclass(frozen=True)
+class Look:
+    """``dashes`` are lengths on and off, in line widths; ``(None, None)`` is a solid line."""
+
+    color: str
+    marker: str
+    dashes: tuple[float | None, ...]
+
+    def line(self) -> dict[str, Any]:
+        return {"color": self.color, "dashes": self.dashes}
+
+    def points(self, *, scale: float = 1.0, edge: str | None = None) -> dict[str, Any]:
+        """Markers that look equally large, at scale 1 about 3.8 points; an ``edge`` keeps apart those on a line."""
+        colors = {"markerfacecolor": self.color, "markeredgecolor": self.color}
+        if edge and self.marker not in _STROKES:
+            colors["markeredgecolor"] = edge
+        return {"marker": self.marker, "markersize": 3.8 * scale * _SIZES.get(self.marker, 1), **colors}
+
+
+# Drawn and listed in this order.
+KNOWN = {
+    "dp-sgd": Look(_BLACK, "o", _SOLID),
+    "auto-s": Look(_BLUE, "s", _DASHED),
+    "nsgd": Look(_GREEN, "^", _DOTTED),
+    "dp-psac": Look(_ORANGE, "D", _DASHDOT),
+    "dp-psasc": Look(_RED, "v", _SOLID),
+}
+KNOWN_CONTROLS = {
+    "nonprivate": Look(GREY, "", (4, 1.5)),
+    "noise-only": Look(GREY, "x", (1, 1.5)),
+}
+# For methods that nobody has met yet. The counts share no divisor: a repeated colour has another marker and line.
+_FREE_COLORS = (_PURPLE, _SKY, _BROWN, _WINE)
+_FREE_MARKERS = ("P", "X", "<", ">", "p", "h", "8")
+_FREE_DASHES = (_DASHED, _SOLID, _DASHDOT)
+_FREE_CONTROL_MARKERS = ("+", "1", "2")
+_FREE_CONTROL_DASHES = ((8, 1.5), (2, 1), (6, 1, 1, 1, 1, 1))
+
+
+def looks(methods: Sequence[str], controls: Collection[str]) -> dict[str, Look]:
+    """The look of each of a study's ``methods``, known ones first, ``controls`` last.
+
+    An unknown method takes the next free look in the order of the study, so adding one at the end changes no other.
+    """
+    contestants = [name for name in methods if name not in controls]
+    yardsticks = [name for name in methods if name in controls]
+    found = {name: look for name, look in KNOWN.items() if name in contestants}
+    for i, name in enumerate(name for name in contestants if name not in KNOWN):
+        found[name] = Look(_cycle(_FREE_COLORS, i), _cycle(_FREE_MARKERS, i), _cycle(_FREE_DASHES, i))
+    found |= {name: look for name, look in KNOWN_CONTROLS.items() if name in yardsticks}
+    for i, name in enumerate(name for name in yardsticks if name not in KNOWN_CONTROLS):
+        found[name] = Look(GREY, _cycle(_FREE_CONTROL_MARKERS, i), _cycle(_FREE_CONTROL_DASHES, i))
+    return found
+
+
+def _cycle(values: Sequence[Any], index: int) -> Any:
+    return values[index % len(values)]
+
+
+def panels(datasets: int, rows: int) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with a column of ``rows`` panels per data set; beyond ``MOST_ABREAST``, blocks below each other."""
+    columns = min(datasets, MOST_ABREAST)
+    blocks = math.ceil(datasets / columns)
+    width = SINGLE_COLUMN if datasets == 1 else DOUBLE_COLUMN
+    figure = Figure(figsize=(width, 0.9 + 1.5 * rows * blocks), layout="constrained")
+    axes = figure.subplots(blocks * rows, columns, squeeze=False)
+    cells = [
+        [axes[block * rows + row, column] for row in range(rows)]
+        for block in range(blocks)
+        for column in range(columns)
+    ]
+    for empty in cells[datasets:]:
+        for panel in empty:
+            panel.remove()
+    return figure, cells[:datasets]
+
+
+def annotate(figure: Figure, entries: Sequence[tuple[str, Look, bool]], notes: Sequence[str]) -> None:
+    """Put the legend above and the notes below. An entry is a title, its look, and whether it is drawn with a line."""
+    wide = figure.get_figwidth() > SINGLE_COLUMN
+    handles = []
+    for title, look, line in entries:
+        drawn = look.line() if line else {"color": look.color, "linestyle": "none"}
+        handles.append(Line2D([], [], **drawn, **look.points(), label=title))
+    legend = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 6 if wide else 3))
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    paragraph = textwrap.wrap(" ".join(notes), 136 if wide else 62)
+    figure.supxlabel("\n".join(paragraph), x=0.01, ha="left", fontsize=7, linespacing=1.3)
+    figure.align_ylabels()
+
+
+def settings() -> dict[str, Any]:
+    """For ``matplotlib.rc_context``: 7 point fonts that stay text, and the same bytes for the same figure."""
+    return {
+        **seaborn.axes_style("ticks"),
+        "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine
+        "mathtext.fontset": "dejavusans",
+        "font.size": 7,
+        "axes.labelsize": 7,
+        "axes.titlesize": 7.5,
+        "axes.titlelocation": "left",
+        "xtick.labelsize": 7,
+        "ytick.labelsize": 7,
+        "legend.fontsize": 7,
+        "legend.frameon": False,
+        "legend.handlelength": 2.6,
+        "legend.columnspacing": 1.2,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.linewidth": 0.6,
+        "axes.edgecolor": "black",
+        "text.color": "black",
+        "axes.labelcolor": "black",
+        "xtick.color": "black",
+        "ytick.color": "black",
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "xtick.minor.width": 0.4,
+        "ytick.minor.width": 0.4,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5,
+        "xtick.minor.size": 1.5,
+        "ytick.minor.size": 1.5,
+        "lines.linewidth": 1.0,
+        "lines.markeredgewidth": 0.5,
+        "figure.dpi": 72,  # that of both formats, so that one layout serves both
+        "pdf.fonttype": 42,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "psasc-bench",
+    }

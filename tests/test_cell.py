@@ -1,0 +1,195 @@
+"""Filing runs: what is finished is left alone, what is not is trained, whatever interrupted it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from psasc_bench import cell, record
+from psasc_bench.data import Dataset
+from psasc_bench.privacy import calibrate
+from psasc_bench.record import Record
+from psasc_bench.spec import RunSpec
+
+Train = Callable[..., Record]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Several threads may sum in another order: bits are compared below."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def spec(digits_spec: Callable[..., RunSpec]) -> RunSpec:
+    """A run of six steps, at epsilon infinity because accountants take seconds to load."""
+    return digits_spec(epsilon=math.inf)
+
+
+@pytest.fixture
+def train(spec: RunSpec, digits: Dataset, tmp_path: Path) -> Train:
+    examples = len(digits.y_train)
+    budget = calibrate(
+        epsilon=math.inf,
+        delta=spec.delta,
+        sampling_rate=spec.sampling_rate(examples),
+        steps=spec.epoch_ends(examples)[-1],
+    )
+
+    def run(spec: RunSpec = spec, dataset: Dataset = digits, **how: Any) -> Record:
+        folders = {"runs": tmp_path / "runs", "spool": tmp_path / "spool"}
+        return cell.train_run(spec, dataset, budget, **folders, micro_batch_size=320, device=torch.device("cpu"), **how)
+
+    return run
+
+
+@pytest.fixture
+def made(train: Train) -> Record:
+    return train()
+
+
+@pytest.fixture
+def path(made: Record, tmp_path: Path) -> Path:
+    return tmp_path / "runs" / f"{made.spec.name()}.json"
+
+
+def state(path: Path) -> list[tuple[bytes, int]]:
+    return [(file.read_bytes(), file.stat().st_mtime_ns) for file in (path, path.with_suffix(".csv"))]
+
+
+def rewrite(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def must_not_train(_step: int, _steps: int) -> None:
+    raise AssertionError("a finished run is trained again")
+
+
+def test_run_is_filed_with_its_curve(made: Record, path: Path) -> None:
+    assert record.read(path) == made
+    assert path.with_suffix(".csv").read_text().count("\n") == 1 + made.spec.epochs
+
+
+def test_record_vouches_for_what_was_trained(made: Record, digits: Dataset) -> None:
+    assert made.ledger["steps_taken"] == made.ledger["steps"] == made.spec.epoch_ends(len(digits.y_train))[-1]
+    assert made.ledger["sensitivity"] == 0.1 / 2.0
+    assert made.provenance["data_sha256"] == digits.sha256
+    assert made.provenance["threads"] == 1
+
+
+def test_current_record_is_left_alone(train: Train, path: Path) -> None:
+    before = state(path)
+    train(progress=must_not_train)
+    assert state(path) == before
+
+
+def test_same_run_trained_twice_has_the_same_result(made: Record, train: Train, path: Path, tmp_path: Path) -> None:
+    curve = path.with_suffix(".csv").read_bytes()
+    for file in (path, tmp_path / "spool" / f"{made.spec.name()}.json"):
+        file.unlink()
+    again = train()
+    assert again.result == made.result
+    assert path.with_suffix(".csv").read_bytes() == curve
+    assert again.seconds != made.seconds
+
+
+@pytest.mark.parametrize("change", [{"fingerprint": "0" * 16}, {"generation": record.GENERATION - 1}], ids=str)
+def test_stale_record_is_trained_anew(change: dict[str, Any], made: Record, train: Train, path: Path) -> None:
+    for file in (path, Path(str(path).replace("/runs/", "/spool/"))):
+        rewrite(file, **change)
+    again = train()
+    assert again.current(made.spec, made.fingerprint)
+    assert record.read(path) == again
+
+
+def test_changed_spec_is_trained_anew(made: Record, train: Train, path: Path) -> None:
+    faster = dataclasses.replace(made.spec, learning_rate=1.0)
+    assert train(faster).result != made.result
+    assert record.read(path).spec == faster
+
+
+def test_other_data_is_trained_anew(train: Train, path: Path, digits: Dataset) -> None:
+    train(dataset=dataclasses.replace(digits, sha256="0" * 64))
+    assert record.read(path).provenance["data_sha256"] == "0" * 64
+
+
+def test_other_seed_leaves_the_first_alone(made: Record, train: Train, path: Path) -> None:
+    before = state(path)
+    other = train(dataclasses.replace(made.spec, seed=1))
+    assert state(path) == before
+    assert other.result != made.result
+
+
+@pytest.mark.parametrize("content", [b"", b'{"format": 1', b"[]"], ids=["empty", "cut short", "something else"])
+def test_damaged_record_is_replaced_with_a_warning(
+    content: bytes, made: Record, train: Train, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_bytes(content)
+    train()
+    assert record.read(path).result == made.result
+    assert f"psasc-bench: warning: {path}: not a run record" in capsys.readouterr().err
+
+
+def test_record_without_its_curve_is_completed(made: Record, train: Train, path: Path) -> None:
+    path.with_suffix(".csv").unlink()
+    assert train(progress=must_not_train) == made
+    assert path.with_suffix(".csv").exists()
+
+
+# ------------------------------------------------------------------------------------------------ interruptions
+
+
+def test_run_interrupted_while_it_trains_leaves_nothing(train: Train, tmp_path: Path) -> None:
+    def interrupt(step: int, _steps: int) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(progress=interrupt)
+    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+
+
+def test_run_interrupted_before_it_was_filed_is_fetched_from_the_spool(made: Record, train: Train, path: Path) -> None:
+    """A workflow engine may also have deleted what was filed, as output of an interrupted job."""
+    path.unlink()
+    path.with_suffix(".csv").unlink()
+    assert train(progress=must_not_train) == made
+    assert record.read(path) == made
+
+
+def test_run_interrupted_between_curve_and_record_is_fetched_from_the_spool(
+    made: Record, train: Train, path: Path
+) -> None:
+    path.unlink()
+    assert train(progress=must_not_train) == made
+    assert record.read(path) == made
+
+
+def test_stale_record_gives_way_to_a_current_one_in_the_spool(made: Record, train: Train, path: Path) -> None:
+    rewrite(path, fingerprint="0" * 16)
+    assert train(progress=must_not_train) == made
+    assert record.read(path) == made
+
+
+def test_half_a_run_in_the_spool_is_not_taken_for_a_run(made: Record, train: Train, path: Path, tmp_path: Path) -> None:
+    path.unlink()
+    (tmp_path / "spool" / f"{made.spec.name()}.csv").unlink()
+    assert train().seconds != made.seconds
+    assert path.exists()
+
+
+def test_spool_is_empty_once_it_has_served(made: Record, train: Train, path: Path, tmp_path: Path) -> None:
+    other = train(dataclasses.replace(made.spec, seed=1))
+    cell.empty_spool([made.spec, other.spec], tmp_path / "spool")
+    assert not [file for file in (tmp_path / "spool").rglob("*") if file.is_file()]
+    assert path.exists()

@@ -1,0 +1,418 @@
+"""Configurations: what is accepted, what a study then holds, and that everything else gets a line with file and key."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from psasc_bench import config
+from psasc_bench.config import Cell, ConfigError, Study
+
+ROOT = Path(__file__).parent.parent
+SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
+
+DATASET: dict[str, Any] = {
+    "source": "digits",
+    "title": "Digits",
+    "model": "digits_cnn",
+    "expected_batch_size": 256,
+    "micro_batch_size": 64,
+    "epochs": 2,
+    "delta": 1e-4,
+    "learning_rate": 0.5,
+    "momentum": 0.9,
+}
+STUDY: dict[str, Any] = {
+    "seeds": [0, 1],
+    "epsilons": [1, 8],
+    "methods": {"dp-sgd": {"C": 0.1}, "dp-psasc": {"C": 0.2, "s": 2, "r": 0.1}, "nonprivate": {}},
+    "datasets": {"digits": DATASET},
+}
+
+
+def changed(key: str, value: Any) -> dict[str, Any]:
+    """The study with the value at the dotted ``key`` replaced."""
+    values = copy.deepcopy(STUDY)
+    *path, last = key.split(".")
+    place = values
+    for part in path:
+        place = place.setdefault(part, {})
+    place[last] = value
+    return values
+
+
+def parse(values: Any) -> Study:
+    return config.parse(values, source="study.yaml")
+
+
+def problems(values: Any) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(values)
+    return str(caught.value).splitlines()
+
+
+# ------------------------------------------------------------------------------------------------ what is accepted
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_shipped_study_is_valid(path: Path) -> None:
+    study = config.load(path)
+    assert list(study.cells())
+
+
+def test_resolved_study_comes_back_as_it_was(tmp_path: Path) -> None:
+    """The workflow's jobs read the study from the JSON that it resolved."""
+    path = tmp_path / "study.json"
+    study = parse(changed("datasets.digits.delta", 1e-5))
+    path.write_text(study.model_dump_json(indent=1))
+    assert config.load(path) == study
+
+
+def test_numbers_that_yaml_takes_for_text_are_numbers() -> None:
+    """YAML 1.1 reads 1e-5, without a point, as a string."""
+    values = yaml.safe_load(yaml.safe_dump(STUDY).replace("delta: 0.0001", "delta: 1e-5"))
+    assert values["datasets"]["digits"]["delta"] == "1e-5"
+    assert parse(values).dataset("digits").delta == 1e-5
+
+
+def test_lists_from_the_command_line_are_lists() -> None:
+    """`snakemake --config 'seeds=[3, 4]'` hands over text."""
+    assert parse(changed("seeds", "[3, 4]")).seeds == (3, 4)
+
+
+# ------------------------------------------------------------------------------------------------ what a study holds
+
+
+def test_cells_are_the_grid_with_one_cell_without_privacy() -> None:
+    assert list(parse(STUDY).cells()) == [
+        Cell("digits", "dp-sgd", 1.0),
+        Cell("digits", "dp-sgd", 8.0),
+        Cell("digits", "dp-psasc", 1.0),
+        Cell("digits", "dp-psasc", 8.0),
+        Cell("digits", "nonprivate", math.inf),
+    ]
+
+
+def test_data_set_may_have_its_own_epsilons_and_seeds() -> None:
+    own = DATASET | {"epsilons": [3], "seeds": [7]}
+    study = parse(STUDY | {"datasets": {"digits": DATASET, "other": own}})
+    assert (study.cell_epsilons("digits", "dp-sgd"), study.cell_seeds("digits")) == ((1, 8), (0, 1))
+    assert (study.cell_epsilons("other", "dp-sgd"), study.cell_seeds("other")) == ((3,), (7,))
+
+
+def test_spec_has_the_protocol_of_the_data_set() -> None:
+    spec = parse(STUDY).spec(Cell("digits", "dp-psasc", 8.0), seed=1)
+    assert {"C": 0.2, "s": 2.0, "r": 0.1}.items() <= spec.parameters.items()
+    assert (spec.epsilon, spec.delta, spec.seed, spec.epochs) == (8.0, 1e-4, 1, 2)
+    assert (spec.expected_batch_size, spec.learning_rate, spec.momentum) == (256, 0.5, 0.9)
+
+
+def test_override_beats_method_beats_data_set() -> None:
+    values = changed("methods.dp-sgd", {"C": 0.1, "learning_rate": 2, "momentum": 0.5})
+    values["datasets"]["digits"] |= {"overrides": {"dp-sgd": {"C": 0.3, "learning_rate": 4}}}
+    spec = parse(values).spec(Cell("digits", "dp-sgd", 1.0), seed=0)
+    assert (spec.parameters["C"], spec.learning_rate, spec.momentum) == (0.3, 4, 0.5)
+    assert parse(values).spec(Cell("digits", "dp-psasc", 1.0), seed=0).learning_rate == 0.5
+
+
+@pytest.mark.parametrize(("dataset", "method"), [("cifar", "dp-sgd"), ("digits", "dp-psac")])
+def test_asking_for_what_the_study_has_not_names_what_it_has(dataset: str, method: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"no (data set 'cifar'; there are: digits|method 'dp-psac'; there are: dp-sgd)"
+    ):
+        parse(STUDY).spec(Cell(dataset, method, 1.0), seed=0)
+
+
+# ------------------------------------------------------------------------------------------------ what is refused
+
+POSITIVE = ["epsilons.0", "methods.dp-sgd.C", *(f"datasets.digits.{key}" for key in ("learning_rate", "delta"))]
+COUNTS = [f"datasets.digits.{key}" for key in ("expected_batch_size", "micro_batch_size", "epochs")]
+NOT_NUMBERS = [True, "many", None, [1], {"a": 1}]
+NOT_FINITE = [math.nan, math.inf, -math.inf, ".nan", "nan", "inf"]
+
+
+def with_value(key: str, value: Any) -> dict[str, Any]:
+    return changed("epsilons", [value]) if key == "epsilons.0" else changed(key, value)
+
+
+@pytest.mark.parametrize("value", [*NOT_NUMBERS, *NOT_FINITE, 0, -1, -0.0], ids=repr)
+@pytest.mark.parametrize("key", [*POSITIVE, *COUNTS])
+def test_value_that_must_be_a_positive_number_is_refused_by_key(key: str, value: Any) -> None:
+    (line,) = problems(with_value(key, value))
+    assert line.startswith(f"study.yaml: {key}")
+
+
+@pytest.mark.parametrize("value", [0.5, "2.5"])
+@pytest.mark.parametrize("key", COUNTS)
+def test_broken_count_is_refused_by_key(key: str, value: Any) -> None:
+    (line,) = problems(changed(key, value))
+    assert line.startswith(f"study.yaml: {key}: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("datasets.digits.delta", 1),
+        ("datasets.digits.momentum", 1),
+        ("datasets.digits.momentum", -0.1),
+        ("datasets.digits.momentum", math.nan),
+        ("datasets.digits.momentum", False),
+        ("methods.dp-sgd.momentum", 1),
+        ("methods.dp-sgd.learning_rate", math.inf),
+        ("datasets.digits.share_process", "perhaps"),
+        ("datasets.digits.source", "imagenet"),
+        ("datasets.digits.title", 5),
+        ("datasets.digits.model", None),
+        ("data_root", 5),
+        ("seeds", 3),
+        ("seeds", []),
+        ("epsilons", []),
+        ("epsilons", "eight"),
+        ("methods", {}),
+        ("methods", ["dp-sgd"]),
+        ("methods.dp-sgd", 0.1),
+        ("datasets", {}),
+        ("datasets.digits", None),
+        ("datasets.digits.seeds", []),
+        ("datasets.digits.epsilons", []),
+    ],
+    ids=str,
+)
+def test_impossible_value_is_refused_by_key(key: str, value: Any) -> None:
+    (line,) = problems(changed(key, value))
+    assert line.startswith(f"study.yaml: {key}: ")
+
+
+@pytest.mark.parametrize("key", ["clip", "datasets.digits.clip"])
+def test_unknown_key_is_refused_by_name(key: str) -> None:
+    assert problems(changed(key, 1)) == [f"study.yaml: {key}: unknown key; see config/README.md for the known ones"]
+
+
+@pytest.mark.parametrize("place", ["methods.dp-psasc", "datasets.digits.overrides.dp-psasc"])
+def test_unknown_hyper_parameter_is_refused_with_the_known_ones(place: str) -> None:
+    (line,) = problems(changed(f"{place}.clip", 1))
+    assert line.startswith(f"study.yaml: {place}: dp-psasc has no hyper-parameter 'clip'; it has: ")
+    assert "C, s, r" in line
+
+
+def test_needed_hyper_parameter_is_asked_for() -> None:
+    (line,) = problems(changed("methods.dp-sgd", {}))
+    assert line == "study.yaml: methods.dp-sgd: dp-sgd needs a value for 'C'"
+
+
+def test_unknown_method_is_refused_with_the_known_ones() -> None:
+    (line,) = problems(changed("methods.dp-sgf", {"C": 1}))
+    assert line.startswith("study.yaml: methods.dp-sgf: unknown method 'dp-sgf'; known: auto-s, ")
+
+
+@pytest.mark.parametrize("key", [*DATASET, "seeds", "epsilons", "methods", "datasets"])
+def test_needed_key_is_asked_for(key: str) -> None:
+    values = copy.deepcopy(STUDY)
+    place = values["datasets"]["digits"] if key in DATASET else values
+    del place[key]
+    prefix = "datasets.digits." if key in DATASET else ""
+    assert problems(values) == [f"study.yaml: {prefix}{key}: this key is needed; see config/README.md"]
+
+
+@pytest.mark.parametrize("name", ["CIFAR", "cifar-10", "a/b", "", "../up", "_x"])
+def test_data_set_name_unfit_for_a_file_name_is_refused(name: str) -> None:
+    (line,) = problems(STUDY | {"datasets": {name: DATASET}})
+    assert line.startswith(f"study.yaml: datasets.{name}: string should match pattern")
+
+
+@pytest.mark.parametrize("place", ["", "datasets.digits."])
+@pytest.mark.parametrize(("key", "values"), [("seeds", [0, 0]), ("seeds", [1, "1"]), ("epsilons", [1, 1.0])], ids=str)
+def test_value_named_twice_is_refused(place: str, key: str, values: list[Any]) -> None:
+    (line,) = problems(changed(place + key, values))
+    assert line.startswith(f"study.yaml: {place}{key}: must not name a value twice")
+
+
+def test_epsilons_that_would_share_a_file_name_are_refused() -> None:
+    (line,) = problems(changed("epsilons", [1, 1.0000001]))
+    assert line.startswith("study.yaml: epsilons.1: must have at most 6 significant digits")
+
+
+def test_negative_seed_is_refused() -> None:
+    (line,) = problems(changed("seeds", [0, -1]))
+    assert line.startswith("study.yaml: seeds.1: ")
+
+
+def test_only_invalid_items_of_a_list_are_named_not_that_none_is_left() -> None:
+    assert [line.split(": ")[1] for line in problems(changed("epsilons", [0, "a"]))] == ["epsilons.0", "epsilons.1"]
+
+
+def test_momentum_of_one_method_alone_is_checked_too() -> None:
+    (line,) = problems(changed("datasets.digits.overrides", {"dp-sgd": {"momentum": 1.5}}))
+    assert line == "study.yaml: datasets.digits.overrides.dp-sgd.momentum: must be less than 1, got 1.5"
+
+
+def test_override_for_an_absent_method_is_refused() -> None:
+    (line,) = problems(changed("datasets.digits.overrides", {"auto-s": {"C": 1}}))
+    assert line.startswith(
+        "study.yaml: datasets.digits.overrides.auto-s: not a method of this study, which has: dp-sgd"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"source": "npz"}, "path"),
+        ({"path": "x.npz"}, "path"),
+        ({"source": "npz", "path": "x.npz", "mean": [0.5]}, "mean"),
+        ({"source": "npz", "path": "x.npz", "deviation": [0.5]}, "deviation"),
+        ({"mean": [0.5], "deviation": [0.5]}, "mean"),
+        ({"source": "npz", "path": "x.npz", "mean": [math.nan], "deviation": [1]}, "mean"),
+        ({"source": "npz", "path": "x.npz", "mean": [0.5], "deviation": [0]}, "deviation"),
+    ],
+    ids=str,
+)
+def test_key_of_an_npz_in_the_wrong_place_is_refused(values: dict[str, Any], key: str) -> None:
+    (line,) = problems(changed("datasets.digits", DATASET | values))
+    assert line.startswith("study.yaml: datasets.digits")
+    assert key in line
+
+
+def test_every_problem_gets_a_line() -> None:
+    values = changed("clip", 1) | {"seeds": []}
+    values["datasets"]["digits"] |= {"epochs": 0, "delta": 2}
+    assert [line.split(": ")[1] for line in problems(values)] == [
+        "seeds",
+        "datasets.digits.epochs",
+        "datasets.digits.delta",
+        "clip",
+    ]
+
+
+def test_problem_of_a_method_is_told_once_however_many_data_sets_there_are() -> None:
+    values = changed("methods.dp-sgd", {"clip": 1})
+    values["datasets"]["other"] = DATASET
+    assert len(problems(values)) == 1
+
+
+@pytest.mark.parametrize("values", [None, 5, "seeds", [STUDY], {1, 2}], ids=str)
+def test_what_is_no_mapping_is_refused(values: Any) -> None:
+    (line,) = problems(values)
+    assert line.startswith("study.yaml: must be a mapping")
+
+
+# ------------------------------------------------------------------------------------------------ files and garbage
+
+BAD_YAML = {
+    "unclosed": b"seeds: [0, 1",
+    "tab": b"seeds:\n\t- 0",
+    "binary": bytes(range(256)),
+    "not utf-8": b"title: \xff",
+    "null byte": b"seeds: \x00",
+    "impossible date": b"seeds: 2001-99-99",
+    "python object": b"seeds: !!python/object/apply:os.getcwd []",
+    "impossible integer": b"seeds: !!int many",
+    "impossible truth value": b"seeds: !!bool perhaps",
+    "impossible time": b"seeds: !!timestamp now",
+    "empty integer": b"seeds: !!int ''",
+    "unhashable key": b"? {a: {b: 1}}\n: 1",
+    "bottomless": b"[" * 20_000,
+    "endless integer": b"seeds: [" + b"9" * 5_000 + b"]",
+}
+GARBAGE = {
+    "empty": b"",
+    "a list": b"- 1\n- 2",
+    "a cycle": b"seeds: &a [*a]\nmethods: &b {x: *b}",
+    "key of two lines": b'{"a\\nb": 1, "c\\u2028d": 2}',
+    "keys of other types": b"{1: 2, null: 3, 2001-01-01: 4, true: 5}",
+    "a bomb": b"a: &a [x, x, x, x, x, x, x, x]\n"
+    + b"".join(b"%c: &%c [%s]\n" % (98 + i, 98 + i, b", ".join([b"*%c" % (97 + i)] * 8)) for i in range(12)),
+}
+
+
+@pytest.mark.parametrize("text", BAD_YAML.values(), ids=list(BAD_YAML))
+def test_text_that_is_no_yaml_is_refused_in_one_line(text: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_bytes(text)
+    with pytest.raises(ConfigError) as caught:
+        config.load(path)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{path}: not valid YAML: ")
+
+
+@pytest.mark.parametrize("text", GARBAGE.values(), ids=list(GARBAGE))
+def test_yaml_that_is_no_study_is_refused_with_short_lines(text: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_bytes(text)
+    with pytest.raises(ConfigError) as caught:
+        config.load(path)
+    assert all(
+        line.startswith(f"{path}: ") and len(line) < len(str(path)) + 300 for line in str(caught.value).splitlines()
+    )
+
+
+@pytest.mark.parametrize("name", ["absent.yaml", "."])
+def test_file_that_cannot_be_read_is_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r": cannot be read: "):
+        config.load(tmp_path / name)
+
+
+KEYS = [*STUDY, *DATASET, "dp-sgd", "digits", "overrides", "path", "mean", "data_root", "clip"]
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.binary(max_size=4)
+    | st.dates()
+    | st.sampled_from(["digits", "dp-sgd", "npz", "1e-5", "[0]", "{a: 1}", "2001-99-99", "[" * 5_000])
+)
+keys = st.sampled_from(KEYS) | st.text(max_size=4) | st.integers() | st.none() | st.tuples(st.integers())
+garbage = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4), max_leaves=12
+)
+PLACES = [
+    *STUDY,
+    *(f"datasets.digits.{key}" for key in [*DATASET, "overrides", "overrides.dp-sgd", "path", "mean", "share_process"]),
+    "datasets.digits",
+    "methods.dp-sgd",
+    "methods.dp-sgd.C",
+    "clip",
+]
+
+
+def parses_or_names_every_problem(values: Any) -> None:
+    try:
+        study = parse(values)
+    except ConfigError as error:
+        lines = str(error).splitlines()
+        assert lines
+        assert all(line.startswith("study.yaml: ") for line in lines)
+    else:
+        for cell in study.cells():
+            study.spec(cell, study.cell_seeds(cell.dataset)[0])
+
+
+@given(values=garbage)
+def test_garbage_is_refused_like_anything_else(values: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parses_or_names_every_problem(values)
+
+
+@given(place=st.sampled_from(PLACES), value=garbage)
+def test_garbage_in_one_place_is_refused_like_anything_else(place: str, value: Any) -> None:
+    parses_or_names_every_problem(changed(place, value))
+
+
+@given(key=keys, value=garbage, place=st.sampled_from(["datasets.digits", "datasets", "methods", "methods.dp-sgd"]))
+def test_garbage_key_is_refused_like_anything_else(key: Any, value: Any, place: str) -> None:
+    values = copy.deepcopy(STUDY)
+    inner = values
+    for part in place.split("."):
+        inner = inner[part]
+    inner[key] = value
+    parses_or_names_every_problem(values)

@@ -1,0 +1,457 @@
+"""The training loop against Opacus and plain PyTorch, and what makes a run a pure function of its spec."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from psasc_bench import methods, models
+from psasc_bench import train as training
+from psasc_bench.data import Dataset
+from psasc_bench.privacy import Budget
+from psasc_bench.sampling import poisson_batch
+from psasc_bench.spec import RunSpec
+from psasc_bench.train import Outcome
+
+MakeSpec = Callable[..., RunSpec]
+CPU = torch.device("cpu")
+PLAIN = {"method": "nonprivate", "parameters": {}, "epsilon": math.inf}
+
+
+def budget_for(spec: RunSpec, dataset: Dataset, *, noise_multiplier: float = 1.0) -> Budget:
+    """A budget of any noise: what it costs is the accountant's business, and tested there."""
+    examples = len(dataset.y_train)
+    return Budget(
+        epsilon=spec.epsilon,
+        delta=spec.delta,
+        sampling_rate=spec.sampling_rate(examples),
+        steps=spec.epoch_ends(examples)[-1],
+        noise_multiplier=0.0 if math.isinf(spec.epsilon) else noise_multiplier,
+        epsilon_rdp=spec.epsilon,
+        epsilon_pld=spec.epsilon,
+    )
+
+
+def first(dataset: Dataset, examples: int) -> Dataset:
+    """The data set with its first training examples only."""
+    return replace(dataset, x_train=dataset.x_train[:examples], y_train=dataset.y_train[:examples])
+
+
+def pixels(dataset: Dataset, indices: Tensor | slice = slice(None)) -> tuple[Tensor, Tensor]:
+    images = torch.from_numpy((dataset.x_train.astype(np.float32) - dataset.offset) / dataset.scale)
+    return images[indices], torch.from_numpy(dataset.y_train)[indices]
+
+
+@pytest.fixture
+def train(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Outcome, list[Tensor]]]:
+    """Train, and also give the parameters ``[P]`` at the end of each epoch, in the models' own order and layout."""
+
+    def run(
+        spec: RunSpec, dataset: Dataset, *, noise_multiplier: float = 1.0, micro_batch_size: int = 64
+    ) -> tuple[Outcome, list[Tensor]]:
+        iterates: list[Tensor] = []
+
+        def watched(model: nn.Module, examples: training.Examples) -> dict[str, float]:
+            iterates.append(nn.utils.parameters_to_vector(p.contiguous() for p in model.parameters()).detach())
+            return evaluate(model, examples)
+
+        evaluate = training.evaluate
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "evaluate", watched)
+            budget = budget_for(spec, dataset, noise_multiplier=noise_multiplier)
+            outcome = training.train(spec, dataset, budget, micro_batch_size=micro_batch_size, device=CPU)
+        return outcome, iterates
+
+    return run
+
+
+Train = Callable[..., tuple[Outcome, list[Tensor]]]
+
+
+def initial(spec: RunSpec) -> nn.Module:
+    return models.create(spec.model, seed=spec.stream("initialisation"))
+
+
+def vector(model: nn.Module) -> Tensor:
+    return nn.utils.parameters_to_vector(model.parameters()).detach()
+
+
+def generator(spec: RunSpec, axis: str) -> torch.Generator:
+    return torch.Generator().manual_seed(spec.stream(axis))
+
+
+def noise_direction(spec: RunSpec, model: nn.Module, shared: torch.Generator) -> list[Tensor]:
+    """One step's standard normal noise as the loop draws it (one buffer, kernels channels-last), by parameter."""
+    copy = models.create(spec.model, seed=0)
+    models.point_at(copy, torch.randn(sum(p.numel() for p in model.parameters()), generator=shared))
+    return [p.detach().contiguous() for p in copy.parameters()]
+
+
+# ------------------------------------------------------------------------------------------ independent implementations
+
+
+@pytest.mark.filterwarnings("ignore")  # Opacus warns of insecure randomness and of hooks: both are meant here
+def test_steps_equal_those_of_opacus_with_shared_noise(
+    digits: Dataset, digits_spec: MakeSpec, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opacus import GradSampleModule
+    from opacus.optimizers import DPOptimizer, optimizer
+
+    dataset = first(digits, 80)
+    spec = digits_spec(method="dp-sgd", parameters={"C": 0.5}, expected_batch_size=32, epochs=4)
+    model = GradSampleModule(initial(spec), loss_reduction="mean")
+    private = DPOptimizer(
+        torch.optim.SGD(model.parameters(), lr=spec.learning_rate, momentum=spec.momentum),
+        noise_multiplier=0.8,
+        max_grad_norm=0.5,
+        expected_batch_size=32,
+        loss_reduction="mean",
+    )
+    sampling, noise = generator(spec, "sampling"), generator(spec, "noise")
+    directions: dict[Tensor, Tensor] = {}
+    # Opacus keeps its own scale and its own place for the noise; only the standard normal numbers are ours
+    monkeypatch.setattr(
+        optimizer, "_generate_noise", lambda std, reference, **_: std * directions[reference].view_as(reference)
+    )
+    expected = []
+    ends = spec.epoch_ends(80)
+    for step in range(1, ends[-1] + 1):
+        images, labels = pixels(dataset, poisson_batch(80, 32 / 80, sampling))
+        private.zero_grad()
+        F.cross_entropy(model(images), labels).backward()
+        by_parameter = noise_direction(spec, model, noise)
+        original = DPOptimizer.clip_and_accumulate
+
+        def noted(self: Any, parts: list[Tensor] = by_parameter, original: Any = original) -> None:
+            original(self)
+            directions.clear()
+            directions.update({p.summed_grad: part for p, part in zip(self.params, parts, strict=True)})
+
+        with monkeypatch.context() as patch:
+            patch.setattr(DPOptimizer, "clip_and_accumulate", noted)
+            private.step()
+        if step in ends:
+            expected.append(vector(model))
+
+    _, found = train(spec, dataset, noise_multiplier=0.8)
+    assert len(found) == 4
+    for f, e in zip(found, expected, strict=True):
+        # Opacus clips to C/(norm + 1e-6), a relative 1e-6 of norms around one; ten float32 steps add as much again
+        torch.testing.assert_close(f, e, rtol=1e-5, atol=1e-5)
+    # what is compared has moved by far more than it may differ
+    assert float((found[-1] - vector(initial(spec))).abs().max()) > 1e-2
+
+
+def test_full_batches_without_privacy_are_plain_sgd_with_momentum(
+    digits: Dataset, digits_spec: MakeSpec, train: Train
+) -> None:
+    dataset = first(digits, 96)
+    spec = digits_spec(**PLAIN, expected_batch_size=96, epochs=6)
+    model = initial(spec)
+    sgd = torch.optim.SGD(model.parameters(), lr=spec.learning_rate, momentum=spec.momentum)
+    images, labels = pixels(dataset)
+    _, found = train(spec, dataset)
+    for f in found:
+        sgd.zero_grad()
+        F.cross_entropy(model(images), labels).backward()
+        sgd.step()
+        # float32 sums over 96 examples in another order: some 1e-7 a step, and it grows along the trajectory
+        torch.testing.assert_close(f, vector(model), rtol=1e-4, atol=1e-5)
+    assert len(found) == 6
+
+
+def weighted_step(spec: RunSpec, dataset: Dataset, examples: list[int]) -> Tensor:
+    """One full-batch step without noise or momentum, by a loop over examples in float64."""
+    model, method = initial(spec).double(), methods.create(spec.method, dict(spec.parameters))
+    images, labels = pixels(dataset)
+    total = torch.zeros_like(vector(model))
+    for i in examples:
+        loss = F.cross_entropy(model(images[i : i + 1].double()), labels[i : i + 1])
+        gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
+        total += method.weight(gradient.norm()) * gradient
+    return (vector(model) - spec.learning_rate * total / spec.expected_batch_size).float()
+
+
+@pytest.mark.parametrize("name", [name for name in methods.names() if name != "nonprivate"])
+def test_step_of_every_method_equals_a_loop_over_examples(
+    name: str, digits: Dataset, digits_spec: MakeSpec, train: Train
+) -> None:
+    dataset = first(digits, 20)
+    given = {"C": 0.5, "s": 2.0, "r": 0.1, "gamma": 0.01}
+    parameters = {key: value for key, value in given.items() if key in methods.load(name).__dataclass_fields__}
+    spec = digits_spec(method=name, parameters=parameters, epsilon=math.inf, expected_batch_size=20)
+    _, (found,) = train(spec, dataset)
+    # float32 against float64: parameters of size .3 moved by .01
+    torch.testing.assert_close(found, weighted_step(spec, dataset, list(range(20))), rtol=1e-5, atol=1e-6)
+
+
+# -------------------------------------------------------------------------------------------------------- empty batches
+
+
+def test_empty_batch_still_adds_noise_and_counts_as_a_step(
+    digits: Dataset, digits_spec: MakeSpec, train: Train
+) -> None:
+    dataset = first(digits, 2)
+
+    def only_empty(seed: int) -> bool:
+        shared = generator(digits_spec(seed=seed), "sampling")
+        return not any(len(poisson_batch(2, 0.5, shared)) for _ in range(2))
+
+    seed = next(seed for seed in range(1000) if only_empty(seed))
+    spec = digits_spec(expected_batch_size=1, epochs=1, seed=seed)
+    outcome, (found,) = train(spec, dataset, noise_multiplier=0.8)
+
+    model, shared = initial(spec), generator(spec, "noise")
+    expected, velocity = vector(model), torch.zeros_like(vector(model))
+    for _ in range(2):
+        noise = torch.cat([part.flatten() for part in noise_direction(spec, model, shared)])
+        velocity = spec.momentum * velocity + 0.8 * (0.1 / 2.0) * noise  # sigma C / s, over an expected batch of one
+        expected = expected - spec.learning_rate * velocity
+    assert outcome.steps_taken == 2
+    # a few float32 roundings of numbers of order one
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_noise_only_learns_nothing_but_moves(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
+    spec = digits_spec(method="noise-only", parameters={"C": 0.1}, learning_rate=0.01)
+    one, (moved,) = train(spec, digits)
+    other, (same,) = train(spec, replace(digits, x_train=digits.x_train[::-1].copy()))
+    assert torch.equal(moved, same)
+    assert not torch.equal(moved, vector(initial(spec)))
+    assert one.curve[-1]["test_accuracy"] == other.curve[-1]["test_accuracy"]
+
+
+# ------------------------------------------------------------------------------------------ a pure function of its spec
+
+
+@pytest.mark.parametrize("size", [1, 7, 200])
+def test_result_does_not_depend_on_the_micro_batch_size(
+    size: int, digits: Dataset, digits_spec: MakeSpec, train: Train
+) -> None:
+    spec = digits_spec(expected_batch_size=48, epochs=3)
+    dataset = first(digits, 96)
+    _, whole = train(spec, dataset, micro_batch_size=64)
+    _, cut = train(spec, dataset, micro_batch_size=size)
+    # float32 sums in another order
+    torch.testing.assert_close(cut[-1], whole[-1], rtol=1e-5, atol=1e-5)
+
+
+def test_same_spec_gives_the_same_bits(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
+    (one, first_time), (two, second_time) = train(digits_spec(), digits), train(digits_spec(), digits)
+    assert all(torch.equal(a, b) for a, b in zip(first_time, second_time, strict=True))
+    assert one.curve == two.curve
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"learning_rate": 0.4}, {"momentum": 0.8}, {"epsilon": math.inf}], ids=str
+)
+def test_another_spec_gives_other_bits(
+    change: dict[str, Any], digits: Dataset, digits_spec: MakeSpec, train: Train
+) -> None:
+    _, one = train(digits_spec(), digits)
+    _, other = train(digits_spec(**change), digits)
+    assert not torch.equal(one[-1], other[-1])
+
+
+def first_norms(outcome: Outcome) -> list[float]:
+    return [outcome.curve[0][key] for key in sorted(outcome.curve[0]) if key.startswith("nonprivate")]
+
+
+def test_methods_share_initial_weights_and_batches_of_a_seed(
+    digits: Dataset, digits_spec: MakeSpec, train: Train
+) -> None:
+    """Norms and losses of the first step see both; the epoch is one step at a sampling rate of .8."""
+    small: dict[str, Any] = {"expected_batch_size": 64, "epochs": 1}
+    dataset = first(digits, 80)
+    psasc, _ = train(digits_spec(**small), dataset)
+    clipped, _ = train(digits_spec(**small, method="dp-sgd", parameters={"C": 1.0}, epsilon=1.0), dataset)
+    unlike, _ = train(digits_spec(**small, seed=1), dataset)
+    assert psasc.steps_taken == 1
+    assert len(first_norms(psasc)) == 4
+    assert first_norms(psasc) == first_norms(clipped)
+    assert first_norms(psasc) != first_norms(unlike)
+
+
+def test_global_generators_are_left_as_they_were(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    train(digits_spec(), digits)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1])
+    assert random.getstate() == before[2]
+
+
+def test_global_generators_do_not_enter(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        _, one = train(digits_spec(), digits)
+        torch.manual_seed(2)
+        _, other = train(digits_spec(), digits)
+    assert torch.equal(one[-1], other[-1])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_data_set_is_left_as_it_was(dtype: type, digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
+    dataset = replace(digits, x_train=digits.x_train.astype(dtype), x_test=digits.x_test.astype(dtype))
+    train(digits_spec(epochs=2), dataset)
+    assert np.array_equal(dataset.x_train, digits.x_train)
+    assert np.array_equal(dataset.x_test, digits.x_test)
+
+
+def test_pixels_as_floats_give_the_same_run_as_pixels_as_bytes(
+    digits: Dataset, digits_spec: MakeSpec, train: Train
+) -> None:
+    floats = replace(digits, x_train=digits.x_train.astype(np.float32), x_test=digits.x_test.astype(np.float32))
+    by_bytes, _ = train(digits_spec(epochs=2), digits)
+    by_floats, _ = train(digits_spec(epochs=2), floats)
+    assert by_floats.curve == by_bytes.curve
+
+
+# ----------------------------------------------------------------------------------------------------------- the result
+
+
+def accuracy(parameters: Tensor, dataset: Dataset) -> float:
+    model = models.create("digits_cnn", seed=0)
+    nn.utils.vector_to_parameters(parameters, model.parameters())
+    images = torch.from_numpy((dataset.x_test.astype(np.float32) - dataset.offset) / dataset.scale)
+    return float((model(images).argmax(1) == torch.from_numpy(dataset.y_test)).float().mean())
+
+
+def test_last_iterate_is_reported_though_an_earlier_one_was_better(
+    digits: Dataset, digits_spec: MakeSpec, train: Train
+) -> None:
+    spec = digits_spec(epochs=6, learning_rate=4.0)
+    outcome, iterates = train(spec, digits, noise_multiplier=10.0)
+    accuracies = [row["test_accuracy"] for row in outcome.curve]
+    assert accuracies == pytest.approx([accuracy(point, digits) for point in iterates], abs=1e-6)
+    assert accuracies[-1] < max(accuracies)
+    assert outcome.curve[-1]["step"] == outcome.steps_taken == spec.epoch_ends(1437)[-1]
+
+
+def test_curve_has_a_row_at_the_end_of_each_epoch(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
+    spec = digits_spec(epochs=3)
+    outcome, _ = train(spec, digits)
+    assert [row["epoch"] for row in outcome.curve] == [1, 2, 3]
+    assert [row["step"] for row in outcome.curve] == spec.epoch_ends(1437) == [6, 11, 17]
+    assert outcome.status == "done"
+
+
+def test_digits_are_learnt(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
+    outcome, _ = train(digits_spec(epochs=8, learning_rate=1.0), digits, noise_multiplier=1.0)
+    # chance is .1; a loop that does not learn would be told from this one by any seed
+    assert outcome.curve[-1]["test_accuracy"] > 0.6
+
+
+def test_run_that_runs_away_is_reported_as_diverged(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
+    outcome, _ = train(digits_spec(learning_rate=1e39, epochs=3), digits)
+    assert outcome.status == "diverged"
+    assert "step 6" in (outcome.reason or "")
+    assert outcome.steps_taken == 6
+
+
+def test_progress_is_told_after_every_step(digits: Dataset, digits_spec: MakeSpec) -> None:
+    told: list[tuple[int, int]] = []
+    spec = digits_spec()
+    training.train(
+        *(spec, digits, budget_for(spec, digits)),
+        micro_batch_size=64,
+        device=CPU,
+        progress=lambda step, steps: told.append((step, steps)),
+    )
+    assert told == [(step, 6) for step in range(1, 7)]
+
+
+# ------------------------------------------------------------------------------------------------------ what is refused
+
+
+@pytest.mark.parametrize(("key", "value"), [("epsilon", 2.0), ("delta", 1e-4), ("sampling_rate", 0.5), ("steps", 5)])
+def test_budget_of_another_schedule_is_refused(key: str, value: float, digits: Dataset, digits_spec: MakeSpec) -> None:
+    spec = digits_spec()
+    budget = replace(budget_for(spec, digits), **{key: value})
+    with pytest.raises(ValueError, match=f"calibrated for {key}"):
+        training.train(spec, digits, budget, micro_batch_size=64, device=CPU)
+
+
+def test_ordinary_sgd_under_a_finite_epsilon_is_refused(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
+    with pytest.raises(ValueError, match="sensitivity inf"):
+        train(digits_spec(method="nonprivate", parameters={}), digits)
+
+
+def test_model_that_does_not_fit_is_refused(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
+    with pytest.raises(ValueError, match="mnist_cnn does not take"):
+        train(digits_spec(model="mnist_cnn"), digits)
+
+
+# ------------------------------------------------------------------------------------------------------- inner momentum
+
+
+def test_inner_momentum_starts_as_the_ordinary_step_and_then_parts(
+    digits: Dataset, digits_spec: MakeSpec, train: Train
+) -> None:
+    dataset = first(digits, 32)
+    given = {"C": 0.1, "s": 2.0, "r": 0.1}
+    small: dict[str, Any] = {
+        "expected_batch_size": 32,
+        "epochs": 2,
+        "learning_rate": 20.0,
+    }  # an epoch is one step, and a long one
+    _, ordinary = train(digits_spec(**small, parameters=given), dataset)
+    _, inner = train(digits_spec(**small, parameters={**given, "iterates": 2, "decay": 0.5}), dataset)
+    assert torch.equal(inner[0], ordinary[0])
+    # by much more than rounding
+    assert float((inner[1] - ordinary[1]).abs().max()) > 1e-4
+
+
+def test_inner_momentum_weighs_the_average_of_an_examples_gradients(
+    digits: Dataset, digits_spec: MakeSpec, train: Train
+) -> None:
+    """The third step of k = 2 and decay .5: two thirds of the gradient here, one third of that one step ago."""
+    dataset = first(digits, 16)
+    parameters = {"C": 0.1, "s": 2.0, "r": 0.1, "iterates": 2, "decay": 0.5}
+    spec = digits_spec(parameters=parameters, epsilon=math.inf, expected_batch_size=16, epochs=3, momentum=0.0)
+    _, points = train(spec, dataset)
+    method = methods.create(spec.method, dict(spec.parameters))
+    images, labels = pixels(dataset)
+    model = initial(spec).double()
+
+    def gradients(point: Tensor) -> Tensor:
+        nn.utils.vector_to_parameters(point.double(), model.parameters())
+        losses = (
+            F.cross_entropy(model(image[None].double()), label[None])
+            for image, label in zip(images, labels, strict=True)
+        )
+        rows = (torch.autograd.grad(loss, list(model.parameters())) for loss in losses)
+        return torch.stack([torch.cat([g.flatten() for g in row]) for row in rows])
+
+    averaged = gradients(points[1]) * 2 / 3 + gradients(points[0]) / 3
+    total = method.weight(averaged.norm(dim=1)) @ averaged
+    expected = points[1].double() - spec.learning_rate * total / 16
+    # float32 against float64: parameters of size .3 moved by .02
+    torch.testing.assert_close(points[2], expected.float(), rtol=1e-5, atol=1e-6)
+
+
+# ----------------------------------------------------------------------------------------------------- damaged examples
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+@pytest.mark.parametrize("place", [0, 3])
+@pytest.mark.parametrize("micro_batch_size", [3, 8, 11])
+def test_example_that_is_not_finite_contributes_nothing_and_is_counted(
+    micro_batch_size: int, place: int, value: float, digits: Dataset, digits_spec: MakeSpec, train: Train
+) -> None:
+    dataset = first(replace(digits, x_train=digits.x_train.astype(np.float32)), 8)
+    dataset.x_train[place, 0, 4, 4] = value
+    spec = digits_spec(epsilon=math.inf, expected_batch_size=8)
+    outcome, (found,) = train(spec, dataset, micro_batch_size=micro_batch_size)
+    expected = weighted_step(spec, dataset, [i for i in range(8) if i != place])
+    # float32 against float64: parameters of size .3 moved by .02
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert outcome.nonfinite_examples == 1
