@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -197,7 +198,10 @@ def _budget(schedule: Schedule, examples: int, *, epsilon: float, delta: float) 
 
 def _read_budget(path: Path) -> Budget:
     try:
-        return Budget.from_json(json.loads(path.read_text(encoding="utf-8")))
+        budget = Budget.from_json(json.loads(path.read_text(encoding="utf-8")))
+        if not 0 <= budget.noise_multiplier < math.inf:
+            raise ValueError(f"noise_multiplier {budget.noise_multiplier}")
+        return budget
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not a privacy budget ({error}); delete it and run the workflow again") from None
 
@@ -237,6 +241,15 @@ def _at_least(least: int) -> Callable[[str], int]:
     return integer
 
 
+def _above(bound: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        if not bound < float(text) < math.inf:
+            raise argparse.ArgumentTypeError(f"must be a finite number above {bound:g}, got {text}")
+        return float(text)
+
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="psasc-bench", description=__doc__)
     data_root = _data_root() or Path("data")
@@ -272,8 +285,8 @@ def _parser() -> argparse.ArgumentParser:
     added = command(prepare)
     added.add_argument("--source", required=True, choices=["digits", "mnist", "fashion_mnist", "cifar10", "npz"])
     added.add_argument("--path", type=Path, help="the .npz")
-    added.add_argument("--mean", type=float, nargs="+", help="per channel")
-    added.add_argument("--deviation", type=float, nargs="+", help="per channel")
+    added.add_argument("--mean", type=_above(-math.inf), nargs="+", help="per channel")
+    added.add_argument("--deviation", type=_above(0), nargs="+", help="per channel")
     added.add_argument("--data-root", type=Path, default=data_root, help="torchvision's folders (%(default)s)")
     added.add_argument("--output", type=Path, required=True)
 

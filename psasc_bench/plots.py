@@ -113,8 +113,8 @@ class Tables:
 
 
 def weights(tables: Tables) -> Figure:
-    """Weight ``w(x)`` and contribution ``x w(x)`` against the gradient norm ``x``, both in units of the sensitivity: the
-    noise is measured in it, so methods with other thresholds compare."""
+    """Weight ``w(x)`` and contribution ``x w(x)`` against the gradient norm ``x``, both in units of the sensitivity: so is
+    the noise, which makes methods with other thresholds comparable."""
     table = tables.read("weights")
     table["weight"] /= table["sensitivity"]
     table["contribution"] = table["norm"] * table["weight"]
@@ -157,7 +157,7 @@ def _norm_span(tables: Tables, dataset: str) -> tuple[float, float] | None:
     return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
 
-def _curve(axes: Axes, x: Sequence[float] | pd.Series, y: pd.Series, method: str, tables: Tables) -> None:
+def _curve(axes: Axes, x: pd.Series | pd.Index, y: pd.Series, method: str, tables: Tables) -> None:
     """A line with a few markers, at other places than the other methods' so that lines that coincide are seen."""
     order = list(tables.looks).index(method)
     every = max(1, len(y) // 4)
@@ -175,13 +175,14 @@ def accuracy(tables: Tables) -> Figure:
     datasets = cells["dataset"].unique()
     shown, below = [], []
     figure, panels = style.panels(len(datasets), 2 if paired else 1)
+    width = 72 * 0.75 * figure.get_figwidth() / min(len(datasets), style.MOST_ABREAST)  # without the axis labels
     for dataset, column in zip(datasets, panels, strict=True):
         rows = cells[cells["dataset"] == dataset]
         contest, controls = rows[~rows["control"]], rows[rows["control"]]
         budgets = sorted(epsilon for epsilon in rows["epsilon"].unique() if math.isfinite(epsilon))
         for axes in column:
             _budget_axis(axes, budgets)
-        _points(column[0], _percent(contest, "accuracy"), budgets, tables)
+        _points(column[0], _percent(contest, "accuracy"), budgets, tables, width=width)
         squashing = controls["accuracy_mean"] < _floor(contest)
         _yardsticks(column[0], _percent(controls[~squashing], "accuracy"), budgets, tables)
         below.append(_percent(controls[squashing], "accuracy"))
@@ -189,7 +190,7 @@ def accuracy(tables: Tables) -> Figure:
         if paired:
             differences = _percent(contest, "difference")
             differences.loc[differences["method"] == REFERENCE, "mean"] = 0
-            _points(column[1], differences, budgets, tables)
+            _points(column[1], differences, budgets, tables, width=width)
             column[1].axhline(0, color=style.GREY, linewidth=0.6, zorder=1)
             column[0].tick_params(labelbottom=False)
         column[0].set_title(tables.titles[dataset], parse_math=False)
@@ -222,11 +223,12 @@ def _budget_axis(axes: Axes, budgets: list[float]) -> None:
         axes.axvline(i - 0.5, color="0.85", linewidth=0.5, zorder=0)
 
 
-def _points(axes: Axes, cells: pd.DataFrame, budgets: list[float], tables: Tables) -> None:
-    """Means with their intervals; the methods at a budget side by side, so that no interval covers another."""
+def _points(axes: Axes, cells: pd.DataFrame, budgets: list[float], tables: Tables, *, width: float) -> None:
+    """Means with their intervals; the methods at a budget side by side, so that no interval covers another and, in a
+    panel of this ``width`` in points, as far as can be no marker either."""
     count = len(tables.contestants)
     step = min(0.15, 0.8 / max(count, 1))
-    room = 72 * 0.75 * axes.figure.get_figwidth() / axes.get_gridspec().ncols * step / max(len(budgets), 1)
+    room = width * step / max(len(budgets), 1)
     for k, method in enumerate(tables.contestants):
         rows, look = cells[cells["method"] == method], tables.looks[method]
         places = [budgets.index(epsilon) + step * (k - (count - 1) / 2) for epsilon in rows["epsilon"]]
@@ -237,8 +239,11 @@ def _points(axes: Axes, cells: pd.DataFrame, budgets: list[float], tables: Table
 def _floor(contest: pd.DataFrame) -> float:
     """A control below this accuracy would squash the contestants: further down than their own range is wide, or than 5
     points. NaN, which nothing is below, where there are no contestants."""
-    ends = contest[["accuracy_mean", "accuracy_low", "accuracy_high"]].stack()
-    return float(ends.min() - max(ends.max() - ends.min(), 0.05))
+    ends = contest[["accuracy_mean", "accuracy_low", "accuracy_high"]].to_numpy(dtype=float, na_value=np.nan)
+    if not len(ends):
+        return math.nan
+    low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
+    return low - max(high - low, 0.05)
 
 
 def _yardsticks(axes: Axes, controls: pd.DataFrame, budgets: list[float], tables: Tables) -> None:

@@ -54,7 +54,7 @@ class Examples:
         return len(self._labels)
 
     def __getitem__(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
-        images = self._images[index].float().sub_(self._offset).div_(self._scale)
+        images = (self._images[index].float() - self._offset).div_(self._scale)
         return images.contiguous(memory_format=torch.channels_last), self._labels[index]
 
 
@@ -185,6 +185,10 @@ def check_budget(spec: RunSpec, budget: Budget, *, sampling_rate: float, steps: 
                 f"the budget was calibrated for {key} {getattr(budget, key)}, but the run has {value}; "
                 "delete the budget's file and run the workflow again"
             )
+    if math.isfinite(spec.epsilon) and not budget.noise_multiplier > 0:
+        raise ValueError(
+            f"the budget promises epsilon {spec.epsilon:g} at noise multiplier {budget.noise_multiplier}"
+        )
 
 
 @torch.no_grad()

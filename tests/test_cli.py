@@ -288,15 +288,18 @@ def test_wrong_npz_is_refused_by_file_name(wrong: dict[str, Any], refused: Refus
 
 
 @pytest.mark.usefixtures("study")
-@pytest.mark.parametrize("constants", [["nan", "1"], ["0", "0"], ["0", "-1"], ["0", "nan"], ["inf", "1"]], ids=str)
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--mean", "nan"), ("--mean", "inf"), ("--deviation", "0"), ("--deviation", "-1"), ("--deviation", "nan")],
+)
 def test_constant_that_would_spoil_the_images_is_refused(
-    constants: list[str], capsys: pytest.CaptureFixture[str]
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    np.savez("mine.npz", **arrays())
-    given = ["--path", "mine.npz", "--mean", constants[0], "--deviation", constants[1]]
-    assert cli.main([str(argument) for argument in prepare(*given)]) == 2
-    assert "mine.npz" in capsys.readouterr().err
-    assert not Path("prepared.npz").exists()
+    constants = {"--mean": "0", "--deviation": "1"} | {option: value}
+    given = [text for item in constants.items() for text in item]
+    with pytest.raises(SystemExit):
+        cli.main([str(argument) for argument in prepare("--path", "mine.npz", *given)])
+    assert f"psasc-bench prepare: error: argument {option}: must be a finite number" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("study")

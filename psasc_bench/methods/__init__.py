@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import inspect
+import sys
 from dataclasses import MISSING, fields
 from pathlib import Path
 from types import ModuleType
@@ -31,11 +32,16 @@ def load(name: str) -> type[Method]:
 
 def from_file(path: Path) -> type[Method]:
     """The method class defined in a file of its own. Raises ``ValueError`` if there is none or more than one."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # known under a name of its own, which dataclasses and `inspect` look its source up by
+    name = f"{__name__}.from_file_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ValueError(f"{path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever somebody's file does at import is theirs to mend
+        raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
     return _only_method(module)
 
 

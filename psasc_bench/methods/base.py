@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -38,7 +38,7 @@ class Method(ABC):
         for field in fields(self):
             value = getattr(self, field.name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (number and math.isfinite(value) and value > 0):
+            if not (number and 0 < value <= sys.float_info.max):
                 raise ValueError(f"{field.name} must be a finite number > 0, got {value!r}")
         if self.iterates != int(self.iterates):
             raise ValueError(f"iterates must be a whole number, got {self.iterates!r}")
