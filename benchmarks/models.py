@@ -35,8 +35,8 @@ def linear() -> nn.Sequential:
 
 
 def mlp() -> nn.Sequential:
-    """784 features, two hidden layers of 1024, 10 classes."""
-    return nn.Sequential(nn.Linear(784, 1024), nn.Tanh(), nn.Linear(1024, 1024), nn.Tanh(), nn.Linear(1024, 10))
+    """784 features, two hidden layers of 512, 10 classes."""
+    return nn.Sequential(nn.Linear(784, 512), nn.Tanh(), nn.Linear(512, 512), nn.Tanh(), nn.Linear(512, 10))
 
 
 # model: how it is made, the shape of one example

@@ -199,8 +199,9 @@ def _budget(schedule: Schedule, examples: int, *, epsilon: float, delta: float) 
 def _read_budget(path: Path) -> Budget:
     try:
         budget = Budget.from_json(json.loads(path.read_text(encoding="utf-8")))
-        if not 0 <= budget.noise_multiplier < math.inf:
-            raise ValueError(f"noise_multiplier {budget.noise_multiplier}")
+        noise = budget.noise_multiplier
+        if not (isinstance(noise, int | float) and 0 <= noise < math.inf):
+            raise ValueError(f"noise_multiplier {noise!r}")
         return budget
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not a privacy budget ({error}); delete it and run the workflow again") from None

@@ -110,7 +110,7 @@ def prepare(
         raise ValueError(f"unknown source {source!r}; known: {', '.join(SOURCES)}")
     constants = {"offset": np.array(offset, np.float32), "scale": np.array(scale, np.float32)}
     with replacing(target) as file:
-        np.savez(file, **arrays, **constants)
+        np.savez(file, allow_pickle=False, **arrays, **constants)
 
 
 def prepared_name(

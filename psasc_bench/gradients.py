@@ -9,7 +9,7 @@
 Forward hooks note each layer's input and the *gradient edge* of its output; one ``autograd.grad`` over those edges
 yields every layer's output gradient and computes no weight gradient that would be thrown away. An edge, unlike the
 output itself, survives in-place activations and holds no memory. What is then done with a layer's books is the business
-of ``layers``.
+of ``layers`` and ``convolution``.
 """
 
 from __future__ import annotations
@@ -18,12 +18,34 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from psasc_bench.layers import Books, LayerGradients, Rule, Sums, explicit, per_example_gradients, rule_for, trained
+from psasc_bench.convolution import conv2d
+from psasc_bench.layers import (
+    Books,
+    LayerGradients,
+    Sums,
+    embedding,
+    explicit,
+    group_norm,
+    layer_norm,
+    linear,
+    per_example_gradients,
+    trained,
+)
+
+Rule = Callable[[Any, Books], LayerGradients]
+RULES: dict[type[nn.Module], Rule] = {
+    nn.Linear: linear,
+    nn.Conv2d: conv2d,
+    nn.GroupNorm: group_norm,
+    nn.LayerNorm: layer_norm,
+    nn.Embedding: embedding,
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +96,7 @@ class GradientBooks:
         self._rules: dict[nn.Module, Rule] = {}
         for layer in layers:
             layer.register_forward_hook(self._record_use)
-            rule = rule_for(layer)
+            rule = _rule_for(layer)
             # the gradients of layers that share a parameter add up before the norm is taken: no rule knows that
             if rule and all(owners[parameter] == 1 for parameter in trained(layer).values()):
                 self._rules[layer] = rule
@@ -185,3 +207,10 @@ class GradientBooks:
 
 def _zeroed(t: Tensor, rows: Tensor) -> Tensor:
     return t.masked_fill(rows.view(-1, *[1] * (t.dim() - 1)), 0)
+
+
+def _rule_for(layer: nn.Module) -> Rule | None:
+    """``None`` if the layer's per-example gradients have to be written down."""
+    if isinstance(layer, nn.Conv2d) and (isinstance(layer.padding, str) or layer.padding_mode != "zeros"):
+        return None
+    return RULES.get(type(layer))

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -19,14 +16,13 @@ from scipy import stats
 from psasc_bench import style
 from psasc_bench.files import replacing
 from psasc_bench.results import CONFIDENCE, REFERENCE
-from psasc_bench.style import Look
+from psasc_bench.tables import Tables
 
 # A date or the program's version would make the same figure another file.
 METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-NAMES = {"dataset": str, "method": str, "dataset_title": str, "method_title": str}
 
 
 def draw(figure: str, results: Path, output: Path) -> None:
@@ -37,84 +33,17 @@ def draw(figure: str, results: Path, output: Path) -> None:
     """
     if figure not in FIGURES:
         raise ValueError(f"no figure {figure!r}; there are: {', '.join(FIGURES)}")
-    with matplotlib.rc_context(style.settings()):
+    with style.applied():
         drawn = FIGURES[figure](Tables(results))
-        drawn.draw_without_rendering()
-        drawn.set_layout_engine("none")  # it is laid out; doing so again for each format takes most of the time
+        style.lay_out(drawn)
         for suffix, metadata in METADATA.items():
             with replacing(output / f"{figure}.{suffix}") as file:
                 drawn.savefig(file, format=suffix, metadata=metadata)
 
 
-@dataclass(frozen=True)
-class Tables:
-    """The tidy tables in a folder."""
-
-    folder: Path
-
-    def read(self, name: str) -> pd.DataFrame:
-        try:
-            return pd.read_csv(self.folder / f"{name}.csv", dtype=NAMES)
-        except pd.errors.EmptyDataError:
-            return pd.DataFrame()
-
-    @cached_property
-    def summary(self) -> pd.DataFrame:
-        return self.read("summary")
-
-    @cached_property
-    def finished(self) -> pd.DataFrame:
-        """The cells of the summary that have a mean. Raises ``ValueError`` if there is none."""
-        cells = self.summary[self.summary["n"] > 0]
-        if cells.empty:
-            raise ValueError(f"{self.folder}: no run has finished, nothing to draw; `snakemake --cores 8` trains them")
-        return cells
-
-    @cached_property
-    def curves(self) -> pd.DataFrame:
-        """Of finished runs only: what a diverged one did on its way is no result."""
-        curves = self.read("curves")
-        return curves[curves["status"] == "done"] if len(curves) else curves
-
-    @cached_property
-    def controls(self) -> set[str]:
-        return set(self.summary.loc[self.summary["control"], "method"].unique())
-
-    @cached_property
-    def looks(self) -> dict[str, Look]:
-        """Of every method of the study, shown or not: it decides which look the next unknown one takes."""
-        return style.looks(list(self.summary["method"].unique()), self.controls)
-
-    @cached_property
-    def contestants(self) -> list[str]:
-        return [method for method in self.looks if method not in self.controls]
-
-    @cached_property
-    def titles(self) -> dict[str, str]:
-        """By name, of data sets."""
-        return dict(zip(self.summary["dataset"], self.summary["dataset_title"], strict=True))
-
-    @cached_property
-    def method_titles(self) -> dict[str, str]:
-        return dict(zip(self.summary["method"], self.summary["method_title"], strict=True))
-
-    def sample(self) -> str:
-        """In words, how many seeds the means are of."""
-        least, most = self.finished["n"].min(), self.finished["n"].max()
-        if most == 1:
-            return "One seed, hence no interval."
-        return f"Mean and 95 % t-interval over {most if least == most else f'{least} to {most}'} seeds."
-
-    def gaps(self) -> list[str]:
-        """In words, what the means lack; empty if nothing."""
-        counts = {status: self.summary[status].sum() for status in ("missing", "stale", "diverged")}
-        found = [f"{count} {status}" for status, count in counts.items() if count]
-        return [f"Runs that enter no mean: {', '.join(found)}."] if found else []
-
-
 def weights(tables: Tables) -> Figure:
-    """Weight ``w(x)`` and contribution ``x w(x)`` against the gradient norm ``x``, both in units of the sensitivity: so is
-    the noise, which makes methods with other thresholds comparable."""
+    """Weight ``w(x)`` and contribution ``x w(x)`` against the gradient norm ``x``, both in units of the sensitivity. So
+    is the noise, which makes methods with other thresholds comparable."""
     table = tables.read("weights")
     table["weight"] /= table["sensitivity"]
     table["contribution"] = table["norm"] * table["weight"]
@@ -136,12 +65,14 @@ def weights(tables: Tables) -> Figure:
         ends = rows.loc[rows["weight"] > 0, "weight"].agg(["min", "max"])
         upper.set(yscale="log", ylim=(0.5 * ends["min"], 2 * ends["max"]))
         upper.set_title(tables.titles[dataset], parse_math=False)
+        upper.minorticks_off()
+        lower.minorticks_off()
         upper.tick_params(labelbottom=False)
         lower.set(ylim=(0, 1.08), xlabel="Gradient norm $x$ of an example")
     panels[0][0].set_ylabel("Weight $w(x)/\\Delta$")
     panels[0][1].set_ylabel("Contribution $x\\,w(x)/\\Delta$")
     if not tables.curves.empty:
-        notes.append("Shaded: where 10 to 90 % of the gradient norms are in the last epoch (not private).")
+        notes.append("Shaded: 10th to 90th percentile of the gradient norms in the last epoch (not private).")
     _annotate(figure, tables, set(table["method"].unique()), notes)
     return figure
 

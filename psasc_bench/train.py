@@ -186,9 +186,7 @@ def check_budget(spec: RunSpec, budget: Budget, *, sampling_rate: float, steps: 
                 "delete the budget's file and run the workflow again"
             )
     if math.isfinite(spec.epsilon) and not budget.noise_multiplier > 0:
-        raise ValueError(
-            f"the budget promises epsilon {spec.epsilon:g} at noise multiplier {budget.noise_multiplier}"
-        )
+        raise ValueError(f"the budget promises epsilon {spec.epsilon:g} at noise multiplier {budget.noise_multiplier}")
 
 
 @torch.no_grad()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,11 +13,14 @@ import torch
 from torch import Tensor
 
 from psasc_bench import gradients, mechanism, sampling, train
+from psasc_bench.methods.dp_psac import DPPSAC
 from psasc_bench.methods.dp_psasc import DPPSASC
+from psasc_bench.train import Outcome
 
-real_privatise, real_poisson_batch, real_weighted_sum = (
+real_privatise, real_poisson_batch, real_micro_batches, real_weighted_sum = (
     mechanism.privatise,
     sampling.poisson_batch,
+    sampling.micro_batches,
     gradients.GradientBooks.weighted_sum,
 )
 
@@ -60,3 +65,89 @@ class Shuffled:
             self.left = torch.randperm(examples, generator=generator)
         batch, self.left = self.left[:size], self.left[size:]
         return batch.sort().values
+
+
+def never_empty(examples: int, sampling_rate: float, generator: torch.Generator) -> Tensor:
+    """Draws again until there is something to train on: empty batches are accounted for but never happen."""
+    batch = real_poisson_batch(examples, sampling_rate, generator)
+    while not len(batch):
+        batch = real_poisson_batch(examples, sampling_rate, generator)
+    return batch
+
+
+def no_noise_without_examples(total: Tensor, **how: Any) -> Tensor:
+    """Skips the release of an empty batch, which is accounted for all the same."""
+    return real_privatise(total, **how) if total.any() else torch.zeros_like(total)
+
+
+def plant_realised_divisor(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = 0
+
+    def watched(indices: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        nonlocal drawn
+        drawn = len(indices)
+        return real_micro_batches(indices, size)
+
+    def divided(total: Tensor, **how: Any) -> Tensor:
+        return real_privatise(total, **how | {"expected_batch_size": max(drawn, 1)})
+
+    plant(monkeypatch, "micro_batches", watched)
+    plant(monkeypatch, "privatise", divided)
+
+
+def plant_noise_to_the_batchs_own_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
+    largest = math.inf
+
+    def watched(books: gradients.GradientBooks, weight: Callable[[Tensor], Tensor]) -> gradients.WeightedSum:
+        nonlocal largest
+        result = real_weighted_sum(books, weight)
+        largest = float((result.norms * weight(result.norms)).max())
+        return result
+
+    def noised(total: Tensor, *, sensitivity: float, **how: Any) -> Tensor:
+        return real_privatise(total, sensitivity=min(sensitivity, max(largest, 1e-30)), **how)
+
+    monkeypatch.setattr(gradients.GradientBooks, "weighted_sum", watched)
+    plant(monkeypatch, "privatise", noised)
+
+
+def weighted_twice(books: gradients.GradientBooks, weight: Callable[[Tensor], Tensor]) -> gradients.WeightedSum:
+    return real_weighted_sum(books, lambda norms: weight(norms) ** 2)
+
+
+def no_empty_batch(indices: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Crashes on an empty batch, as stacking nothing does."""
+    torch.stack(list(indices))
+    return real_micro_batches(indices, size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MisplacedParentheses(DPPSAC):
+    """``C/(x + (r/x + r))`` for ``C/(x + r/(x + r))``."""
+
+    def weight(self, norm: Tensor) -> Tensor:
+        return self.C / (norm + (self.r / norm + self.r))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeighedAgainstTheBatch(DPPSASC):
+    """Looks at the other examples: norms are taken in units of the batch's mean."""
+
+    def weight(self, norm: Tensor) -> Tensor:
+        return super().weight(norm / norm.mean().clamp(min=1e-30))
+
+
+class BestEpoch(Outcome):
+    """Reports the epoch of the best test accuracy as the result."""
+
+    def __init__(self, status: Any, reason: Any, curve: Any, *rest: Any) -> None:
+        super().__init__(status, reason, sorted(curve, key=lambda row: row["test_accuracy"]), *rest)
+
+
+class StoppedEarly(Outcome):
+    """Ends the run at the first epoch whose test accuracy is not beaten by the next."""
+
+    def __init__(self, status: Any, reason: Any, curve: Any, _: int, *rest: Any) -> None:
+        falls = [after["test_accuracy"] <= row["test_accuracy"] for row, after in pairwise(curve)]
+        kept = curve[: falls.index(True) + 1] if True in falls else curve
+        super().__init__(status, reason, kept, kept[-1]["step"], *rest)

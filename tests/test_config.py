@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psasc_bench import config
+from psasc_bench import config, methods
 from psasc_bench.config import Cell, ConfigError, Study
 
 ROOT = Path(__file__).parent.parent
@@ -416,3 +416,14 @@ def test_garbage_key_is_refused_like_anything_else(key: Any, value: Any, place: 
         inner = inner[part]
     inner[key] = value
     parses_or_names_every_problem(values)
+
+
+def test_every_key_is_explained() -> None:
+    explained = (ROOT / "config" / "README.md").read_text()
+    keys = [*Study.model_fields, *config.DatasetConfig.model_fields]
+    assert [key for key in keys if f"`{key}`" not in explained] == []
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_every_method_is_explained(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "config" / "README.md").read_text()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from explicit_gradients import clip, explicit_gradients, explicit_sums, relative_error
 from torch import Tensor, nn
 
-from psasc_bench import layers, models
+from psasc_bench import convolution, models
 from psasc_bench.gradients import GradientBooks
 
 COEFFICIENTS = {1: [1.0], 2: [0.1 / 1.1, 1 / 1.1], 3: [0.2, -0.3, 0.5]}
@@ -82,7 +82,7 @@ def test_gradients_of_several_points_are_averaged_before_they_are_weighted(name:
 )
 def test_every_way_of_a_convolution_averages(monkeypatch: pytest.MonkeyPatch, constants: dict[str, float]) -> None:
     for name, value in constants.items():
-        monkeypatch.setattr(layers, name, value)
+        monkeypatch.setattr(convolution, name, value)
     check("a layer of every kind", 3)
 
 

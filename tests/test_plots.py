@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import html
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +19,7 @@ from matplotlib.colors import to_rgb
 
 from psasc_bench import plots, results, style
 
+Key = tuple[str, float, int]
 Tables = Callable[..., Path]
 TITLES = {
     "dp-sgd": "DP-SGD",
@@ -30,42 +36,50 @@ GREY = 0.02  # the largest difference between red, green and blue that the eye s
 
 @pytest.fixture
 def tables(tmp_path: Path) -> Tables:
-    """Writes the tables of a study in which every run has the status that ``status`` says, and returns their folder."""
+    """Writes the tables of a small study, as ``write`` does, and returns their folder."""
+    return partial(write, tmp_path / "results")
 
-    def make(
-        *,
-        methods: Iterable[str] = TITLES,
-        datasets: Iterable[str] = ("digits",),
-        seeds: int = 3,
-        status: Callable[[str, float, int], str] = lambda method, epsilon, seed: "done",
-    ) -> Path:
-        runs, curves, weights = [], [], []
-        for dataset in datasets:
-            for method in methods:
-                for epsilon in [math.inf] if method == "nonprivate" else [1.0, 8.0]:
-                    for seed in range(seeds):
-                        state = status(method, epsilon, seed)
-                        score = ACCURACY.get(method, 0.8) + 0.01 * seed + 0.001 * len(method) * seed
-                        key = {"dataset": dataset, "epsilon": epsilon, "method": method, "seed": seed}
-                        key |= {"dataset_title": dataset.title(), "method_title": TITLES[method], "status": state}
-                        result = score if state == "done" else np.nan
-                        runs.append(key | {"control": method in CONTROLS, "delta": 1e-5, "test_accuracy": result})
-                        if state in ("done", "diverged"):
-                            curves += [key | _epoch(epoch, score) for epoch in range(1, 6)]
-                if method not in CONTROLS:
-                    norm = np.logspace(-2, 1, 31)
-                    columns = {"norm": norm, "weight": 0.1 / (norm + 0.01 * len(method)), "sensitivity": 0.1}
-                    weights.append(pd.DataFrame({"dataset": dataset, "method": method, **columns}))
-        folder = tmp_path / "results"
-        folder.mkdir(exist_ok=True)
-        table = pd.DataFrame(runs)
-        table.to_csv(folder / "runs.csv", index=False)
-        results.summarise(table).to_csv(folder / "summary.csv", index=False)
-        pd.DataFrame(curves).to_csv(folder / "curves.csv", index=False)
-        pd.concat(weights).to_csv(folder / "weights.csv", index=False)
-        return folder
 
-    return make
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete study, all of whose figures are drawn, in a folder ``figures``."""
+    folder = write(tmp_path_factory.mktemp("study"))
+    for figure in plots.FIGURES:
+        plots.draw(figure, folder, folder / "figures")
+    return folder
+
+
+def write(
+    folder: Path,
+    *,
+    methods: Iterable[str] = tuple(TITLES),
+    datasets: Iterable[str] = ("digits",),
+    seeds: int = 3,
+    status: Callable[[Key], str] = lambda _: "done",
+) -> Path:
+    """``status`` says of each run, by method, epsilon and seed, what has become of it."""
+    runs, curves, weights = [], [], []
+    norm = np.logspace(-2, 1, 31)
+    for dataset, method in itertools.product(datasets, methods):
+        for epsilon, seed in itertools.product([math.inf] if method == "nonprivate" else [1.0, 8.0], range(seeds)):
+            state = status((method, epsilon, seed))
+            score = ACCURACY.get(method, 0.8) + (0.01 + 0.001 * len(method)) * seed
+            key = {"dataset": dataset, "epsilon": epsilon, "method": method, "seed": seed}
+            key |= {"dataset_title": dataset.title(), "method_title": TITLES[method], "status": state}
+            result = score if state == "done" else np.nan
+            runs.append(key | {"control": method in CONTROLS, "delta": 1e-5, "test_accuracy": result})
+            if state in ("done", "diverged"):
+                curves += [key | _epoch(epoch, score) for epoch in range(1, 6)]
+        if method not in CONTROLS:
+            columns = {"norm": norm, "weight": 0.1 / (norm + 0.01 * len(method)), "sensitivity": 0.1}
+            weights.append(pd.DataFrame({"dataset": dataset, "method": method, **columns}))
+    table = pd.DataFrame(runs)
+    frames = {"runs": table, "summary": results.summarise(table), "curves": pd.DataFrame(curves)}
+    frames["weights"] = pd.concat(weights) if weights else pd.DataFrame()
+    folder.mkdir(exist_ok=True)
+    for name, frame in frames.items():
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    return folder
 
 
 def _epoch(epoch: int, score: float) -> dict[str, float]:
@@ -73,73 +87,57 @@ def _epoch(epoch: int, score: float) -> dict[str, float]:
     return {"epoch": epoch, "test_accuracy": score * epoch / 5, "nonprivate_train_loss": 2 / epoch, **norms}
 
 
-@pytest.fixture
-def text(tmp_path: Path) -> Callable[[str, Path], str]:
+def written(figure: str, folder: Path) -> str:
     """Draws a figure and returns all that is written in it."""
-
-    def read(figure: str, folder: Path) -> str:
-        plots.draw(figure, folder, tmp_path / "figures")
-        svg = (tmp_path / "figures" / f"{figure}.svg").read_text(encoding="utf-8")
-        # matplotlib writes the source of each text, mathematics included, as a comment
-        return " ".join(" ".join(re.findall(r"<!-- (.*?) -->", svg, flags=re.DOTALL)).split())
-
-    return read
+    plots.draw(figure, folder, folder / "figures")
+    return text(folder / "figures" / f"{figure}.svg")
 
 
-@pytest.mark.parametrize("figure", plots.FIGURES)
-def test_a_figure_is_written_for_screen_and_for_print(figure: str, tables: Tables, tmp_path: Path) -> None:
-    plots.draw(figure, tables(), tmp_path / "figures")
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [f"{figure}.pdf", f"{figure}.svg"]
-    assert (tmp_path / "figures" / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
+def text(svg: Path) -> str:
+    # matplotlib leaves the source of formulas as comments
+    found = re.findall(r"<!-- (.*?) -->|<text[^>]*>([^<]*)</text>", svg.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return html.unescape(" ".join(" ".join(comment or plain for comment, plain in found).split()))
 
 
 @pytest.mark.parametrize("figure", plots.FIGURES)
-def test_the_same_tables_give_the_same_bytes(figure: str, tables: Tables, tmp_path: Path) -> None:
-    folder = tables()
-    for output in ("first", "second"):
-        plots.draw(figure, folder, tmp_path / output)
-    for suffix in ("svg", "pdf"):
-        first, second = (tmp_path / output / f"{figure}.{suffix}" for output in ("first", "second"))
-        assert first.read_bytes() == second.read_bytes()
+def test_the_same_tables_give_the_same_bytes(figure: str, study: Path, tmp_path: Path) -> None:
+    plots.draw(figure, study, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{figure}.pdf", f"{figure}.svg"]
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (study / "figures" / path.name).read_bytes()
 
 
-@pytest.mark.parametrize("figure", plots.FIGURES)
-def test_drawing_leaves_matplotlib_as_it_was(figure: str, tables: Tables, tmp_path: Path) -> None:
-    before = dict(plots.matplotlib.rcParams)
-    plots.draw(figure, tables(), tmp_path)
-    assert dict(plots.matplotlib.rcParams) == before
+def test_drawing_leaves_matplotlib_as_it_was(study: Path, tmp_path: Path) -> None:
+    before = dict(matplotlib.rcParams)
+    plots.draw("weights", study, tmp_path)
+    assert dict(matplotlib.rcParams) == before
 
 
 @pytest.mark.parametrize(
     ("figure", "labels"),
     [
-        ("weights", ["Gradient norm $x$", "Weight $w(x)/\\Delta$", "Contribution", "10 to 90 %"]),
+        ("weights", ["Gradient norm $x$", "Weight $w(x)/\\Delta$", "Contribution", "10th to 90th percentile"]),
         ("accuracy", ["Test accuracy (%)", "percentage points", "Privacy budget", "10^{-5}", "non-private", "3 seeds"]),
         ("convergence", ["Epoch", "Test accuracy (%)", "nats", "not private", "ε = 1", "ε = 8", "non-private"]),
     ],
 )
-def test_axes_and_methods_are_named(
-    figure: str, labels: list[str], tables: Tables, text: Callable[[str, Path], str]
-) -> None:
-    found = text(figure, tables())
+def test_axes_and_methods_are_named(figure: str, labels: list[str], study: Path) -> None:
+    found = text(study / "figures" / f"{figure}.svg")
     assert [label for label in [*labels, "DP-SGD", "DP-PSASC", "My method", "Digits"] if label not in found] == []
 
 
 @pytest.mark.parametrize("figure", plots.FIGURES)
-def test_text_is_text_and_in_an_embedded_font(figure: str, tables: Tables, tmp_path: Path) -> None:
-    plots.draw(figure, tables(), tmp_path)
-    assert "<text" in (tmp_path / f"{figure}.svg").read_text(encoding="utf-8")
-    pdf = (tmp_path / f"{figure}.pdf").read_bytes()
+def test_text_is_text_and_in_an_embedded_font(figure: str, study: Path) -> None:
+    assert "<text" in (study / "figures" / f"{figure}.svg").read_text(encoding="utf-8")
+    pdf = (study / "figures" / f"{figure}.pdf").read_bytes()
     assert b"/FontFile2" in pdf  # TrueType, as publishers ask; Type 3 fonts they refuse
     assert b"/Type3" not in pdf
 
 
 @pytest.mark.parametrize("figure", plots.FIGURES)
-def test_a_method_has_the_same_colour_in_every_figure(figure: str, tables: Tables, tmp_path: Path) -> None:
-    folder = tables()
-    plots.draw(figure, folder, tmp_path)
-    svg = (tmp_path / f"{figure}.svg").read_text(encoding="utf-8")
-    looks = plots.Tables(folder).looks
+def test_a_method_has_the_same_colour_in_every_figure(figure: str, study: Path) -> None:
+    svg = (study / "figures" / f"{figure}.svg").read_text(encoding="utf-8")
+    looks = plots.Tables(study).looks
     assert [name for name in looks if name not in CONTROLS and looks[name].color not in svg] == []
 
 
@@ -185,35 +183,25 @@ def _grey(color: str) -> float:
     return float(np.dot(to_rgb(color), (0.2126, 0.7152, 0.0722)))  # luma, ITU-R BT.709
 
 
-def test_unfinished_runs_are_counted_below_the_figure(tables: Tables, text: Callable[[str, Path], str]) -> None:
-    def status(method: str, epsilon: float, seed: int) -> str:
-        return {0: "missing", 1: "diverged"}.get(seed, "done") if (method, epsilon) == ("auto-s", 1.0) else "done"
-
-    folder = tables(status=status)
-    for figure in ("accuracy", "convergence"):
-        assert "Runs that enter no mean: 1 missing, 1 diverged." in text(figure, folder)
-        assert "1 to 3 seeds" in text(figure, folder)
+def test_unfinished_runs_are_counted_below_the_figure(tables: Tables) -> None:
+    lost = {("auto-s", 1.0, 0): "missing", ("auto-s", 1.0, 1): "diverged", ("dp-sgd", 8.0, 0): "stale"}
+    found = written("accuracy", tables(status=lambda key: lost.get(key, "done")))
+    assert "Runs that enter no mean: 1 missing, 1 stale, 1 diverged." in found
+    assert "1 to 3 seeds" in found
 
 
-def test_a_complete_study_mentions_no_unfinished_runs(tables: Tables, text: Callable[[str, Path], str]) -> None:
-    assert "enter no mean" not in text("accuracy", tables())
+def test_a_complete_study_mentions_no_unfinished_runs(study: Path) -> None:
+    assert "enter no mean" not in text(study / "figures" / "convergence.svg")
 
 
-def test_a_control_far_below_is_written_instead_of_squashing_the_rest(
-    tables: Tables, text: Callable[[str, Path], str]
-) -> None:
-    folder = tables()
-    assert "Below the axis: noise only, 12 to 12 %" in text("accuracy", folder)
-    with plots.matplotlib.rc_context(style.settings()):
-        figure = plots.accuracy(plots.Tables(folder))
-    assert figure.axes[0].get_ylim()[0] > 50
+def test_a_control_far_below_is_written_instead_of_squashing_the_rest(study: Path) -> None:
+    assert "Below the axis: noise only, 12 to 12 %" in text(study / "figures" / "accuracy.svg")
+    assert plots.accuracy(plots.Tables(study)).axes[0].get_ylim()[0] > 50
 
 
-def test_a_control_near_the_contestants_is_drawn(
-    tables: Tables, text: Callable[[str, Path], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_control_near_the_contestants_is_drawn(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ACCURACY, "noise-only", 0.78)
-    found = text("accuracy", tables())
+    found = written("accuracy", tables())
     assert "noise only" in found
     assert "Below the axis" not in found
 
@@ -222,37 +210,38 @@ def test_a_control_near_the_contestants_is_drawn(
 @pytest.mark.parametrize(
     "part",
     [
-        {"methods": ["dp-sgd"]},
-        {"methods": ["mine"]},
-        {"methods": ["dp-psasc", "nonprivate"]},
-        {"seeds": 1},
-        {"datasets": ["digits", "mnist", "fashion", "cifar"]},
-        {"status": lambda method, epsilon, seed: "done" if epsilon == 8 else "missing"},
-        {"status": lambda method, epsilon, seed: "done" if method == "nonprivate" else "stale"},
-        {"status": lambda method, epsilon, seed: "missing" if method == "dp-sgd" else "done"},
+        {"methods": ["mine"], "seeds": 1},
+        {"methods": ["dp-psasc", "nonprivate"], "status": lambda key: "done" if key[0] == "nonprivate" else "stale"},
+        {"methods": ["dp-sgd", "mine"], "status": lambda key: "missing" if key[0] == "dp-sgd" else "done"},
     ],
-    ids=["reference", "one", "no-reference", "one-seed", "four-datasets", "one-budget", "only-control", "no-dp-sgd"],
+    ids=["one method and seed", "only a control", "no DP-SGD"],
 )
-def test_part_of_a_study_can_be_drawn(
-    figure: str, part: dict, tables: Tables, text: Callable[[str, Path], str]
-) -> None:
-    assert text(figure, tables(**part))
+def test_part_of_a_study_can_be_drawn(figure: str, part: dict[str, Any], tables: Tables) -> None:
+    method = part["methods"][0 if figure == "weights" else -1]  # a control has no weights
+    assert TITLES[method] in written(figure, tables(**part))
 
 
-def test_one_seed_has_no_interval_and_says_so(tables: Tables, text: Callable[[str, Path], str]) -> None:
-    assert "One seed, hence no interval." in text("accuracy", tables(seeds=1))
+def test_more_data_sets_than_fit_side_by_side_go_below() -> None:
+    figure, panels = style.panels(style.MOST_ABREAST + 1, 2)
+    assert [len(column) for column in panels] == [2] * (style.MOST_ABREAST + 1)
+    assert list(figure.axes) == sorted(itertools.chain(*panels), key=figure.axes.index)  # and no empty one is left
+    assert panels[-1][0].get_position().y1 < panels[0][1].get_position().y0
+
+
+def test_one_seed_has_no_interval_and_says_so(tables: Tables) -> None:
+    assert "One seed, hence no interval." in written("accuracy", tables(methods=["dp-sgd"], seeds=1))
 
 
 @pytest.mark.parametrize("figure", ["accuracy", "convergence"])
 def test_nothing_finished_is_one_clear_error(figure: str, tables: Tables, tmp_path: Path) -> None:
-    folder = tables(status=lambda method, epsilon, seed: "missing")
+    folder = tables(status=lambda _: "missing")
     with pytest.raises(ValueError, match=r"no run has finished, nothing to draw; `snakemake .*` trains them$"):
         plots.draw(figure, folder, tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
 
 
-def test_weights_need_no_finished_run(tables: Tables, text: Callable[[str, Path], str]) -> None:
-    found = text("weights", tables(status=lambda method, epsilon, seed: "missing"))
+def test_weights_need_no_finished_run(tables: Tables) -> None:
+    found = written("weights", tables(status=lambda _: "missing"))
     assert "DP-PSASC" in found
     assert "Shaded" not in found
 
@@ -262,20 +251,20 @@ def test_an_unknown_figure_is_an_error_that_names_the_known(tmp_path: Path) -> N
         plots.draw("pie", tmp_path, tmp_path)
 
 
-def test_points_are_the_summary_in_percent(tables: Tables) -> None:
-    folder = tables(methods=["dp-sgd", "dp-psasc"])
-    summary = pd.read_csv(folder / "summary.csv").set_index(["method", "epsilon"])
-    with plots.matplotlib.rc_context(style.settings()):
-        figure = plots.accuracy(plots.Tables(folder))
-    upper, lower = figure.axes
-    drawn = {line.get_color(): line.get_ydata() for line in upper.lines if line.get_marker() in ("o", "v")}
-    assert len(upper.collections) == 2
-    for method, look in plots.Tables(folder).looks.items():
-        line = next(line for line in upper.lines if line.get_marker() == look.marker)
-        assert np.allclose(line.get_ydata(), 100 * summary.loc[method, "accuracy_mean"])
-    assert drawn
-    difference = next(line for line in lower.lines if line.get_marker() == "v")
-    assert np.allclose(difference.get_ydata(), 100 * summary.loc["dp-psasc", "difference_mean"])
+def test_points_are_the_summary_in_percent(study: Path) -> None:
+    summary = pd.read_csv(study / "summary.csv").set_index(["method", "epsilon"])
+    upper, lower = plots.accuracy(plots.Tables(study)).axes
+    marker = style.KNOWN["dp-psasc"].marker
+    for axes, name in ((upper, "accuracy_mean"), (lower, "difference_mean")):
+        (line,) = [line for line in axes.lines if line.get_marker() == marker]
+        assert np.allclose(line.get_ydata(), 100 * summary.loc["dp-psasc", name])
+
+
+def test_intervals_do_not_cover_each_other(study: Path) -> None:
+    axes = plots.accuracy(plots.Tables(study)).axes[0]
+    places = np.concatenate([line.get_xdata() for line in axes.lines if line.get_linestyle() == "None"])
+    assert len(places) == 8  # four contestants at two budgets
+    assert np.diff(np.sort(places)).min() > 0.05
 
 
 def test_bands_are_the_tables_own_t_intervals() -> None:
@@ -287,14 +276,14 @@ def test_bands_are_the_tables_own_t_intervals() -> None:
 
 
 def test_what_a_diverged_run_did_is_not_drawn(tables: Tables) -> None:
-    folder = tables(status=lambda method, epsilon, seed: "diverged" if seed == 0 else "done")
-    assert set(plots.Tables(folder).read("curves")["status"]) == {"done", "diverged"}
-    assert set(plots.Tables(folder).curves["status"]) == {"done"}
+    found = plots.Tables(tables(methods=["dp-sgd"], status=lambda key: "done" if key[2] else "diverged"))
+    assert set(found.read("curves")["status"]) == {"done", "diverged"}
+    assert set(found.curves["status"]) == {"done"}
 
 
-def test_names_that_look_like_mathematics_are_written_as_they_are(
-    tables: Tables, text: Callable[[str, Path], str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("figure", plots.FIGURES)
+def test_a_title_that_looks_like_mathematics_is_written_as_it_is(
+    figure: str, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(TITLES, "mine", r"costs $5 & \alpha $6")
-    for figure in plots.FIGURES:
-        assert text(figure, tables())
+    monkeypatch.setitem(TITLES, "mine", r"$\Nonsense$ & <b>")  # as mathematics it would be an error
+    assert written(figure, tables(methods=["mine"], datasets=["$\\nonsense$"])).count("$\\Nonsense$") >= 2

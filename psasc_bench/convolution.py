@@ -1,0 +1,138 @@
+"""Per-example gradients of a convolution: the ways there are, and what they cost (see ``layers``).
+
+A convolution is a matrix product over the patches of its input, one for every output pixel. Small Gram matrices of
+patches, Gram matrices of pixels, or the per-example gradients themselves: what is cheapest depends on the numbers of
+pixels, channels and parameters.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from psasc_bench.layers import (
+    Books,
+    LayerGradients,
+    Sums,
+    add_up,
+    along_time,
+    explicit,
+    matrix_product,
+    scale_rows,
+    squared_row_norms,
+    trained,
+)
+
+# Costs in multiply-adds, fitted on CPUs with 512 KiB to 2 MiB of L2 cache; they choose between ways, never a result.
+STORE_COST = 50  # of storing one float of a per-example gradient
+SHIFT_COST = 80  # of summing one entry of a pixel Gram matrix along the kernel's shifts
+SMALL_GRAM_COST = 3  # of a multiply-add in a Gram matrix over few output pixels
+UNFOLDED_FLOATS = 2**18  # of the examples unfolded at a time: more would leave the cache, less would pay more calls
+
+
+def conv2d(layer: nn.Conv2d, books: Books) -> LayerGradients:
+    parameters = trained(layer)
+    weight, bias = parameters.get("weight"), parameters.get("bias")
+    if weight is None:
+        return explicit(_biases(bias, books))
+    if layer.groups > 1 or set(layer.dilation) != {1}:
+        return explicit({weight: add_up(_conv2d_by_groups(layer, x, b) for x, b in books)} | _biases(bias, books))
+
+    (outputs, channels, high, wide), size = weight.shape, weight.numel()
+    pixels, times = books[0][1][0, 0].numel(), len(books)
+    writing_cost = pixels * size / 4 + STORE_COST * size
+    if set(layer.stride) == {1} and pixels**2 * (channels + outputs + SHIFT_COST) * (times + 1) / 2 <= writing_cost:
+        return _conv2d_by_gram(layer, books, weight, _biases(bias, books))
+    if SMALL_GRAM_COST * (pixels * times) ** 2 * (size / outputs + outputs) <= writing_cost:
+        inputs = along_time(_patches(layer, x).reshape(len(x), pixels, -1) for x, _ in books)
+        unfolded = matrix_product(inputs, along_time(_pixels_by_outputs(b) for _, b in books), weight, bias)
+    else:
+        unfolded = explicit(
+            {weight: add_up(_conv2d_by_unfolding(layer, x, b) for x, b in books)} | _biases(bias, books)
+        )
+
+    def weighted_sum(w: Tensor) -> Sums:
+        sums = unfolded.weighted_sum(w)
+        return sums | {weight: sums[weight].view(outputs, high, wide, channels).permute(0, 3, 1, 2)}
+
+    return LayerGradients(unfolded.squared_norms, weighted_sum)
+
+
+def _biases(bias: nn.Parameter | None, books: Books) -> Sums:
+    return {} if bias is None else {bias: add_up(b.sum((2, 3)) for _, b in books)}
+
+
+def _conv2d_by_gram(layer: nn.Conv2d, books: Books, weight: nn.Parameter, biases: Sums) -> LayerGradients:
+    # the inner product is symmetric: pairs of unlike books count twice
+    pairs = [(i, j) for i in range(len(books)) for j in range(i + 1)]
+    squared_norms = add_up((1 + (i > j)) * _conv2d_inner_product(layer, books[i], books[j]) for i, j in pairs)
+    squared_norms = add_up([squared_norms.clamp(min=0), *map(squared_row_norms, biases.values())])
+
+    def weighted_sum(w: Tensor) -> Sums:
+        kernel = add_up(_conv2d_weight_gradient(layer, x, scale_rows(b, w), weight.detach()) for x, b in books)
+        return {weight: kernel} | {parameter: w @ g for parameter, g in biases.items()}
+
+    return LayerGradients(squared_norms, weighted_sum)
+
+
+def _conv2d_weight_gradient(layer: nn.Conv2d, x: Tensor, b: Tensor, weight: Tensor, *, groups: int = 1) -> Tensor:
+    """Shaped like ``weight``, of which only the shape is read."""
+    gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
+        *(b, x, weight, None, layer.stride, layer.padding, layer.dilation),
+        *(False, [0, 0], groups, [False, True, False]),
+    )
+    return gradients[1]
+
+
+def _conv2d_inner_product(layer: nn.Conv2d, one: tuple[Tensor, Tensor], two: tuple[Tensor, Tensor]) -> Tensor:
+    """``<grad_1, grad_2> [B]`` at stride 1 without unfolding: the Gram matrix of the input's pixels, summed along the
+    kernel's diagonal shifts, is the Gram matrix of the unfolded patches."""
+    (x1, b1), (x2, b2) = one, two
+    (high, wide), (pad_high, pad_wide) = layer.kernel_size, _padding(layer)
+    (batch, _, height, width), (rows, columns) = x1.shape, b1.shape[2:]
+    gram = (x1.flatten(2).mT @ x2.flatten(2)).view(batch, height, width, height, width)
+    gram = F.pad(gram, (pad_wide, pad_wide, pad_high, pad_high) * 2)
+    gram = add_up(gram[:, i : i + rows, :, i : i + rows] for i in range(high))
+    gram = add_up(gram[:, :, j : j + columns, :, j : j + columns] for j in range(wide))
+    return (gram * (b1.flatten(2).mT @ b2.flatten(2)).view_as(gram)).sum((1, 2, 3, 4))
+
+
+def _conv2d_by_groups(layer: nn.Conv2d, x: Tensor, b: Tensor) -> Tensor:
+    """``[B, *weight shape]`` by the weight gradient of one grouped convolution whose groups are the examples."""
+    batch, (outputs, *rest) = len(x), layer.weight.shape
+    x, b = (t.reshape(1, -1, *t.shape[2:]) for t in (x, b))
+    weight = layer.weight.new_empty(batch * outputs, *rest)
+    return _conv2d_weight_gradient(layer, x, b, weight, groups=batch * layer.groups).view(batch, outputs, *rest)
+
+
+def _conv2d_by_unfolding(layer: nn.Conv2d, x: Tensor, b: Tensor) -> Tensor:
+    """``[B, outputs, kernel height * kernel width * channels]`` by one matrix product per example, with only some of
+    the examples unfolded at a time."""
+    patches, b = _patches(layer, x), _pixels_by_outputs(b)
+    (batch, pixels, outputs), features = b.shape, patches[0].numel() // b.shape[1]
+    gradients = x.new_empty(batch, outputs, features)
+    at_once = batch if x.is_cuda else max(1, UNFOLDED_FLOATS // (pixels * features))
+    for some, b_some, result in zip(*(torch.split(t, at_once) for t in (patches, b, gradients)), strict=True):
+        torch.bmm(b_some.mT, some.reshape(-1, pixels, features), out=result)
+    return gradients
+
+
+def _patches(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    """A view ``[B, rows, columns, kernel height, kernel width * channels]`` of the padded input, one patch per output
+    pixel, each to be copied in ``kernel height`` runs."""
+    (high, wide), (down, right), (pad_high, pad_wide) = layer.kernel_size, layer.stride, _padding(layer)
+    x = F.pad(x.permute(0, 2, 3, 1), (0, 0, pad_wide, pad_wide, pad_high, pad_high)).contiguous()
+    (batch, height, width, channels), (s0, s1, s2, _) = x.shape, x.stride()
+    rows, columns = (height - high) // down + 1, (width - wide) // right + 1
+    return x.as_strided((batch, rows, columns, high, wide * channels), (s0, s1 * down, s2 * right, s1, 1))
+
+
+def _pixels_by_outputs(b: Tensor) -> Tensor:
+    return b.flatten(2).mT
+
+
+def _padding(layer: nn.Conv2d) -> tuple[int, int]:
+    assert not isinstance(layer.padding, str)  # such a layer has no rule
+    high, wide = layer.padding
+    return high, wide

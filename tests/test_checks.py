@@ -1,0 +1,198 @@
+"""The battery itself: that every method passes, and that its parts see what they are there to see."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from psasc_bench import checks, config, contributions, methods
+from psasc_bench.canaries import networks, vectors
+from psasc_bench.checks import Check
+from psasc_bench.methods import Method
+from psasc_bench.methods.dp_psasc import DPPSASC
+from psasc_bench.methods.dp_sgd import DPSGD
+from psasc_bench.methods.noise_only import NoiseOnly
+from psasc_bench.methods.nonprivate import NonPrivate
+
+METHOD = DPPSASC(C=0.2, s=0.5, r=0.1)
+STUDY = config.load(Path(__file__).parents[1] / "config" / "config.yaml")
+
+
+def instance(name: str) -> Method:
+    """The method as the default study has it; one that is not in it, with .1 for every hyper-parameter it needs."""
+    if name in STUDY.methods:
+        return STUDY.method(next(iter(STUDY.datasets)), name)
+    cls = methods.load(name)
+    return cls(**{field.name: 0.1 for field in fields(cls) if field.default is MISSING})
+
+
+def failures(method: Method, *names: str) -> list[str]:
+    return [str(check) for check in checks.run(method, names=names) if not check.passed]
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_every_method_passes_the_battery(name: str) -> None:
+    assert failures(instance(name)) == []
+
+
+def test_method_from_a_file_passes_the_battery(tmp_path: Path) -> None:
+    source = Path(methods.__file__).with_name("auto_s.py").read_text(encoding="utf-8")
+    (tmp_path / "mine.py").write_text(source, encoding="utf-8")
+    assert failures(methods.from_file(tmp_path / "mine.py")(C=2.0)) == []
+
+
+def test_ordinary_sgd_is_only_asked_what_makes_sense_without_privacy() -> None:
+    asked = {check.name for check in checks.run(NonPrivate())}
+    assert {"own contribution", "noise refused"} <= asked
+    assert asked.isdisjoint({"supremum", "sharpness", "neighbours", "noise scale"})
+
+
+def test_noise_without_signal_need_not_be_sharp() -> None:
+    assert "sharpness" not in {check.name for check in checks.run(NoiseOnly(C=1.0), names=["supremum", "sharpness"])}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unbounded(DPSGD):
+    """A method, not a control, that promises nothing."""
+
+    def sensitivity(self) -> float:
+        return math.inf
+
+
+def test_unbounded_sensitivity_fails_unless_it_is_that_of_a_control() -> None:
+    assert failures(Unbounded(C=1.0), "supremum")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timid(DPSGD):
+    """Claims twice the sensitivity it has."""
+
+    def sensitivity(self) -> float:
+        return 2 * self.C
+
+
+def test_noise_for_nothing_fails() -> None:
+    assert failures(Timid(C=1.0), "supremum") == []
+    assert failures(Timid(C=1.0), "sharpness")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spike(DPSGD):
+    """Too large by a hundred-thousandth, between norms 2 and 2.01 only."""
+
+    def weight(self, norm: Tensor) -> Tensor:
+        return super().weight(norm) * (1 + 1e-5 * ((norm > 2) & (norm < 2.01)))
+
+
+def test_narrow_excess_of_the_supremum_fails() -> None:
+    assert failures(Spike(C=1.0), "supremum")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalised(DPSGD):
+    """``C/x``: infinite at 0."""
+
+    def weight(self, norm: Tensor) -> Tensor:
+        return self.C / norm
+
+
+def test_infinite_weight_fails() -> None:
+    assert failures(Normalised(C=1.0), "finite weights")
+
+
+def test_raising_check_fails_with_the_error_as_its_detail() -> None:
+    class Broken(DPSGD):
+        def weight(self, _: Tensor) -> Tensor:
+            raise RuntimeError("no weight today")
+
+    check = checks.run(Broken(C=1.0), names=["supremum"])[0]
+    assert not check.passed
+    assert check.detail == "RuntimeError: no weight today"
+
+
+def test_unknown_check_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="no check 'supermum'; there are: supremum, sharpness"):
+        checks.run(METHOD, names=["supermum"])
+
+
+def test_figure_that_is_not_a_number_fails() -> None:
+    assert not Check("", math.nan, "<=", 1, "").passed
+    assert not Check("", math.nan, ">=", 1, "").passed
+
+
+def test_check_is_one_line_with_verdict_figure_and_limit() -> None:
+    line = str(Check("supremum", 2.0, "<=", 1.0, "what it is"))
+    assert line.split() == ["FAIL", "supremum", "2", "<=", "1", "what", "it", "is"]
+    assert "\n" not in "".join(str(check) for check in checks.run(METHOD, names=["supremum", "neighbours"]))
+
+
+class CentredOverTheBatch(nn.Module):
+    """Mixes the examples of a batch, and has no parameters by which to know it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - x.mean(0)
+
+
+def test_mixing_of_examples_is_seen_in_the_outputs() -> None:
+    images = torch.randn(6, 4, 5, 5, generator=torch.Generator().manual_seed(0))
+    # float32 outputs of one size of batch and the same model differ by roundings alone
+    assert contributions.mixing(nn.GroupNorm(2, 4), images) < 1e-5
+    assert contributions.mixing(nn.BatchNorm2d(4), images) > 0.01
+    assert contributions.mixing(CentredOverTheBatch(), images) > 0.01
+
+
+def test_chosen_gradients_are_the_gradients() -> None:
+    chosen = torch.tensor([[3.0, 4.0], [0.0, 1e-3]], dtype=torch.float64)
+    total, _ = vectors(chosen).gradient_sum(DPSGD(C=1.0), torch.arange(2), micro_batch_size=2)
+    # the first is clipped from norm 5 to 1, the second left as it is
+    torch.testing.assert_close(total, torch.tensor([0.6, 0.801], dtype=torch.float64))
+
+
+# ------------------------------------------------------------------------------- the premises of inner momentum's proof
+
+ITERATES = 3
+
+
+def three_iterates(parameters: Tensor) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return [
+        parameters + torch.randn(parameters.shape, dtype=torch.float64, generator=generator) for _ in range(ITERATES)
+    ]
+
+
+@pytest.mark.parametrize("name", ["convolutions", "sequence", "shared layer"])
+def test_example_that_is_not_drawn_contributes_exactly_nothing(name: str) -> None:
+    sums = []
+    for scale in (1.0, 1e6, math.nan):  # of the loss of example 2, which is not drawn now but was before
+        scales = torch.tensor([1.0, 1.0, scale, 1.0], dtype=torch.float64)
+        problem = networks(scales, generator=torch.Generator().manual_seed(0))[name]
+        iterates = three_iterates(problem.parameters)
+        problem.gradient_sum(METHOD, torch.arange(4), micro_batch_size=4, iterates=iterates)
+        drawn, _ = problem.gradient_sum(METHOD, torch.tensor([0, 1, 3]), micro_batch_size=4, iterates=iterates)
+        sums.append(drawn)
+    assert torch.equal(sums[0], sums[1])
+    assert torch.equal(sums[0], sums[2])
+
+
+@pytest.mark.parametrize("name", ["convolutions", "sequence", "shared layer"])
+def test_examples_do_not_mix_under_inner_momentum(name: str) -> None:
+    problem = networks(torch.ones(4, dtype=torch.float64), generator=torch.Generator().manual_seed(0))[name]
+    how = {"micro_batch_size": 4, "iterates": three_iterates(problem.parameters)}
+    whole, _ = problem.gradient_sum(METHOD, torch.arange(4), **how)
+    alone = [problem.gradient_sum(METHOD, torch.tensor([i]), **how)[0] for i in range(4)]
+    # float64, four terms of norm below .4
+    torch.testing.assert_close(whole, torch.stack(alone).sum(0), rtol=0, atol=1e-13)
+
+
+def test_inner_momentum_averages_over_the_iterates_rather_than_taking_the_last() -> None:
+    problem = networks(torch.ones(4, dtype=torch.float64), generator=torch.Generator().manual_seed(0))["convolutions"]
+    iterates = three_iterates(problem.parameters)
+    method = DPPSASC(C=0.2, s=0.5, r=0.1, decay=0.9)
+    averaged, _ = problem.gradient_sum(method, torch.arange(4), micro_batch_size=4, iterates=iterates)
+    last, _ = problem.gradient_sum(method, torch.arange(4), micro_batch_size=4, iterates=iterates[-1:])
+    assert float((averaged - last).norm()) > 0.1 * float(last.norm())

@@ -1,0 +1,317 @@
+"""The workflow, run by Snakemake on a copy of the project: what is trained, what is left alone, what is said.
+
+Every test starts from a copy of one finished study, so that it trains no more than it is about.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from psasc_bench import cli, record
+
+ROOT = Path(__file__).parent.parent
+PARTS = ("Snakefile", "psasc_bench", "workflow", "profiles")
+RUNS = "results/runs/digits"
+
+STUDY: dict[str, Any] = {
+    "seeds": [0, 1],
+    "epsilons": [8],
+    "methods": {"dp-sgd": {"C": 0.1}, "dp-psasc": {"C": 0.2, "s": 2, "r": 0.1}, "nonprivate": {}},
+    "datasets": {
+        "digits": {
+            "source": "digits",
+            "title": "Digits",
+            "model": "digits_cnn",
+            "expected_batch_size": 256,
+            "micro_batch_size": 320,
+            "epochs": 1,
+            "delta": 1e-4,
+            "learning_rate": 1,
+            "momentum": 0.9,
+            "share_process": True,
+        }
+    },
+}
+BROKEN = '''
+from dataclasses import dataclass
+
+from psasc_bench.methods.base import Method, Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken(Method):
+    """``w(x)`` fails."""
+
+    title = "broken"
+
+    def weight(self, norm: Tensor) -> Tensor:
+        raise RuntimeError("this method is broken")
+
+    def sensitivity(self) -> float:
+        return 1.0
+'''
+
+
+def new_project(folder: Path, study: dict[str, Any]) -> Path:
+    """A copy of the project. Snakemake and the jobs that it starts import the copy's package, see ``environment``."""
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / part, folder / part)
+    configure(folder, study)
+    return folder
+
+
+def configure(folder: Path, study: dict[str, Any]) -> None:
+    (folder / "study.yaml").write_text(yaml.safe_dump(study))
+
+
+def environment(folder: Path) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PYTHONPATH": str(folder), "PATH": path}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "snakemake", "--configfile", "study.yaml", "--cores", "1", *arguments]
+
+
+def snakemake(folder: Path, *arguments: str, status: int = 0) -> str:
+    ran = subprocess.run(
+        command(*arguments),
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == status, ran.stdout
+    return ran.stdout
+
+
+def jobs(output: str) -> dict[str, int]:
+    """How many jobs of each rule Snakemake says that it runs."""
+    if "Nothing to be done" in output:
+        return {}
+    table = re.search(r"^Job stats:\n.*\n-.*\n((?:\S+ +\d+\n)+)", output, re.MULTILINE)
+    assert table, output
+    counts = {name: int(count) for name, count in (line.split() for line in table[1].splitlines())}
+    return {name: count for name, count in counts.items() if name not in ("all", "total")}
+
+
+def records(folder: Path) -> dict[str, bytes]:
+    """The records, by name. They hold when and in how many seconds they were made: none is made twice the same."""
+    return {str(path.relative_to(folder / RUNS)): path.read_bytes() for path in (folder / RUNS).rglob("*.json")}
+
+
+def changes(before: dict[str, bytes], after: dict[str, bytes]) -> set[str]:
+    return {name for name in before | after if before.get(name) != after.get(name)}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with all runs and tables made; not to be changed."""
+    folder = new_project(tmp_path_factory.mktemp("finished"), STUDY)
+    snakemake(folder, "results/README.md")
+    return folder
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished study, to be changed."""
+    return shutil.copytree(finished, tmp_path / "project")
+
+
+# ------------------------------------------------------------------------------------------------ what is made
+
+
+def test_study_has_a_record_and_a_curve_for_every_run(finished: Path) -> None:
+    cells = ["dp-sgd/eps-8", "dp-psasc/eps-8", "nonprivate/eps-inf"]
+    names = {f"{cell}/seed-{seed}.json" for cell in cells for seed in (0, 1)}
+    assert set(records(finished)) == names
+    assert {record.read(finished / RUNS / name).status for name in names} == {"done"}
+    assert all((finished / RUNS / name).with_suffix(".csv").exists() for name in names)
+
+
+def test_study_has_its_tables(finished: Path) -> None:
+    for name in ("runs.csv", "curves.csv", "summary.csv", "weights.csv", "README.md"):
+        assert (finished / "results" / name).stat().st_size
+    report = (finished / "results" / "README.md").read_text()
+    assert "DP-PSASC" in report
+    assert "Runs that enter no mean" not in report
+
+
+def test_jobs_import_the_copy_of_the_package(finished: Path) -> None:
+    """Or else nothing below would show anything. The copy, unlike the original, is in no repository."""
+    assert (ROOT / ".git").exists()
+    assert record.read(finished / RUNS / "dp-sgd/eps-8/seed-0.json").provenance["commit"] is None
+
+
+def test_spool_is_empty_when_all_is_done(finished: Path) -> None:
+    assert not [path for path in (finished / "results" / "spool").rglob("*") if path.is_file()]
+
+
+def test_figures_can_be_drawn_from_the_tables(project: Path) -> None:
+    snakemake(project, "figures/accuracy.svg")
+    assert {path.name for path in (project / "figures").iterdir()} == {"accuracy.svg", "accuracy.pdf"}
+
+
+# ------------------------------------------------------------------------------------------------ what is made again
+
+
+def test_finished_study_leaves_nothing_to_do(finished: Path) -> None:
+    assert jobs(snakemake(finished, "results/README.md")) == {}
+
+
+def test_edited_method_retrains_exactly_its_runs(project: Path) -> None:
+    source = project / "psasc_bench" / "methods" / "dp_psasc.py"
+    source.write_text(source.read_text().replace("self.s * norm", "1.5 * self.s * norm"))
+    before = records(project)
+    assert jobs(snakemake(project, "--dry-run", "results/README.md")) == {"train_digits": 1, "verify": 1, "collect": 1}
+    snakemake(project, f"{RUNS}/dp-psasc/eps-8/seed-0.json")
+    assert changes(before, records(project)) == {"dp-psasc/eps-8/seed-0.json", "dp-psasc/eps-8/seed-1.json"}
+
+
+def test_touched_method_retrains_nothing(project: Path) -> None:
+    (project / "psasc_bench" / "methods" / "dp_psasc.py").touch()
+    assert jobs(snakemake(project, "--dry-run", "results/README.md")) == {}
+
+
+def test_new_seed_trains_only_the_new_runs(project: Path) -> None:
+    configure(project, STUDY | {"seeds": [0, 1, 2]})
+    before = records(project)
+    assert jobs(snakemake(project, "--dry-run", "results/README.md"))["train_digits"] == 3
+    snakemake(project, f"{RUNS}/dp-sgd/eps-8/seed-2.json")
+    assert changes(before, records(project)) == {"dp-sgd/eps-8/seed-2.json"}
+
+
+def test_removed_record_is_trained_again_alone_and_the_same(project: Path) -> None:
+    before = records(project)
+    removed = project / RUNS / "dp-psasc" / "eps-8" / "seed-1.json"
+    old, curve = record.read(removed), removed.with_suffix(".csv").read_bytes()
+    removed.unlink()
+    snakemake(project, f"{RUNS}/dp-psasc/eps-8/seed-1.json")
+    new = record.read(removed)
+    assert (new.result, new.spec, new.ledger) == (old.result, old.spec, old.ledger)
+    assert removed.with_suffix(".csv").read_bytes() == curve
+    assert changes(before, records(project)) == {"dp-psasc/eps-8/seed-1.json"}
+
+
+@pytest.mark.parametrize(
+    ("change", "cells"),
+    [
+        ({"datasets": {"digits": STUDY["datasets"]["digits"] | {"learning_rate": 0.5}}}, 3),
+        ({"methods": STUDY["methods"] | {"dp-psasc": {"C": 0.2, "s": 2, "r": 0.2}}}, 1),
+        ({"methods": STUDY["methods"] | {"auto-s": {"C": 0.1}}}, 1),
+        ({"epsilons": [3, 8]}, 2),
+        ({"methods": {"dp-sgd": {"C": 0.1}}}, 0),
+        ({"datasets": {"digits": STUDY["datasets"]["digits"] | {"title": "Other"}}}, 0),
+    ],
+    ids=["protocol", "hyper-parameter", "new method", "new epsilon", "fewer methods", "title"],
+)
+def test_change_of_the_study_trains_the_cells_that_it_concerns(
+    change: dict[str, Any], cells: int, project: Path
+) -> None:
+    configure(project, STUDY | change)
+    counts = jobs(snakemake(project, "--dry-run", "results/README.md"))
+    assert counts.get("train_digits", 0) == cells
+    assert counts["collect"] == 1
+
+
+# ------------------------------------------------------------------------------------------------ what goes wrong
+
+
+def test_interrupted_study_loses_no_finished_run_and_ends_the_same(tmp_path: Path) -> None:
+    """Ctrl-C, which reaches Snakemake and the training process alike, once the first of three runs is finished."""
+    study = STUDY | {"seeds": [0, 1, 2], "methods": {"nonprivate": {}}}
+    study["datasets"] = {"digits": STUDY["datasets"]["digits"] | {"epochs": 15}}
+    project = new_project(tmp_path, study)
+    cell = "nonprivate/eps-inf"
+    target = f"{RUNS}/{cell}/seed-0.json"
+    places = [project / target, project / "results" / "spool" / "digits" / cell / "seed-0.json"]
+    process = subprocess.Popen(
+        command(target), cwd=project, env=environment(project), stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not any(place.exists() for place in places):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) != 0
+    assert not list((project / "results").rglob("seed-2.json")), "the study was over before it was interrupted"
+    kept = next(record.read(place) for place in places if place.exists())
+
+    snakemake(project, target)
+    assert record.read(project / target) == kept
+    assert len(records(project)) == 3
+
+    unbroken = ["train", "--config", "study.yaml", "--dataset", "digits", "--method", "nonprivate", "--epsilon", "inf"]
+    unbroken += ["--seeds", "1", "--runs", "unbroken/runs", "--data", "data/prepared/digits.npz"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        assert cli.main(unbroken) == 0
+    whole = record.read(project / "unbroken" / "runs" / "digits" / cell / "seed-1.json")
+    assert record.read(project / RUNS / cell / "seed-1.json").result == whole.result
+
+
+def test_failing_cell_does_not_stop_the_others(project: Path) -> None:
+    (project / "psasc_bench" / "methods" / "broken.py").write_text(BROKEN)
+    configure(project, STUDY | {"methods": STUDY["methods"] | {"broken": {}, "dp-psac": {"C": 0.1, "r": 0.1}}})
+    broken, sound = (f"{RUNS}/{method}/eps-8/seed-0.json" for method in ("broken", "dp-psac"))
+    before = records(project)
+    output = snakemake(project, broken, sound, "--prioritize", broken, status=1)
+    assert output.index("broken/eps-8") < output.index("dp-psac/eps-8")
+    assert "this method is broken" in output
+    assert {name.split("/")[0] for name in changes(before, records(project))} == {"dp-psac"}
+
+
+def test_invalid_study_is_refused_with_a_line_per_problem_before_anything_is_done(project: Path) -> None:
+    configure(project, STUDY | {"epsilons": [0], "clip": 1})
+    before = records(project)
+    output = snakemake(project, "results/README.md", status=1)
+    assert [line.split("study.yaml: ")[1].split(", ")[0] for line in output.splitlines() if "study.yaml: " in line] == [
+        "epsilons.0: input should be greater than 0",
+        "clip: unknown key; see config/README.md for the known ones",
+    ]
+    assert "Traceback" not in output
+    assert records(project) == before
+
+
+def test_seeds_can_be_given_on_the_command_line(project: Path) -> None:
+    output = snakemake(project, "results/README.md", "--dry-run", "--config", "seeds=[5]")
+    assert jobs(output)["train_digits"] == 3
+    assert "dp-sgd/eps-8/seed-5.json" in output
+
+
+def test_every_run_is_a_job_of_its_own_where_processes_are_not_shared(project: Path) -> None:
+    configure(project, STUDY | {"datasets": {"digits": STUDY["datasets"]["digits"] | {"share_process": False}}})
+    (project / RUNS / "dp-sgd" / "eps-8" / "seed-1.json").unlink()
+    assert jobs(snakemake(project, "--dry-run", "results/README.md"))["train_digits"] == 1
+
+
+def test_study_of_the_paper_can_be_planned(tmp_path: Path) -> None:
+    values = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text())
+    project = new_project(tmp_path, values)
+    counts = jobs(snakemake(project, "--dry-run"))
+    trained = sum(count for rule, count in counts.items() if rule.startswith("train_"))
+    private = len(values["methods"]) - 1  # the other has no epsilons
+    assert trained == len(values["datasets"]) * len(values["seeds"]) * (private * len(values["epsilons"]) + 1)
+
+
+def test_resolved_study_is_kept_with_the_results(finished: Path) -> None:
+    resolved = json.loads((finished / "results" / "study.json").read_text())
+    assert resolved["methods"] == STUDY["methods"]
