@@ -20,10 +20,10 @@ def cell(row: dict[str, Any]) -> str:
 
 
 def table(files: list[dict[str, Any]]) -> str:
-    contestants = [row["contestant"] for row in files[0]["rows"]]
+    contestants = list(dict.fromkeys(row["contestant"] for file in files for row in file["rows"]))
     cells = [{row["contestant"]: cell(row) for row in file["rows"]} for file in files]
     head = ["", *(f"{file['model']}, {file['batch']}" for file in files)]
-    rows = [[name, *(column[name] for column in cells)] for name in contestants]
+    rows = [[name, *(column.get(name, "") for column in cells)] for name in contestants]
     return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows])
 
 

@@ -23,8 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from psasc_bench import sampling
 from psasc_bench.bounds import Floats, epsilon_gaussian, epsilon_one_run, epsilon_plain, error_bounds, gaussian_mu
-from psasc_bench.canaries import diracs
+from psasc_bench.canaries import diracs, one_step
 from psasc_bench.methods import Method
+from psasc_bench.privacy import LossDistribution
 
 Score = Callable[[Floats], Floats]
 
@@ -42,23 +43,17 @@ class Claim:
     steps: int
 
     @cached_property
-    def _losses(self) -> Any:
-        from dp_accounting.pld import privacy_loss_distribution as pld
-
-        # of adding or removing one example, which is the default
-        one = pld.from_gaussian_mechanism(
-            self.noise_multiplier, sampling_prob=self.sampling_rate, value_discretization_interval=1e-3
-        )
-        return one.self_compose(self.steps)
+    def _losses(self) -> LossDistribution:
+        return LossDistribution(self.noise_multiplier, sampling_rate=self.sampling_rate, steps=self.steps)
 
     def epsilon(self, delta: float) -> float:
         """Epsilon at ``delta``, by dp-accounting's privacy loss distributions (an upper bound, discretised at 1e-3)."""
-        return float(self._losses.get_epsilon_for_delta(delta))
+        return self._losses.epsilon(delta)
 
     @cached_property
     def _profile(self) -> tuple[Floats, Floats]:
         epsilons = np.linspace(0, 16, 161)
-        return epsilons, np.array(self._losses.get_delta_for_epsilon(epsilons))
+        return epsilons, self._losses.deltas(epsilons)
 
     def contradiction(self, false_positives: ArrayLike, false_negatives: ArrayLike) -> Floats:
         """By how much errors ``[n]`` as small as these go beyond the claim, ``[n]``: the maximum over epsilon of ``1 -
@@ -145,7 +140,8 @@ def observe(method: Method, claim: Claim, included: NDArray[np.bool_], *, seed: 
     expected_batch_size = claim.sampling_rate * canaries
     observed = np.empty((canaries, claim.steps))
     for step in range(claim.steps):
-        released = problem.release(
+        released = one_step(
+            problem,
             method,
             sampling.poisson_batch(canaries, claim.sampling_rate, draws),
             noise_multiplier=claim.noise_multiplier,

@@ -1,84 +1,52 @@
-"""Problems whose gradients are chosen, and one step of training on them, for the checks and the audit to look at.
-
-A step is put together from the functions that ``train`` puts its own together from.
-"""
+"""Objectives whose gradients are chosen, for the checks and the audit to take steps of training on."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from psasc_bench import gradients, mechanism, models, sampling
 from psasc_bench.methods import Method
-from psasc_bench.train import averaging
+from psasc_bench.step import Objective, release
 
 
-class Problem:
-    """A ``model`` and the ``losses``, which map the indices ``[B]`` of examples to their losses ``[B]``."""
-
-    def __init__(self, model: nn.Module, losses: Callable[[Tensor], Tensor]) -> None:
-        self.model, self.losses = model, losses
-        self.parameters = models.flatten(model)
-        self.books = gradients.GradientBooks(model)
-
-    def gradient_sum(
-        self, method: Method, batch: Tensor, *, micro_batch_size: int, iterates: Sequence[Tensor] = ()
-    ) -> tuple[Tensor, int]:
-        """``sum_i w(||v_i||) v_i [P]`` over the indices in ``batch``, and how many examples were not finite. ``v_i``
-        is averaged over ``iterates`` (oldest first); without any, it is the gradient at the model's parameters."""
-        iterates = iterates or [self.parameters]
-        total, nonfinite = torch.zeros_like(self.parameters), 0
-        for indices, mask in sampling.micro_batches(batch, micro_batch_size):
-            for iterate, coefficient in zip(iterates, averaging(len(iterates), method.decay), strict=True):
-                models.point_at(self.model, iterate)
-                self.books.record(self.losses(indices), mask, coefficient=coefficient)
-            weighted = self.books.weighted_sum(method.weight)
-            total += models.gather(self.model, weighted.sums)
-            nonfinite += weighted.nonfinite
-        return total, nonfinite
-
-    def release(
-        self,
-        method: Method,
-        batch: Tensor,
-        *,
-        noise_multiplier: float,
-        expected_batch_size: float,
-        generator: torch.Generator,
-        micro_batch_size: int = 4096,
-    ) -> Tensor:
-        """What one step of training lets out ``[P]``, where all iterates are the model's parameters."""
-        iterates = [self.parameters] * int(method.iterates)
-        total, _ = self.gradient_sum(method, batch, micro_batch_size=micro_batch_size, iterates=iterates)
-        return mechanism.privatise(
-            total,
-            sensitivity=method.sensitivity(),
-            noise_multiplier=noise_multiplier,
-            expected_batch_size=expected_batch_size,
-            generator=generator,
-        )
+def one_step(
+    objective: Objective,
+    method: Method,
+    batch: Tensor,
+    *,
+    noise_multiplier: float,
+    expected_batch_size: float,
+    generator: torch.Generator,
+) -> Tensor:
+    """What one step of training lets out ``[P]``, all iterates being the initial parameters."""
+    iterates = [objective.parameters] * int(method.iterates)
+    return release(
+        objective.gradient_sum(method, batch, micro_batch_size=4096, iterates=iterates),
+        method,
+        noise_multiplier=noise_multiplier,
+        expected_batch_size=expected_batch_size,
+        generator=generator,
+    )
 
 
 @torch.random.fork_rng(devices=[])  # torch initialises from its global generator: leave that as it was
-def vectors(chosen: Tensor) -> Problem:
+def vectors(chosen: Tensor) -> Objective:
     """Example i's gradient is ``chosen[i]``, exactly: ``loss_i = <theta, chosen[i]>``."""
     model = nn.Linear(chosen.shape[1], 1, bias=False).to(chosen.dtype)
-    return Problem(model, lambda indices: model(chosen[indices]).squeeze(1))
+    return Objective(model, lambda indices: model(chosen[indices]).squeeze(1))
 
 
 @torch.random.fork_rng(devices=[])  # torch initialises from its global generator: leave that as it was
-def diracs(norms: Tensor, *, parameters: int) -> Problem:
+def diracs(norms: Tensor, *, parameters: int) -> Objective:
     """Example i's gradient is ``norms[i]`` times the i-th unit vector of ``[parameters]``. ``norms`` may be changed in
     place from step to step, signs included. Costs no more than the vectors that it does not write down."""
     model = nn.Embedding(parameters, 1, dtype=norms.dtype)
-    return Problem(model, lambda indices: norms[indices] * model(indices).squeeze(1))
+    return Objective(model, lambda indices: norms[indices] * model(indices).squeeze(1))
 
 
 @torch.random.fork_rng(devices=[])  # torch initialises from its global generator: leave that as it was
-def networks(scales: Tensor, *, generator: torch.Generator) -> dict[str, Problem]:
+def networks(scales: Tensor, *, generator: torch.Generator) -> dict[str, Objective]:
     """Small networks that between them take every path of the engine, on as many random examples as there are
     ``scales [B]`` of their losses; in double precision."""
     examples = len(scales)
@@ -109,7 +77,7 @@ def _sequence_layers() -> list[nn.Module]:
 
 def _classifier(
     model: nn.Module, inputs: Tensor, labels: Tensor, scales: Tensor, generator: torch.Generator
-) -> Problem:
+) -> Objective:
     model = model.double()
     with torch.no_grad():
         for parameter in model.parameters():  # by the generator given: torch initialises from its global one
@@ -118,4 +86,4 @@ def _classifier(
     def losses(indices: Tensor) -> Tensor:
         return scales[indices] * F.cross_entropy(model(inputs[indices]), labels[indices], reduction="none")
 
-    return Problem(model, losses)
+    return Objective(model, losses)

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from psasc_bench import models
-from psasc_bench.canaries import Problem, networks, vectors
+from psasc_bench.canaries import networks, vectors
 from psasc_bench.methods import Method
-from psasc_bench.train import averaging
+from psasc_bench.step import Objective, averaging
 
 
 def _norms(dtype: torch.dtype) -> Tensor:
@@ -111,16 +111,16 @@ def neighbours(method: Method) -> float:
     for dtype in (torch.float32, torch.float64):
         hostile = _hostile_vectors(method, dtype, generator)
         problem = vectors(hostile)
-        ordinary, _ = problem.gradient_sum(method, torch.arange(4), micro_batch_size=5)
+        ordinary = problem.gradient_sum(method, torch.arange(4), micro_batch_size=5).total
         for i in range(4, len(hostile)):
             batch = torch.tensor([0, 1, 2, 3, i])
-            moved = problem.gradient_sum(method, batch, micro_batch_size=5)[0].double() - ordinary.double()
+            moved = problem.gradient_sum(method, batch, micro_batch_size=5).total.double() - ordinary.double()
             worst = max(worst, float(moved.norm()) / bound)
     for problem, batch, iterates in _network_steps(generator):
-        whole, _ = problem.gradient_sum(method, batch, micro_batch_size=8, iterates=iterates)
+        whole = problem.gradient_sum(method, batch, micro_batch_size=8, iterates=iterates).total
         for i in range(len(batch)):
             rest = torch.cat([batch[:i], batch[i + 1 :]])
-            moved = whole - problem.gradient_sum(method, rest, micro_batch_size=8, iterates=iterates)[0]
+            moved = whole - problem.gradient_sum(method, rest, micro_batch_size=8, iterates=iterates).total
             worst = max(worst, float(moved.norm()) / bound)
     return worst
 
@@ -134,7 +134,7 @@ def mixing(model: nn.Module, inputs: Tensor) -> float:
 
 def _network_steps(
     generator: torch.Generator, *, spread: float = 9.0
-) -> Iterator[tuple[Problem, Tensor, list[Tensor]]]:
+) -> Iterator[tuple[Objective, Tensor, list[Tensor]]]:
     """A batch of six on every small network, with one and three iterates; the losses' scales spread over
     ``10^±spread``."""
     scales = torch.logspace(-spread, spread, 6, dtype=torch.float64)
@@ -151,23 +151,23 @@ def own_contribution(method: Method) -> float:
     """largest relative difference of an example's contribution from w(|v|) v by plain autograd, in whatever company"""
     worst = 0.0
     for problem, batch, iterates in _network_steps(torch.Generator().manual_seed(2), spread=1.0):
-        whole, _ = problem.gradient_sum(method, batch, micro_batch_size=6, iterates=iterates)
+        whole = problem.gradient_sum(method, batch, micro_batch_size=6, iterates=iterates).total
         expected = []
         for i in batch:
             coefficients = averaging(len(iterates), method.decay)
             pairs = zip(coefficients, iterates, strict=True)
             v = torch.stack([c * _autograd(problem, i, iterate) for c, iterate in pairs]).sum(0)
             expected.append(method.weight(v.norm()[None]) * v)
-            alone, _ = problem.gradient_sum(method, i[None], micro_batch_size=1, iterates=iterates)
-            few, _ = problem.gradient_sum(method, batch[batch != i][:2], micro_batch_size=3, iterates=iterates)
+            alone = problem.gradient_sum(method, i[None], micro_batch_size=1, iterates=iterates).total
+            few = problem.gradient_sum(method, batch[batch != i][:2], micro_batch_size=3, iterates=iterates).total
             both = torch.cat([batch[batch != i][:2], i[None]])
-            added = problem.gradient_sum(method, both, micro_batch_size=3, iterates=iterates)[0] - few
+            added = problem.gradient_sum(method, both, micro_batch_size=3, iterates=iterates).total - few
             worst = max(worst, relative_difference(alone, expected[-1]), relative_difference(added, expected[-1]))
         worst = max(worst, relative_difference(whole, torch.stack(expected).sum(0)))
     return worst
 
 
-def _autograd(problem: Problem, example: Tensor, iterate: Tensor) -> Tensor:
+def _autograd(problem: Objective, example: Tensor, iterate: Tensor) -> Tensor:
     models.point_at(problem.model, iterate)
     problem.model.eval()  # the books are kept in training mode only
     loss = problem.losses(example[None]).sum()
@@ -180,10 +180,10 @@ def micro_batches(method: Method) -> float:
     """largest relative change of the sum with the micro-batch size (1, 4, 6, 64) and the order of the batch"""
     worst = 0.0
     for problem, batch, iterates in _network_steps(torch.Generator().manual_seed(3), spread=1.0):
-        whole, _ = problem.gradient_sum(method, batch, micro_batch_size=6, iterates=iterates)
+        whole = problem.gradient_sum(method, batch, micro_batch_size=6, iterates=iterates).total
         for size in (1, 4, 64):
             for order in (batch, batch.flip(0)):
-                other, _ = problem.gradient_sum(method, order, micro_batch_size=size, iterates=iterates)
+                other = problem.gradient_sum(method, order, micro_batch_size=size, iterates=iterates).total
                 worst = max(worst, relative_difference(other, whole))
     return worst
 
@@ -194,9 +194,9 @@ def nonfinite(method: Method) -> float:
     bad = torch.zeros(3, 8, dtype=torch.float64)
     bad[0, 0], bad[1, :], bad[2, 3] = math.nan, math.inf, -math.inf
     problem = vectors(torch.cat([good, bad]))
-    wanted, _ = problem.gradient_sum(method, torch.arange(3), micro_batch_size=3)
-    mixed, counted = problem.gradient_sum(method, torch.arange(6), micro_batch_size=6)
-    nothing, all_bad = problem.gradient_sum(method, torch.arange(3, 6), micro_batch_size=4)
-    empty, none = problem.gradient_sum(method, torch.arange(0), micro_batch_size=4)
-    left = float(nothing.abs().max() + empty.abs().max()) + relative_difference(mixed, wanted)
-    return left + abs(counted - 3) + abs(all_bad - 3) + abs(none)
+    wanted = problem.gradient_sum(method, torch.arange(3), micro_batch_size=3).total
+    mixed = problem.gradient_sum(method, torch.arange(6), micro_batch_size=6)
+    nothing = problem.gradient_sum(method, torch.arange(3, 6), micro_batch_size=4)
+    empty = problem.gradient_sum(method, torch.arange(0), micro_batch_size=4)
+    left = float(nothing.total.abs().max() + empty.total.abs().max()) + relative_difference(mixed.total, wanted)
+    return left + abs(mixed.nonfinite - 3) + abs(nothing.nonfinite - 3) + abs(empty.nonfinite)

@@ -13,6 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from psasc_bench.spec import json_number
 
 RELATION = "add or remove one example"
@@ -102,13 +105,29 @@ def epsilon_by_rdp(noise_multiplier: float, *, sampling_rate: float, steps: int,
 
 
 def epsilon_by_pld(noise_multiplier: float, *, sampling_rate: float, steps: int, delta: float) -> float:
-    """Epsilon spent, by dp-accounting's privacy loss distributions (an upper bound, discretised at 1e-4)."""
-    from dp_accounting import GaussianDpEvent, NeighboringRelation, PoissonSampledDpEvent
-    from dp_accounting.pld import PLDAccountant
+    """Epsilon spent, by dp-accounting's privacy loss distributions."""
+    return LossDistribution(noise_multiplier, sampling_rate=sampling_rate, steps=steps, interval=1e-4).epsilon(delta)
 
-    accountant = PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE)
-    accountant.compose(PoissonSampledDpEvent(sampling_rate, GaussianDpEvent(noise_multiplier)), steps)
-    return float(accountant.get_epsilon(delta))
+
+class LossDistribution:
+    """The privacy loss of ``steps`` releases by dp-accounting's PLD, discretised at ``interval`` and rounded up, so
+    that all it says are upper bounds."""
+
+    def __init__(self, noise_multiplier: float, *, sampling_rate: float, steps: int, interval: float = 1e-3) -> None:
+        from dp_accounting.pld import privacy_loss_distribution as pld
+
+        one = pld.from_gaussian_mechanism(  # of adding or removing one example, which is the default
+            noise_multiplier, sampling_prob=sampling_rate, value_discretization_interval=interval
+        )
+        self._pld = one.self_compose(steps)
+
+    def epsilon(self, delta: float) -> float:
+        """Epsilon at ``delta``."""
+        return float(self._pld.get_epsilon_for_delta(delta))
+
+    def deltas(self, epsilons: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Delta at each of ``epsilons [n]``, ascending."""
+        return np.array(self._pld.get_delta_for_epsilon(epsilons))
 
 
 def _check(*, epsilon: float, delta: float, sampling_rate: float, steps: int) -> None:

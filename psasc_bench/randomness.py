@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from psasc_bench import mechanism, sampling
-from psasc_bench.canaries import diracs
+from psasc_bench.canaries import diracs, one_step
 from psasc_bench.contributions import relative_difference
 from psasc_bench.methods import Method
 
@@ -26,8 +26,9 @@ def divisor(method: Method) -> float:
     """largest relative change of the divisor with the batch size (1 to 50): it is the public expected batch size"""
     problem, worst = diracs(torch.ones(50), parameters=60), 0.0
     for size in (1, 7, 50):
-        total, _ = problem.gradient_sum(method, torch.arange(size), micro_batch_size=64)
-        released = problem.release(
+        total = problem.gradient_sum(method, torch.arange(size), micro_batch_size=64).total
+        released = one_step(
+            problem,
             method,
             torch.arange(size),
             noise_multiplier=0.0,
@@ -46,7 +47,8 @@ def _noises(method: Method) -> Iterator[Tensor]:
     generator = torch.Generator().manual_seed(6)
     due = NOISE_MULTIPLIER * method.sensitivity() / EXPECTED_BATCH_SIZE
     for batch in (range(0), range(50), range(50, 51), range(51, 101), range(101, 106)):
-        released = problem.release(
+        released = one_step(
+            problem,
             method,
             torch.tensor(batch, dtype=torch.int64),
             noise_multiplier=NOISE_MULTIPLIER,

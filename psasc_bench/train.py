@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from psasc_bench import methods, models
+from psasc_bench import methods, models, sampling
+from psasc_bench.clock import Clock
 from psasc_bench.data import Dataset
-from psasc_bench.gradients import GradientBooks
-from psasc_bench.mechanism import privatise
 from psasc_bench.privacy import Budget
 from psasc_bench.record import Status
-from psasc_bench.sampling import micro_batches, poisson_batch
 from psasc_bench.spec import RunSpec
+from psasc_bench.step import GradientSum, Objective, release
 
 EVALUATION_BATCH = 1000
 QUANTILES = (0.1, 0.5, 0.9)
@@ -29,7 +26,7 @@ QUANTILES = (0.1, 0.5, 0.9)
 @dataclass(frozen=True)
 class Outcome:
     """What a run came to. ``curve`` has a row per epoch; the last row is the result: the last iterate, never the
-    best. ``seconds`` are per phase: sampling (drawing and fetching examples), passes (forward and backward), weighting
+    best. ``seconds`` are per phase: sampling (drawing), passes (fetching, forward and backward), weighting
     (norms and weighted sum), release (noise and step), evaluation."""
 
     status: Status
@@ -59,28 +56,15 @@ class Examples:
 
 
 @dataclass
-class Clock:
-    """Seconds per phase."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, phase: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
-
-
-@dataclass
 class Diagnostics:
     """What one epoch's batches looked like. Not private: it looks at gradients and losses without accounting."""
 
     norms: list[Tensor] = field(default_factory=list)
     losses: list[Tensor] = field(default_factory=list)
 
-    def add(self, norms: Tensor, losses: Tensor, mask: Tensor) -> None:
-        self.norms.append(norms[mask.bool()])
-        self.losses.append(losses[mask.bool()])
+    def add(self, gradient_sum: GradientSum) -> None:
+        self.norms.append(gradient_sum.norms)
+        self.losses.append(gradient_sum.losses)
 
     def row(self) -> dict[str, float]:
         norms, losses = torch.cat(self.norms or [torch.zeros(0)]), torch.cat(self.losses or [torch.zeros(0)])
@@ -112,37 +96,32 @@ def train(
 
     method = methods.create(spec.method, dict(spec.parameters))
     model = models.create(spec.model, seed=spec.stream("initialisation")).to(device)
-    parameters = models.flatten(model)
-    velocity = torch.zeros_like(parameters)
-    sampling, noise = (torch.Generator(device).manual_seed(spec.stream(axis)) for axis in ("sampling", "noise"))
-    books = GradientBooks(model)
+    draws, noise = (torch.Generator(device).manual_seed(spec.stream(axis)) for axis in ("sampling", "noise"))
     train_set, test_set = Examples(dataset, "train", device), Examples(dataset, "test", device)
 
+    def losses(indices: Tensor) -> Tensor:
+        images, labels = train_set[indices]
+        return F.cross_entropy(model(images), labels, reduction="none")
+
+    objective = Objective(model, losses)
+    parameters = objective.parameters
+    velocity = torch.zeros_like(parameters)
     iterates: deque[Tensor] = deque(maxlen=int(method.iterates))
     clock, diagnostics, nonfinite = Clock(), Diagnostics(), 0
     curve: list[dict[str, float]] = []
     for step in range(1, steps + 1):
         iterates.append(parameters)
         with clock("sampling"):
-            batch = poisson_batch(examples, sampling_rate, sampling)
-        total = torch.zeros_like(parameters)
-        for indices, mask in micro_batches(batch, micro_batch_size):
-            with clock("sampling"):
-                images, labels = train_set[indices]
-            with clock("passes"):
-                for iterate, coefficient in zip(iterates, averaging(len(iterates), method.decay), strict=True):
-                    models.point_at(model, iterate)
-                    losses = F.cross_entropy(model(images), labels, reduction="none")
-                    books.record(losses, mask, coefficient=coefficient)
-            with clock("weighting"):
-                weighted = books.weighted_sum(method.weight)
-                total += models.gather(model, weighted.sums)
-            nonfinite += weighted.nonfinite
-            diagnostics.add(weighted.norms, losses.detach(), mask)
+            batch = sampling.poisson_batch(examples, sampling_rate, draws)
+        gradient_sum = objective.gradient_sum(
+            method, batch, iterates=iterates, micro_batch_size=micro_batch_size, clock=clock
+        )
+        nonfinite += gradient_sum.nonfinite
+        diagnostics.add(gradient_sum)
         with clock("release"):
-            released = privatise(
-                total,
-                sensitivity=method.sensitivity(),
+            released = release(
+                gradient_sum,
+                method,
                 noise_multiplier=budget.noise_multiplier,
                 expected_batch_size=spec.expected_batch_size,
                 generator=noise,
@@ -157,23 +136,11 @@ def train(
                 curve.append(row)
                 diagnostics = Diagnostics()
             if not (bool(parameters.isfinite().all()) and math.isfinite(row["test_loss"])):
-                return Outcome(
-                    "diverged",
-                    f"parameters or test loss not finite at step {step}",
-                    curve,
-                    step,
-                    nonfinite,
-                    clock.seconds,
-                )
+                reason = f"parameters or test loss not finite at step {step}"
+                return Outcome("diverged", reason, curve, step, nonfinite, clock.seconds)
         if progress:
             progress(step, steps)
     return Outcome("done", None, curve, steps, nonfinite, clock.seconds)
-
-
-def averaging(count: int, decay: float) -> list[float]:
-    """Inner momentum's coefficients for ``count`` iterates, oldest first: ``decay^age / sum``. One iterate has 1."""
-    powers = [decay**age for age in reversed(range(count))]
-    return [power / sum(powers) for power in powers]
 
 
 def check_budget(spec: RunSpec, budget: Budget, *, sampling_rate: float, steps: int) -> None:

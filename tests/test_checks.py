@@ -148,7 +148,7 @@ def test_mixing_of_examples_is_seen_in_the_outputs() -> None:
 
 def test_chosen_gradients_are_the_gradients() -> None:
     chosen = torch.tensor([[3.0, 4.0], [0.0, 1e-3]], dtype=torch.float64)
-    total, _ = vectors(chosen).gradient_sum(DPSGD(C=1.0), torch.arange(2), micro_batch_size=2)
+    total = vectors(chosen).gradient_sum(DPSGD(C=1.0), torch.arange(2), micro_batch_size=2).total
     # the first is clipped from norm 5 to 1, the second left as it is
     torch.testing.assert_close(total, torch.tensor([0.6, 0.801], dtype=torch.float64))
 
@@ -173,7 +173,7 @@ def test_example_that_is_not_drawn_contributes_exactly_nothing(name: str) -> Non
         problem = networks(scales, generator=torch.Generator().manual_seed(0))[name]
         iterates = three_iterates(problem.parameters)
         problem.gradient_sum(METHOD, torch.arange(4), micro_batch_size=4, iterates=iterates)
-        drawn, _ = problem.gradient_sum(METHOD, torch.tensor([0, 1, 3]), micro_batch_size=4, iterates=iterates)
+        drawn = problem.gradient_sum(METHOD, torch.tensor([0, 1, 3]), micro_batch_size=4, iterates=iterates).total
         sums.append(drawn)
     assert torch.equal(sums[0], sums[1])
     assert torch.equal(sums[0], sums[2])
@@ -183,8 +183,8 @@ def test_example_that_is_not_drawn_contributes_exactly_nothing(name: str) -> Non
 def test_examples_do_not_mix_under_inner_momentum(name: str) -> None:
     problem = networks(torch.ones(4, dtype=torch.float64), generator=torch.Generator().manual_seed(0))[name]
     how = {"micro_batch_size": 4, "iterates": three_iterates(problem.parameters)}
-    whole, _ = problem.gradient_sum(METHOD, torch.arange(4), **how)
-    alone = [problem.gradient_sum(METHOD, torch.tensor([i]), **how)[0] for i in range(4)]
+    whole = problem.gradient_sum(METHOD, torch.arange(4), **how).total
+    alone = [problem.gradient_sum(METHOD, torch.tensor([i]), **how).total for i in range(4)]
     # float64, four terms of norm below .4
     torch.testing.assert_close(whole, torch.stack(alone).sum(0), rtol=0, atol=1e-13)
 
@@ -193,6 +193,6 @@ def test_inner_momentum_averages_over_the_iterates_rather_than_taking_the_last()
     problem = networks(torch.ones(4, dtype=torch.float64), generator=torch.Generator().manual_seed(0))["convolutions"]
     iterates = three_iterates(problem.parameters)
     method = DPPSASC(C=0.2, s=0.5, r=0.1, decay=0.9)
-    averaged, _ = problem.gradient_sum(method, torch.arange(4), micro_batch_size=4, iterates=iterates)
-    last, _ = problem.gradient_sum(method, torch.arange(4), micro_batch_size=4, iterates=iterates[-1:])
+    averaged = problem.gradient_sum(method, torch.arange(4), micro_batch_size=4, iterates=iterates).total
+    last = problem.gradient_sum(method, torch.arange(4), micro_batch_size=4, iterates=iterates[-1:]).total
     assert float((averaged - last).norm()) > 0.1 * float(last.norm())

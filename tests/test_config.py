@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psasc_bench import config, methods
+from psasc_bench import config
 from psasc_bench.config import Cell, ConfigError, Study
 
 ROOT = Path(__file__).parent.parent
@@ -422,8 +422,3 @@ def test_every_key_is_explained() -> None:
     explained = (ROOT / "config" / "README.md").read_text()
     keys = [*Study.model_fields, *config.DatasetConfig.model_fields]
     assert [key for key in keys if f"`{key}`" not in explained] == []
-
-
-@pytest.mark.parametrize("name", methods.names())
-def test_every_method_is_explained(name: str) -> None:
-    assert f"`{name}`" in (ROOT / "config" / "README.md").read_text()
