@@ -13,7 +13,7 @@ from typing import Any
 
 from psasc_bench.methods.base import Method
 
-__all__ = ["Method", "create", "describe", "fingerprint", "from_file", "load", "names", "parameters"]
+__all__ = ["Method", "create", "describe", "fingerprint", "from_file", "instantiate", "load", "names", "parameters"]
 
 FOLDER = Path(__file__).parent
 
@@ -47,7 +47,11 @@ def from_file(path: Path) -> type[Method]:
 
 def create(name: str, values: dict[str, Any]) -> Method:
     """An instance of method ``name``. Raises ``ValueError`` for an unknown, missing or invalid hyper-parameter."""
-    cls = load(name)
+    return instantiate(name, load(name), values)
+
+
+def instantiate(name: str, cls: type[Method], values: dict[str, Any]) -> Method:
+    """An instance of ``cls``, called ``name`` in errors. Raises ``ValueError`` as ``create`` does."""
     known = {field.name: field for field in fields(cls)}
     if unknown := sorted(set(values) - set(known)):
         raise ValueError(f"{name} has no hyper-parameter {unknown[0]!r}; it has: {', '.join(known)}")

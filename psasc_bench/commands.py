@@ -1,0 +1,277 @@
+"""What the command line can do: each command thin over the package, and importing only what it needs, for torch, opacus
+and pandas each take seconds to load. A command returns the exit status where there is more to say than success."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import inspect
+import io
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psasc_bench import config, files, methods
+from psasc_bench.config import Cell, Study
+from psasc_bench.methods import Method
+from psasc_bench.privacy import Budget, calibrate
+from psasc_bench.spec import Schedule
+
+if TYPE_CHECKING:
+    import torch
+
+AUDITED = ((1.0, 10), (0.25, 20))  # schedules (sampling rate, steps): without subsampling the attack is at its sharpest
+AUDITED_DELTA = 1e-5
+
+
+def info(options: argparse.Namespace) -> None:
+    """List the methods: formula, guarantee, citation, hyper-parameters."""
+    for name in options.methods or methods.names():
+        cls = methods.load(name)
+        print(f"{name} ({cls.title}){', a control' if cls.control else ''}")
+        print("    " + inspect.cleandoc(cls.__doc__ or "").replace("``", "").replace("\n", "\n    "))
+        print(f"    hyper-parameters: {', '.join(methods.describe(cls))}\n")
+
+
+def download(options: argparse.Namespace) -> None:
+    """Download a data set that torchvision knows."""
+    from psasc_bench import data
+
+    data.download(options.source, options.data_root)
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Read and check a data set, and write it as the one compact file that its runs read."""
+    from psasc_bench import data
+
+    data.prepare(
+        options.source,
+        options.output,
+        root=options.data_root,
+        path=options.path,
+        mean=options.mean,
+        deviation=options.deviation,
+    )
+
+
+def budgets(options: argparse.Namespace) -> None:
+    """Compute the noise multiplier for each epsilon of a schedule, and what it spends by two accountants."""
+    from psasc_bench import data, models
+
+    where = f"datasets.{options.dataset}"
+    dataset = data.load(options.data)
+    try:
+        models.check_fit(options.model, dataset)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    examples = len(dataset.y_train)
+    if options.delta >= 1 / examples:
+        print(
+            f"psasc-bench: warning: {where}.delta: {options.delta:g} is not below 1/{examples}, one over the number of "
+            "training examples; it would allow publishing one of them outright",
+            file=sys.stderr,
+        )
+    schedule = Schedule(dataset=options.dataset, expected_batch_size=options.expected_batch_size, epochs=options.epochs)
+    for path in options.outputs:
+        epsilon = float(path.stem.removeprefix("eps-"))
+        budget = _budget(schedule, examples, epsilon=epsilon, delta=options.delta)
+        files.write_text(path, json.dumps(budget.to_json(), indent=1) + "\n")
+        print(f"epsilon {epsilon:g}: noise multiplier {budget.noise_multiplier:.4f} for {budget.steps} steps")
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train the runs of one cell (data set, method, epsilon); what is finished already is left alone."""
+    import torch
+
+    from psasc_bench import cell, data
+
+    study = config.load(options.config)
+    protocol = study.dataset(options.dataset)
+    wanted = Cell(options.dataset, options.method, options.epsilon)
+    specs = [study.spec(wanted, seed) for seed in options.seeds or study.cell_seeds(options.dataset)]
+    prepared = options.data or study.prepared(options.dataset)
+    if not options.data and not prepared.exists():
+        data.prepare(
+            protocol.source,
+            prepared,
+            root=data_root() or Path(study.data_root),
+            path=Path(protocol.path) if protocol.path else None,
+            mean=protocol.mean,
+            deviation=protocol.deviation,
+        )
+    dataset = data.load(prepared)
+    budget = (
+        _read_budget(options.budget)
+        if options.budget
+        else _budget(specs[0], len(dataset.y_train), epsilon=wanted.epsilon, delta=protocol.delta)
+    )
+    torch.set_num_threads(options.threads)
+    spool = options.runs.with_name("spool")
+    for spec in specs:
+        with _progress_bar(spec.name()) as progress:
+            made = cell.train_run(
+                spec,
+                dataset,
+                budget,
+                runs=options.runs,
+                spool=spool,
+                micro_batch_size=protocol.micro_batch_size,
+                device=_device(options.device),
+                progress=progress,
+            )
+        accuracy = made.result["test_accuracy"]
+        print(f"{spec.name()}: {made.status}, test accuracy {'none' if accuracy is None else f'{accuracy:.4f}'}")
+    cell.empty_spool(specs, spool)
+
+
+def verify(options: argparse.Namespace) -> None:
+    """Recompute what every run spent by an accountant that took no part in it; fails if one overspent its budget."""
+    from psasc_bench.verify import verify as verify_records
+
+    paths = sorted(options.runs.rglob("*.json"))
+    if not paths:
+        raise ValueError(f"{options.runs}: holds no records to verify")
+    verified = [asdict(row) for row in verify_records(paths)]
+    if bad := [row for row in verified if row["problem"]]:
+        raise ValueError("\n".join(f"{row['run']}: {row['problem']}; train it anew" for row in bad))
+    if options.output:
+        _write_csv(options.output, verified)
+    print(f"{len(verified)} records verified: none overspent its budget")
+
+
+def check(options: argparse.Namespace) -> int:
+    """Put methods through the battery: a line per check with its figure, and exit status 1 if one fails."""
+    from psasc_bench import checks
+
+    failed = []
+    for name, method in _methods_to_check(options):
+        print(f"{name}: {method}")
+        found = checks.run(method)
+        for one in found:
+            print(f"  {one}")
+        if not all(one.passed for one in found):
+            failed.append(name)
+    print(f"failed: {', '.join(failed)}" if failed else "all checks passed")
+    return 1 if failed else 0
+
+
+def audit(options: argparse.Namespace) -> int:
+    """Attack every private method of a study, and write the lower bounds on epsilon that the attacks prove beside what
+    is claimed; exit status 1 if a claim is refuted."""
+    from psasc_bench import audit as audits
+
+    study = config.load(options.config)
+    contestants = [method for _, method in _configured(study) if not method.control]
+    rows = []
+    for sampling_rate, steps in AUDITED:
+        for epsilon in study.epsilons:
+            budget = calibrate(epsilon=epsilon, delta=AUDITED_DELTA, sampling_rate=sampling_rate, steps=steps)
+            claim = audits.Claim(noise_multiplier=budget.noise_multiplier, sampling_rate=sampling_rate, steps=steps)
+            for method in contestants:
+                found = audits.audit(method, claim, delta=AUDITED_DELTA)
+                rows += [{"epsilon": epsilon, **row} for row in audits.rows([found])]
+    if options.output:
+        _write_csv(options.output, rows)
+    for row in rows:
+        print(
+            f"{row['method']:16} q {row['sampling_rate']:<5g} claimed {row['epsilon_claimed']:.3f}  "
+            f"proved at least {row['epsilon_lower']:.3f}  {'REFUTED' if row['refuted'] else 'holds'}"
+        )
+    return 1 if any(row["refuted"] for row in rows) else 0
+
+
+def collect(options: argparse.Namespace) -> None:
+    """Gather the records of a study into tidy tables."""
+    from psasc_bench import results
+
+    results.collect(config.load(options.config), options.runs, options.output)
+
+
+def figure(options: argparse.Namespace) -> None:
+    """Draw one figure from the tidy tables."""
+    from psasc_bench import plots
+
+    plots.draw(options.figure, options.results, options.output)
+
+
+def data_root() -> Path | None:
+    """Where the environment says that torchvision's folders are."""
+    return Path(root) if (root := os.environ.get("PSASC_BENCH_DATA")) else None
+
+
+def _budget(schedule: Schedule, examples: int, *, epsilon: float, delta: float) -> Budget:
+    return calibrate(
+        epsilon=epsilon,
+        delta=delta,
+        sampling_rate=schedule.sampling_rate(examples),
+        steps=schedule.epoch_ends(examples)[-1],
+    )
+
+
+def _read_budget(path: Path) -> Budget:
+    try:
+        budget = Budget.from_json(json.loads(path.read_text(encoding="utf-8")))
+        noise = budget.noise_multiplier
+        if not (isinstance(noise, int | float) and 0 <= noise < math.inf):
+            raise ValueError(f"noise_multiplier {noise!r}")
+        return budget
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: not a privacy budget ({error}); delete it and run the workflow again") from None
+
+
+def _device(name: str) -> torch.device:
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch finds no CUDA device here; use --device cpu")
+    return torch.device(name)
+
+
+@contextmanager
+def _progress_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=title, unit="step", leave=False) as bar:
+
+        def update(step: int, steps: int) -> None:
+            bar.total = steps
+            bar.update(step - bar.n)
+
+        yield update
+
+
+def _configured(study: Study) -> list[tuple[str, Method]]:
+    """The study's methods with their hyper-parameters for its first data set."""
+    dataset = next(iter(study.datasets))
+    return [(name, study.method(dataset, name)) for name in study.methods]
+
+
+def _methods_to_check(options: argparse.Namespace) -> list[tuple[str, Method]]:
+    settings = dict(options.set)
+    if options.file:
+        return [(options.file.stem, methods.instantiate(options.file.stem, methods.from_file(options.file), settings))]
+    if options.methods and settings:
+        return [(name, methods.create(name, settings)) for name in options.methods]
+    known = dict(_configured(config.load(options.config)))
+    if unknown := [name for name in options.methods if name not in known]:
+        raise ValueError(f"{options.config}: methods: no {unknown[0]!r}; give its hyper-parameters with --set")
+    return [(name, known[name]) for name in options.methods or known]
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    files.write_text(path, text.getvalue())
