@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from psasc_bench import config, data, privacy
+from psasc_bench.config import Cell
 
 STARTUP = """
 import time
@@ -35,18 +39,32 @@ def main() -> None:
     options = parser.parse_args()
 
     started = subprocess.run([sys.executable, "-c", STARTUP], check=True, capture_output=True, text=True).stdout.split()
-    common = ["--config", options.config, "--dataset", options.dataset]
+    command = ["train", "--config", options.config, "--dataset", options.dataset, "--method", options.method]
+    command += ["--epsilon", options.epsilon, "--seeds", 0]
     with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder, "data.npz")
-        _psasc_bench("prepare", *common, "--output", prepared)
-        _psasc_bench("budgets", *common, "--data", prepared, "--epsilons", options.epsilon, "--output", folder)
-        train = ["train", *common, "--method", options.method, "--epsilon", options.epsilon, "--seeds", 0]
-        start = time.perf_counter()
-        _psasc_bench(
-            *train, "--data", prepared, "--budget", Path(folder, f"eps-{options.epsilon}.json"), "--runs", folder
+        study = config.load(options.config)
+        protocol, prepared = study.dataset(options.dataset), Path(folder, "data.npz")
+        data.prepare(
+            protocol.source,
+            prepared,
+            root=Path(os.environ.get("PSASC_BENCH_DATA", study.data_root)),
+            path=Path(protocol.path) if protocol.path else None,
         )
+        cell = Cell(options.dataset, options.method, float(options.epsilon))
+        schedule, examples = study.spec(cell, seed=0), len(data.load(prepared).y_train)
+        budget = privacy.calibrate(
+            epsilon=cell.epsilon,
+            delta=protocol.delta,
+            sampling_rate=schedule.sampling_rate(examples),
+            steps=schedule.epoch_ends(examples)[-1],
+        )
+        budget_file = Path(folder, "budget")
+        budget_file.write_text(json.dumps(budget.to_json()), encoding="utf-8")
+        command += ["--data", prepared, "--budget", budget_file, "--runs", Path(folder, "runs")]
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "psasc_bench", *map(str, command)], check=True, capture_output=True)
         wall = time.perf_counter() - start
-        (path,) = Path(folder).glob("*/*/*/*.json")
+        (path,) = Path(folder, "runs").rglob("*.json")
         record = json.loads(path.read_text(encoding="utf-8"))
 
     seconds = dict(record["seconds"])
@@ -63,10 +81,6 @@ def main() -> None:
     if options.json:
         figures = {"seconds": seconds, "wall": wall, "provenance": record["provenance"]}
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-
-
-def _psasc_bench(*arguments: object) -> None:
-    subprocess.run([sys.executable, "-m", "psasc_bench", *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

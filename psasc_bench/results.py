@@ -62,7 +62,21 @@ def read_runs(study: Study, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             rows.append(key | labels | {"control": cls.control, "status": status} | columns)
             if status in ("done", "diverged"):
                 curves.append(_read_curve(path.with_suffix(".csv")).assign(**key, **labels, status=status))
-    return pd.DataFrame(rows), pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
+    table = pd.DataFrame(rows)
+    _check_one_data_set(table, runs)
+    return table, pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
+
+
+def _check_one_data_set(table: pd.DataFrame, runs: Path) -> None:
+    """Runs can only be compared that were trained and tested on the same arrays."""
+    if "data_sha256" not in table:
+        return
+    for dataset, digests in table.groupby("dataset")["data_sha256"]:
+        if (found := digests.dropna().value_counts()).size > 1:
+            which = ", ".join(
+                f"{count} on {str(digest)[:12]}" for digest, count in zip(found.index, found, strict=True)
+            )
+            raise ValueError(f"{runs / str(dataset)}: records of unlike data in one folder ({which}); keep one kind")
 
 
 def _read_curve(path: Path) -> pd.DataFrame:
@@ -74,6 +88,7 @@ def _read_curve(path: Path) -> pd.DataFrame:
 
 def _columns(spec: RunSpec, found: Record | None, status: str) -> Row:
     columns: Row = {"learning_rate": spec.learning_rate, "momentum": spec.momentum, "delta": spec.delta}
+    columns["expected_batch_size"] = spec.expected_batch_size
     columns["test_accuracy"] = np.nan
     if found is None or status == "stale":
         return columns
@@ -88,6 +103,7 @@ def _columns(spec: RunSpec, found: Record | None, status: str) -> Row:
         "seconds": found.seconds["total"],
         "peak_memory_mib": found.provenance["peak_memory_mib"],
         "commit": found.provenance["commit"],
+        "data_sha256": found.provenance["data_sha256"],
     }
 
 
@@ -157,7 +173,7 @@ def report(study: Study, table: pd.DataFrame, summary: pd.DataFrame) -> str:
             f"## {protocol.title}",
             "",
             f"delta {protocol.delta:g}, expected batch size {protocol.expected_batch_size}, {protocol.epochs} epochs, "
-            f"model `{protocol.model}`.",
+            f"model `{protocol.model}`.{_large_delta(table[table['dataset'] == dataset])}",
             "",
             _table(cells).to_markdown(index=False, disable_numparse=True, colalign=("right", "left", *["right"] * 3)),
             "",
@@ -165,12 +181,22 @@ def report(study: Study, table: pd.DataFrame, summary: pd.DataFrame) -> str:
     unfinished = table[table["status"] != "done"]
     if len(unfinished):
         lines += ["## Runs that enter no mean", ""]
-        lines += [
-            f"* {run.dataset}/{run.method}/eps-{run.epsilon:g}/seed-{run.seed}: {run.status}"
-            for run in unfinished.itertuples()
-        ]
+        for _, run in unfinished.iterrows():
+            why = f" ({run['reason']})" if isinstance(run.get("reason"), str) else ""
+            lines.append(
+                f"* {run['dataset']}/{run['method']}/eps-{run['epsilon']:g}/seed-{run['seed']}: {run['status']}{why}"
+            )
         lines += ["", "`snakemake --cores 8` trains what is missing or stale.", ""]
     return "\n".join(lines)
+
+
+def _large_delta(runs: pd.DataFrame) -> str:
+    if "sampling_rate" not in runs:
+        return ""
+    examples = (runs["expected_batch_size"] / runs["sampling_rate"]).max()
+    if not runs["delta"].max() * examples >= 1:
+        return ""
+    return f" **Delta is not below 1/{examples:.0f}, one over the number of training examples: that is no privacy.**"
 
 
 HEADER = """\

@@ -345,3 +345,30 @@ def test_study_of_controls_alone_has_no_weights(tmp_path: Path) -> None:
     results.collect(study, tmp_path / "runs", tmp_path)
     assert "nonprivate" in (tmp_path / "summary.csv").read_text()
     assert (tmp_path / "weights.csv").read_text().strip() == ""
+
+
+# -------------------------------------------------------------------------------------------- what must be said
+
+
+def test_records_of_unlike_data_are_not_put_into_one_mean(study: Study, runs: Path) -> None:
+    other = {"peak_memory_mib": 1.0, "commit": None, "data_sha256": "another"}
+    write(runs, make(study, PSASC, 2, 0.74, provenance=other))
+    with pytest.raises(ValueError, match=r"runs.digits: records of unlike data in one folder \(5 on 0, 1 on another\)"):
+        results.read_runs(study, runs)
+
+
+def test_reason_of_a_diverged_run_is_given(study: Study, runs: Path, tmp_path: Path) -> None:
+    write(runs, make(study, PSASC, 2, 0.1, status="diverged", reason="parameters not finite at step 8"))
+    results.collect(study, runs, tmp_path)
+    said = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "* digits/dp-psasc/eps-3/seed-2: diverged (parameters not finite at step 8)" in said
+
+
+@pytest.mark.parametrize(("delta", "warned"), [(1e-5, False), (1e-3, True)])
+def test_delta_of_one_over_the_examples_is_called_no_privacy(delta: float, warned: bool, tmp_path: Path) -> None:
+    # the ledger's sampling rate of .25 at 256 expected examples is that of 1,024 of them
+    study = parse(datasets={"digits": STUDY["datasets"]["digits"] | {"delta": delta}})
+    write(tmp_path / "runs", *(make(study, cell, seed, 0.5) for cell in (SGD, PSASC) for seed in range(3)))
+    results.collect(study, tmp_path / "runs", tmp_path)
+    said = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert ("Delta is not below 1/1024" in said) == warned

@@ -35,4 +35,4 @@ for name in STUDY.datasets:
             schedule=schedule_arguments(name),
         shell:
             "python -m psasc_bench budgets --dataset {params.dataset} --data {input.data:q} {params.schedule} {output} "
-            "> {log} 2>&1"
+            "> {log} 2>&1 && (grep '^psasc-bench: warning' {log} >&2 || true)"
