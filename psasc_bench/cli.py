@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(function: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:
         summary = inspect.getdoc(function)
-        added = parsers.add_parser(function.__name__, help=summary, description=summary)
+        added = parsers.add_parser(function.__name__.replace("_", "-"), help=summary, description=summary)
         added.set_defaults(command=function)
         return added
 
@@ -124,6 +124,14 @@ def _parser() -> argparse.ArgumentParser:
     added = command(commands.audit)
     study(added, dataset=False)
     added.add_argument("--output", type=Path, help="write the bounds there as CSV")
+
+    added = command(commands.audit_run)
+    study(added, dataset=True)
+    added.add_argument("--method", required=True, help="a key of the study's methods")
+    added.add_argument("--epsilon", type=float, required=True, help="the budget")
+    added.add_argument("--seed", type=_at_least(0), default=0, help="(%(default)s)")
+    added.add_argument("--canaries", type=_at_least(2), default=200, help="mislabelled examples (%(default)s)")
+    added.add_argument("--guesses", type=_at_least(2), default=40, help="(%(default)s)")
 
     added = command(commands.collect)
     study(added, dataset=False)

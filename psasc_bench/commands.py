@@ -26,6 +26,8 @@ from psasc_bench.spec import Schedule
 if TYPE_CHECKING:
     import torch
 
+    from psasc_bench.data import Dataset
+
 AUDITED = ((1.0, 10), (0.25, 20))  # schedules (sampling rate, steps): without subsampling the attack is at its sharpest
 AUDITED_DELTA = 1e-5
 
@@ -95,17 +97,7 @@ def train(options: argparse.Namespace) -> None:
     protocol = study.dataset(options.dataset)
     wanted = Cell(options.dataset, options.method, options.epsilon)
     specs = [study.spec(wanted, seed) for seed in options.seeds or study.cell_seeds(options.dataset)]
-    prepared = options.data or study.prepared(options.dataset)
-    if not options.data and not prepared.exists():
-        data.prepare(
-            protocol.source,
-            prepared,
-            root=data_root() or Path(study.data_root),
-            path=Path(protocol.path) if protocol.path else None,
-            mean=protocol.mean,
-            deviation=protocol.deviation,
-        )
-    dataset = data.load(prepared)
+    dataset = data.load(options.data) if options.data else _prepared(study, options.dataset)
     budget = (
         _read_budget(options.budget)
         if options.budget
@@ -167,23 +159,28 @@ def audit(options: argparse.Namespace) -> int:
     from psasc_bench import audit as audits
 
     study = config.load(options.config)
-    contestants = [method for _, method in _configured(study) if not method.control]
-    rows = []
+    contestants = [(name, method) for name, method in _configured(study) if not method.control]
+    if not contestants:
+        raise ValueError(f"{options.config}: methods: none of them claims privacy, so there is nothing to audit")
+    rows: list[dict[str, Any]] = []
     for sampling_rate, steps in AUDITED:
         for epsilon in study.epsilons:
             budget = calibrate(epsilon=epsilon, delta=AUDITED_DELTA, sampling_rate=sampling_rate, steps=steps)
             claim = audits.Claim(noise_multiplier=budget.noise_multiplier, sampling_rate=sampling_rate, steps=steps)
-            for method in contestants:
-                found = audits.audit(method, claim, delta=AUDITED_DELTA)
-                rows += [{"epsilon": epsilon, **row} for row in audits.rows([found])]
+            for name, method in contestants:
+                found = asdict(audits.audit(method, claim, delta=AUDITED_DELTA))
+                rows.append({"epsilon": epsilon, "method": name, "method_title": found.pop("method"), **found})
     if options.output:
         _write_csv(options.output, rows)
     for row in rows:
         print(
-            f"{row['method']:16} q {row['sampling_rate']:<5g} claimed {row['epsilon_claimed']:.3f}  "
+            f"{row['method_title']:16} q {row['sampling_rate']:<5g} claimed {row['epsilon_claimed']:.3f}  "
             f"proved at least {row['epsilon_lower']:.3f}  {'REFUTED' if row['refuted'] else 'holds'}"
         )
-    return 1 if any(row["refuted"] for row in rows) else 0
+    refuted = dict.fromkeys(row["method_title"] for row in rows if row["refuted"])
+    if refuted:
+        print(f"psasc-bench: refuted: {', '.join(refuted)} spends more privacy than is claimed", file=sys.stderr)
+    return 1 if refuted else 0
 
 
 def collect(options: argparse.Namespace) -> None:
@@ -198,6 +195,23 @@ def figure(options: argparse.Namespace) -> None:
     from psasc_bench import plots
 
     plots.draw(options.figure, options.results, options.output)
+
+
+def _prepared(study: Study, name: str) -> Dataset:
+    """The data set, prepared now if it has not been."""
+    from psasc_bench import data
+
+    protocol, prepared = study.dataset(name), study.prepared(name)
+    if not prepared.exists():
+        data.prepare(
+            protocol.source,
+            prepared,
+            root=data_root() or Path(study.data_root),
+            path=Path(protocol.path) if protocol.path else None,
+            mean=protocol.mean,
+            deviation=protocol.deviation,
+        )
+    return data.load(prepared)
 
 
 def data_root() -> Path | None:

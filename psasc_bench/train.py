@@ -27,7 +27,7 @@ QUANTILES = (0.1, 0.5, 0.9)
 class Outcome:
     """What a run came to. ``curve`` has a row per epoch; the last row is the result: the last iterate, never the
     best. ``seconds`` are per phase: sampling (drawing), passes (fetching, forward and backward), weighting
-    (norms and weighted sum), release (noise and step), evaluation."""
+    (norms and weighted sum), release (noise and step), evaluation. ``parameters [P]`` are the last iterate."""
 
     status: Status
     reason: str | None
@@ -35,6 +35,7 @@ class Outcome:
     steps_taken: int
     nonfinite_examples: int
     seconds: Mapping[str, float]
+    parameters: Tensor
 
 
 class Examples:
@@ -137,10 +138,10 @@ def train(
                 diagnostics = Diagnostics()
             if not (bool(parameters.isfinite().all()) and math.isfinite(row["test_loss"])):
                 reason = f"parameters or test loss not finite at step {step}"
-                return Outcome("diverged", reason, curve, step, nonfinite, clock.seconds)
+                return Outcome("diverged", reason, curve, step, nonfinite, clock.seconds, parameters)
         if progress:
             progress(step, steps)
-    return Outcome("done", None, curve, steps, nonfinite, clock.seconds)
+    return Outcome("done", None, curve, steps, nonfinite, clock.seconds, parameters)
 
 
 def check_budget(spec: RunSpec, budget: Budget, *, sampling_rate: float, steps: int) -> None:
