@@ -9,7 +9,7 @@ figures: .venv/ready
 	snakemake --cores $(CORES)
 
 test: lint smoke
-	pytest
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 lint: .venv/ready
 	ruff check

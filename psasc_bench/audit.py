@@ -12,10 +12,9 @@ intervals, as in Nasr et al. 2021, arXiv 2101.04535, on trials other than those 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +30,6 @@ Score = Callable[[Floats], Floats]
 
 CANARY_NORM = 1e15  # x w(x) has reached its supremum, and the norm's square is far from float32's end
 THRESHOLDS = np.linspace(0, 1, 401)[1:-1]  # candidates, as quantiles of the scores
-COLUMNS = ("method", "epsilon_claimed", "epsilon_lower", "delta", "sampling_rate", "steps", "trials", "confidence")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +116,6 @@ def audit(
         confidence=confidence,
         refuted=refuted,
     )
-
-
-def rows(audits: Iterable[Audit]) -> list[dict[str, Any]]:
-    """One row for each audit, with the columns ``COLUMNS`` and ``refuted``."""
-    return [{key: asdict(audit)[key] for key in (*COLUMNS, "refuted")} for audit in audits]
 
 
 def observe(method: Method, claim: Claim, included: NDArray[np.bool_], *, seed: int) -> Floats:

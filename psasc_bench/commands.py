@@ -161,10 +161,10 @@ def audit(options: argparse.Namespace) -> int:
     study = config.load(options.config)
     contestants = [(name, method) for name, method in _configured(study) if not method.control]
     if not contestants:
-        raise ValueError(f"{options.config}: methods: none of them claims privacy, so there is nothing to audit")
+        print("no method of the study claims privacy: nothing to audit")
     rows: list[dict[str, Any]] = []
     for sampling_rate, steps in AUDITED:
-        for epsilon in study.epsilons:
+        for epsilon in study.epsilons if contestants else ():
             budget = calibrate(epsilon=epsilon, delta=AUDITED_DELTA, sampling_rate=sampling_rate, steps=steps)
             claim = audits.Claim(noise_multiplier=budget.noise_multiplier, sampling_rate=sampling_rate, steps=steps)
             for name, method in contestants:
@@ -179,8 +179,30 @@ def audit(options: argparse.Namespace) -> int:
         )
     refuted = dict.fromkeys(row["method_title"] for row in rows if row["refuted"])
     if refuted:
-        print(f"psasc-bench: refuted: {', '.join(refuted)} spends more privacy than is claimed", file=sys.stderr)
+        print(f"psasc-bench: error: refuted: {', '.join(refuted)}: more privacy is spent than claimed", file=sys.stderr)
     return 1 if refuted else 0
+
+
+def audit_run(options: argparse.Namespace) -> None:
+    """Train one run with canaries among its examples, and report what guessing which of them were in proves of epsilon:
+    a lower bound, and no check."""
+    from psasc_bench import trained
+
+    study = config.load(options.config)
+    protocol = study.dataset(options.dataset)
+    found = trained.audit_run(
+        study.spec(Cell(options.dataset, options.method, options.epsilon), options.seed),
+        _prepared(study, options.dataset),
+        canaries=options.canaries,
+        guesses=options.guesses,
+        micro_batch_size=protocol.micro_batch_size,
+        device=_device("auto"),
+    )
+    print(
+        f"claimed {found.epsilon_claimed:.3f} at delta {found.delta:g}, at least {found.epsilon_lower:.3f} proved "
+        f"with {100 * found.confidence:g} % confidence by {found.guesses} guesses about {found.canaries} canaries "
+        f"(test accuracy {found.test_accuracy:.4f})"
+    )
 
 
 def collect(options: argparse.Namespace) -> None:
@@ -273,6 +295,10 @@ def _configured(study: Study) -> list[tuple[str, Method]]:
 
 def _methods_to_check(options: argparse.Namespace) -> list[tuple[str, Method]]:
     settings = dict(options.set)
+    if options.file and options.methods:
+        raise ValueError("--file: its method is checked alone; name no others")
+    if settings and not options.file and not options.methods:
+        raise ValueError("--set: name the method that has these hyper-parameters, or give its --file")
     if options.file:
         return [(options.file.stem, methods.instantiate(options.file.stem, methods.from_file(options.file), settings))]
     if options.methods and settings:
@@ -285,7 +311,7 @@ def _methods_to_check(options: argparse.Namespace) -> list[tuple[str, Method]]:
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     files.write_text(path, text.getvalue())

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from psasc_bench import style
+from psasc_bench import marks, style
 from psasc_bench.files import replacing
 from psasc_bench.results import CONFIDENCE, REFERENCE
 from psasc_bench.tables import Tables
@@ -55,7 +54,7 @@ def weights(tables: Tables) -> Figure:
         span = _norm_span(tables, dataset)
         for axes, column in ((upper, "weight"), (lower, "contribution")):
             for method, line in rows.groupby("method"):
-                _curve(axes, line["norm"], line[column], str(method), tables)
+                marks.curve(axes, line["norm"], line[column], str(method), tables)
             if span:
                 axes.axvspan(*span, color="0.92", linewidth=0, zorder=0)
             axes.set(xscale="log", xlim=(rows["norm"].min(), rows["norm"].max()))
@@ -88,15 +87,6 @@ def _norm_span(tables: Tables, dataset: str) -> tuple[float, float] | None:
     return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
 
-def _curve(axes: Axes, x: pd.Series | pd.Index, y: pd.Series, method: str, tables: Tables) -> None:
-    """A line with a few markers, at other places than the other methods' so that lines that coincide are seen."""
-    order = list(tables.looks).index(method)
-    every = max(1, len(y) // 4)
-    start = round((order + 0.5) * every / len(tables.looks))
-    look = tables.looks[method]
-    axes.plot(x, y, **look.line(), **look.points(edge="white"), markevery=(start, every), zorder=2 + order / 100)
-
-
 def accuracy(tables: Tables) -> Figure:
     """Final test accuracy against epsilon, and below it the difference to DP-SGD, paired by seed."""
     cells = tables.finished
@@ -112,16 +102,16 @@ def accuracy(tables: Tables) -> Figure:
         contest, controls = rows[~rows["control"]], rows[rows["control"]]
         budgets = sorted(epsilon for epsilon in rows["epsilon"].unique() if math.isfinite(epsilon))
         for axes in column:
-            _budget_axis(axes, budgets)
-        _points(column[0], _percent(contest, "accuracy"), budgets, tables, width=width)
+            marks.budget_axis(axes, budgets)
+        marks.points(column[0], _percent(contest, "accuracy"), budgets, tables, width=width)
         squashing = controls["accuracy_mean"] < _floor(contest)
-        _yardsticks(column[0], _percent(controls[~squashing], "accuracy"), budgets, tables)
+        marks.yardsticks(column[0], _percent(controls[~squashing], "accuracy"), budgets, tables)
         below.append(_percent(controls[squashing], "accuracy"))
         shown += [*contest["method"], *controls.loc[~squashing, "method"]]
         if paired:
             differences = _percent(contest, "difference")
             differences.loc[differences["method"] == REFERENCE, "mean"] = 0
-            _points(column[1], differences, budgets, tables, width=width)
+            marks.points(column[1], differences, budgets, tables, width=width)
             column[1].axhline(0, color=style.GREY, linewidth=0.6, zorder=1)
             column[0].tick_params(labelbottom=False)
         column[0].set_title(tables.titles[dataset], parse_math=False)
@@ -145,28 +135,6 @@ def _percent(cells: pd.DataFrame, name: str) -> pd.DataFrame:
     return cells[["method", "epsilon"]].assign(**ends)
 
 
-def _budget_axis(axes: Axes, budgets: list[float]) -> None:
-    """Budgets side by side at equal distances, with a hairline between neighbours."""
-    axes.set_xlim(-0.5, max(len(budgets), 1) - 0.5)
-    axes.set_xticks(range(len(budgets)), [f"{epsilon:g}" for epsilon in budgets])
-    axes.tick_params(axis="x", length=0)
-    for i in range(1, len(budgets)):
-        axes.axvline(i - 0.5, color="0.85", linewidth=0.5, zorder=0)
-
-
-def _points(axes: Axes, cells: pd.DataFrame, budgets: list[float], tables: Tables, *, width: float) -> None:
-    """Means with their intervals; the methods at a budget side by side, so that no interval covers another and, in a
-    panel of this ``width`` in points, as far as can be no marker either."""
-    count = len(tables.contestants)
-    step = min(0.15, 0.8 / max(count, 1))
-    room = width * step / max(len(budgets), 1)
-    for k, method in enumerate(tables.contestants):
-        rows, look = cells[cells["method"] == method], tables.looks[method]
-        places = [budgets.index(epsilon) + step * (k - (count - 1) / 2) for epsilon in rows["epsilon"]]
-        axes.vlines(places, rows["low"], rows["high"], color=look.color, linewidth=0.9, zorder=2)
-        axes.plot(places, rows["mean"], linestyle="none", **look.points(scale=min(1, max(0.5, room / 5))), zorder=3)
-
-
 def _floor(contest: pd.DataFrame) -> float:
     """A control below this accuracy would squash the contestants: further down than their own range is wide, or than 5
     points. NaN, which nothing is below, where there are no contestants."""
@@ -175,18 +143,6 @@ def _floor(contest: pd.DataFrame) -> float:
         return math.nan
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
     return low - max(high - low, 0.05)
-
-
-def _yardsticks(axes: Axes, controls: pd.DataFrame, budgets: list[float], tables: Tables) -> None:
-    """Grey lines with bands: right across for runs without a budget, from budget to budget for runs with one."""
-    for method, rows in controls.sort_values("epsilon").groupby("method"):
-        look = tables.looks[str(method)]
-        if np.isinf(rows["epsilon"]).any():
-            rows = rows.iloc[[-1, -1]].assign(place=[-0.5, len(budgets) - 0.5])
-        else:
-            rows = rows.assign(place=[budgets.index(epsilon) for epsilon in rows["epsilon"]])
-        axes.plot(rows["place"], rows["mean"], **look.line(), **look.points(), zorder=1)
-        axes.fill_between(rows["place"], rows["low"], rows["high"], color=look.color, alpha=0.2, linewidth=0, zorder=0)
 
 
 def convergence(tables: Tables) -> Figure:
@@ -207,8 +163,8 @@ def convergence(tables: Tables) -> Figure:
             keys = [(dataset, epsilon, method) for method in tables.contestants]
             keys += [(dataset, math.inf, method) for method in tables.looks if method in yardsticks]
             for key in keys:
-                _band(upper, accuracies.get(key), key[2], tables)
-                _band(lower, losses.get(key), key[2], tables)
+                marks.band(upper, accuracies.get(key), key[2], tables)
+                marks.band(lower, losses.get(key), key[2], tables)
             upper.set_title(f"{tables.titles[dataset]}, ε = {epsilon:g}", parse_math=False)
             upper.tick_params(labelbottom=False)
             lower.set(xlabel="Epoch", ylim=(0, None))
@@ -230,12 +186,35 @@ def _averages(values: pd.Series, curves: pd.DataFrame) -> dict[tuple[Any, ...], 
     return {key: rows.droplevel([0, 1, 2]) for key, rows in table.groupby(level=[0, 1, 2])}
 
 
-def _band(axes: Axes, averages: pd.DataFrame | None, method: str, tables: Tables) -> None:
-    if averages is None:
-        return
-    color = tables.looks[method].color
-    axes.fill_between(averages.index, averages["low"], averages["high"], color=color, alpha=0.15, linewidth=0)
-    _curve(axes, averages.index, averages["mean"], method, tables)
+def audit(tables: Tables) -> Figure:
+    """The epsilon that an attack proves against the epsilon that is claimed; a panel per schedule."""
+    table = tables.read("audit").rename(columns={"epsilon_lower": "mean"}).assign(low=np.nan, high=np.nan)
+    if table.empty:
+        raise ValueError(f"{tables.folder}: no method was audited, nothing to draw")
+    budgets = sorted(table["epsilon"].unique())
+    schedules = list(table.groupby(["sampling_rate", "steps"], sort=False))
+    figure, (column,) = style.panels(1, len(schedules))
+    width = 72 * 0.75 * figure.get_figwidth()
+    for ((sampling_rate, steps), rows), axes in zip(schedules, column, strict=True):
+        marks.budget_axis(axes, budgets)
+        top = 1.15 * max(rows["epsilon_claimed"].max(), rows["mean"].max())
+        marks.claims(axes, list(rows.groupby("epsilon")["epsilon_claimed"].max()), top=top)
+        marks.points(axes, rows, budgets, tables, width=width)
+        sampling = "No subsampling" if sampling_rate == 1 else f"Poisson sampling at rate {sampling_rate:g}"
+        axes.set(title=f"{sampling}, {steps} steps", ylabel="Lower bound on $\\varepsilon$")
+    for axes in column[:-1]:
+        axes.tick_params(labelbottom=False)
+    column[-1].set_xlabel(f"Privacy budget $\\varepsilon$ ($\\delta={_power(table['delta'].max())}$)")
+    confidence, trials = 100 * table["confidence"].min(), table["trials"].min()
+    notes = [
+        f"What a white-box attack proves ({trials:,} canaries in, as many out), at {confidence:g} % confidence each.",
+        "Dashed: the claim. A bound below it does not prove it. All share random numbers, so sound methods agree.",
+    ]
+    refuted = table.loc[table["refuted"], "method"].unique()
+    if len(refuted):
+        notes.append(f"REFUTED: {', '.join(tables.method_titles[method] for method in refuted)}.")
+    _annotate(figure, tables, set(table["method"]), notes, lines=())
+    return figure
 
 
 def _annotate(
@@ -264,6 +243,7 @@ def _power(value: float) -> str:
 
 FIGURES: dict[str, Callable[[Tables], Figure]] = {
     "accuracy": accuracy,
+    "audit": audit,
     "convergence": convergence,
     "weights": weights,
 }

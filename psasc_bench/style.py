@@ -113,7 +113,8 @@ def annotate(figure: Figure, entries: Sequence[tuple[str, Look, bool]], notes: S
     for text in legend.get_texts():
         text.set_parse_math(False)
     paragraph = textwrap.wrap(" ".join(notes), 136 if wide else 62)
-    figure.supxlabel("\n".join(paragraph), x=0.01, ha="left", fontsize=7, linespacing=1.3)
+    below = figure.supxlabel("\n".join(paragraph), x=0.01, ha="left", fontsize=7, linespacing=1.3)
+    below.set_parse_math(False)  # notes hold titles, as does the legend
     figure.align_ylabels()
 
 

@@ -105,12 +105,6 @@ def test_unbounded_sensitivity_cannot_be_audited() -> None:
         audit.audit(NonPrivate(), claim(1.0, 10, 1), delta=1e-5, trials=10)
 
 
-def test_rows_have_the_columns_of_the_table() -> None:
-    row = audit.rows([audit.audit(METHOD, claim(1.0, 10, 1), delta=1e-5, trials=500)])[0]
-    assert list(row) == [*audit.COLUMNS, "refuted"]
-    assert (row["method"], row["steps"], row["trials"]) == ("DP-PSASC", 10, 500)
-
-
 def test_claim_allows_the_gaussian_trade_off_and_nothing_below_it() -> None:
     # one step at noise multiplier 1 is 1-Gaussian-DP: FN = Phi(Phi^-1(1 - FP) - 1), here with Phi^-1(.9) = 1.2816
     false_negative = 0.5 * math.erfc((1 - 1.2815516) / math.sqrt(2))

@@ -15,7 +15,9 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.patches import StepPatch
 
 from psasc_bench import plots, results, style
 
@@ -30,6 +32,7 @@ TITLES = {
     "noise-only": "noise only",
 }
 CONTROLS = ("nonprivate", "noise-only")
+SCHEDULES = [(1.0, 10), (0.25, 20)]
 ACCURACY = {"nonprivate": 0.95, "noise-only": 0.1}
 GREY = 0.02  # the largest difference between red, green and blue that the eye still takes for grey
 
@@ -56,9 +59,11 @@ def write(
     datasets: Iterable[str] = ("digits",),
     seeds: int = 3,
     status: Callable[[Key], str] = lambda _: "done",
+    refuted: Iterable[str] = (),
 ) -> Path:
-    """``status`` says of each run, by method, epsilon and seed, what has become of it."""
-    runs, curves, weights = [], [], []
+    """``status`` says of each run, by method, epsilon and seed, what has become of it; the audit has ``refuted`` the
+    claims of these methods."""
+    runs, curves, weights, audits = [], [], [], []
     norm = np.logspace(-2, 1, 31)
     for dataset, method in itertools.product(datasets, methods):
         for epsilon, seed in itertools.product([math.inf] if method == "nonprivate" else [1.0, 8.0], range(seeds)):
@@ -73,9 +78,16 @@ def write(
         if method not in CONTROLS:
             columns = {"norm": norm, "weight": 0.1 / (norm + 0.01 * len(method)), "sensitivity": 0.1}
             weights.append(pd.DataFrame({"dataset": dataset, "method": method, **columns}))
+    for (sampling_rate, steps), epsilon, method in itertools.product(SCHEDULES, [1.0, 8.0], methods):
+        if method not in CONTROLS:
+            key = {"epsilon": epsilon, "method": method, "method_title": TITLES[method], "refuted": method in refuted}
+            key |= {"sampling_rate": sampling_rate, "steps": steps, "delta": 1e-5, "trials": 2000, "confidence": 0.999}
+            bound = (1.5 if method in refuted else 0.9 - 0.01 * len(method)) * epsilon
+            audits.append(key | {"epsilon_claimed": 0.95 * epsilon, "epsilon_lower": bound})
     table = pd.DataFrame(runs)
     frames = {"runs": table, "summary": results.summarise(table), "curves": pd.DataFrame(curves)}
     frames["weights"] = pd.concat(weights) if weights else pd.DataFrame()
+    frames["audit"] = pd.DataFrame(audits)
     folder.mkdir(exist_ok=True)
     for name, frame in frames.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
@@ -117,13 +129,15 @@ def test_drawing_leaves_matplotlib_as_it_was(study: Path, tmp_path: Path) -> Non
     ("figure", "labels"),
     [
         ("weights", ["Gradient norm $x$", "Weight $w(x)/\\Delta$", "Contribution", "10th to 90th percentile"]),
+        ("audit", ["Lower bound", "claim", "10^{-5}", "No subsampling, 10 steps", "rate 0.25", "2,000", "99.9 %"]),
         ("accuracy", ["Test accuracy (%)", "percentage points", "Privacy budget", "10^{-5}", "non-private", "3 seeds"]),
         ("convergence", ["Epoch", "Test accuracy (%)", "nats", "not private", "ε = 1", "ε = 8", "non-private"]),
     ],
 )
 def test_axes_and_methods_are_named(figure: str, labels: list[str], study: Path) -> None:
     found = text(study / "figures" / f"{figure}.svg")
-    assert [label for label in [*labels, "DP-SGD", "DP-PSASC", "My method", "Digits"] if label not in found] == []
+    labels = [*labels, "DP-SGD", "DP-PSASC", "My method", *([] if figure == "audit" else ["Digits"])]
+    assert [label for label in labels if label not in found] == []
 
 
 @pytest.mark.parametrize("figure", plots.FIGURES)
@@ -217,7 +231,7 @@ def test_a_control_near_the_contestants_is_drawn(tables: Tables, monkeypatch: py
     ids=["one method and seed", "only a control", "no DP-SGD"],
 )
 def test_part_of_a_study_can_be_drawn(figure: str, part: dict[str, Any], tables: Tables) -> None:
-    method = part["methods"][0 if figure == "weights" else -1]  # a control has no weights
+    method = part["methods"][0 if figure in ("weights", "audit") else -1]  # a control has neither
     assert TITLES[method] in written(figure, tables(**part))
 
 
@@ -246,8 +260,49 @@ def test_weights_need_no_finished_run(tables: Tables) -> None:
     assert "Shaded" not in found
 
 
+def test_audit_needs_no_finished_run(tables: Tables) -> None:
+    assert "DP-PSASC" in written("audit", tables(status=lambda _: "missing"))
+
+
+def test_nothing_audited_is_one_clear_error(tables: Tables, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no method was audited, nothing to draw"):
+        plots.draw("audit", tables(methods=["nonprivate"]), tmp_path / "figures")
+
+
+def test_points_of_the_audit_are_its_bounds_and_stand_below_the_claim(study: Path) -> None:
+    bounds = pd.read_csv(study / "audit.csv").set_index("method")
+    panels = plots.audit(plots.Tables(study)).axes
+    assert len(panels) == len(SCHEDULES)
+    for axes, (sampling_rate, _) in zip(panels, SCHEDULES, strict=True):
+        expected = bounds[bounds["sampling_rate"] == sampling_rate].loc["dp-psasc"]
+        (line,) = [line for line in axes.lines if line.get_marker() == style.KNOWN["dp-psasc"].marker]
+        assert np.allclose(line.get_ydata(), expected["epsilon_lower"])
+        assert np.array_equal(claimed(axes).values, expected["epsilon_claimed"])
+        assert (line.get_ydata() < claimed(axes).values).all()
+
+
+def test_a_bound_above_the_claim_is_in_the_shade_and_named(tables: Tables) -> None:
+    folder = tables(refuted=["mine"])
+    for axes in plots.audit(plots.Tables(folder)).axes:
+        (line,) = [line for line in axes.lines if line.get_marker() == style.looks(["mine"], set())["mine"].marker]
+        (shade,) = [patch for patch in axes.patches if isinstance(patch, StepPatch) and patch.get_fill()]
+        assert np.array_equal(shade.get_data().baseline, claimed(axes).values)
+        assert (line.get_ydata() > shade.get_data().baseline).all()
+        assert (line.get_ydata() < shade.get_data().values).all()
+    assert "REFUTED: My method." in written("audit", folder)
+
+
+def claimed(axes: Axes) -> Any:
+    (step,) = [patch for patch in axes.patches if isinstance(patch, StepPatch) and not patch.get_fill()]
+    return step.get_data()
+
+
+def test_a_sound_study_has_nothing_refuted(study: Path) -> None:
+    assert "REFUTED" not in text(study / "figures" / "audit.svg")
+
+
 def test_an_unknown_figure_is_an_error_that_names_the_known(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no figure 'pie'; there are: accuracy, convergence, weights"):
+    with pytest.raises(ValueError, match="no figure 'pie'; there are: accuracy, audit, convergence, weights"):
         plots.draw("pie", tmp_path, tmp_path)
 
 
@@ -286,4 +341,5 @@ def test_a_title_that_looks_like_mathematics_is_written_as_it_is(
     figure: str, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(TITLES, "mine", r"$\Nonsense$ & <b>")  # as mathematics it would be an error
-    assert written(figure, tables(methods=["mine"], datasets=["$\\nonsense$"])).count("$\\Nonsense$") >= 2
+    found = written(figure, tables(methods=["mine"], datasets=["$\\nonsense$"], refuted=["mine"]))
+    assert found.count("$\\Nonsense$") >= 2

@@ -180,7 +180,8 @@ def test_edited_method_retrains_exactly_its_runs(project: Path) -> None:
     source = project / "psasc_bench" / "methods" / "dp_psasc.py"
     source.write_text(source.read_text().replace("self.s * norm", "1.5 * self.s * norm"))
     before = records(project)
-    assert jobs(snakemake(project, "--dry-run", "results/README.md")) == {"train_digits": 1, "verify": 1, "collect": 1}
+    due = jobs(snakemake(project, "--dry-run", "results/README.md"))
+    assert due == {"train_digits": 1, "verify": 1, "audit": 1, "collect": 1}
     snakemake(project, f"{RUNS}/dp-psasc/eps-8/seed-0.json")
     assert changes(before, records(project)) == {"dp-psasc/eps-8/seed-0.json", "dp-psasc/eps-8/seed-1.json"}
 

@@ -7,7 +7,7 @@ from psasc_bench import config as studies
 from psasc_bench import methods, record
 from snakemake.exceptions import WorkflowError
 
-FIGURES = ["accuracy", "convergence", "weights"]
+FIGURES = ["accuracy", "convergence", "weights", "audit"]
 
 try:
     STUDY = studies.parse(
@@ -120,6 +120,25 @@ def cell_study(dataset, method):
         "datasets": {dataset: protocol | unconcerned},
     }
     return json.dumps(narrowed, sort_keys=True)
+
+
+def audited_study():
+    """The study as far as it concerns the audit: methods as on the first data set, and epsilons."""
+    dataset = next(iter(STUDY.datasets))
+    cells = [json.loads(cell_study(dataset, method)) for method in STUDY.methods]
+    settings = {
+        method: values for cell in cells for method, values in cell["methods"].items()
+    }
+    narrowed = {"methods": settings, "epsilons": STUDY.epsilons}
+    return json.dumps(cells[0] | narrowed, sort_keys=True)
+
+
+def figure_tables(wildcards):
+    """What a figure is drawn from."""
+    tables = ["runs", "curves", "summary", "weights"]
+    if wildcards.figure == "audit":
+        tables.append("audit")
+    return expand("results/{table}.csv", table=tables)
 
 
 def trained_by(dataset, method):

@@ -1,6 +1,6 @@
 rule figure:
     input:
-        expand("results/{table}.csv", table=["runs", "curves", "summary", "weights"]),
+        figure_tables,
     output:
         expand("figures/{{figure}}.{format}", format=["svg", "pdf"]),
     log:

@@ -1,0 +1,17 @@
+rule audit:
+    # A refuted claim fails the job, so that nothing is made of it, and is named even when Snakemake is asked to be quiet.
+    output:
+        "results/audit.csv",
+    log:
+        "logs/audit.log",
+    conda:
+        "../envs/psasc-bench.yaml"
+    params:
+        study=audited_study(),
+        code=[
+            record.GENERATION,
+            *(methods.fingerprint(methods.load(name)) for name in STUDY.methods),
+        ],
+    shell:
+        "python -m psasc_bench audit --config /dev/stdin --output {output} > {log} 2>&1 <<< {params.study:q} "
+        "|| (grep '^psasc-bench: error' {log} >&2; false)"
