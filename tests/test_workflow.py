@@ -235,6 +235,11 @@ def test_change_of_the_study_trains_the_cells_that_it_concerns(
 # ------------------------------------------------------------------------------------------------ what goes wrong
 
 
+def heed_interrupts() -> None:
+    """What a shell starts in the background ignores SIGINT, and so do its children: the suite may be among them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupted_study_loses_no_finished_run_and_ends_the_same(tmp_path: Path) -> None:
     """Ctrl-C, which reaches Snakemake and the training process alike, once the first of three runs is finished."""
     study = STUDY | {"seeds": [0, 1, 2], "methods": {"nonprivate": {}}}
@@ -244,7 +249,12 @@ def test_interrupted_study_loses_no_finished_run_and_ends_the_same(tmp_path: Pat
     target = f"{RUNS}/{cell}/seed-0.json"
     places = [project / target, project / "results" / "spool" / "digits" / cell / "seed-0.json"]
     process = subprocess.Popen(
-        command(target), cwd=project, env=environment(project), stderr=subprocess.DEVNULL, start_new_session=True
+        command(target),
+        cwd=project,
+        env=environment(project),
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
     deadline = time.monotonic() + 120
     while not any(place.exists() for place in places):
