@@ -261,7 +261,8 @@ def _read_npz(path: Path, names: tuple[str, ...]) -> Arrays:
                 raise ValueError(f"lacks {', '.join(missing)}; it must hold {', '.join(names)}")
             return {name: _member(npz, name) for name in names}
     except DAMAGE as error:
-        raise ValueError(f"{path}: {error}") from None
+        remedy = "" if isinstance(error, ValueError) else "; it is damaged or cut short: make it anew"
+        raise ValueError(f"{path}: {error}{remedy}") from None
 
 
 def _member(npz: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:

@@ -89,7 +89,10 @@ def train(
 
     Raises ``ValueError`` if the budget was calibrated for another schedule, or the model does not fit the data.
     """
-    models.check_fit(spec.model, dataset)
+    try:
+        models.check_fit(spec.model, dataset)
+    except ValueError as error:
+        raise ValueError(f"datasets.{spec.dataset}: {error}") from None
     examples = len(dataset.y_train)
     epoch_ends = spec.epoch_ends(examples)
     sampling_rate, steps = spec.sampling_rate(examples), epoch_ends[-1]
