@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--data-root", type=Path, default=data_root, help="(%(default)s)")
 
     added = command(commands.verify)
-    added.add_argument("--runs", type=Path, default=Path("results/runs"), help="(%(default)s)")
+    added.add_argument("results", type=Path, nargs="?", default=Path("results"), help="the folder (%(default)s)")
     added.add_argument("--output", type=Path, help="write the ledgers there as CSV")
 
     added = command(commands.check)

@@ -126,9 +126,10 @@ def verify(options: argparse.Namespace) -> None:
     """Recompute what every run spent by an accountant that took no part in it; fails if one overspent its budget."""
     from psasc_bench.verify import verify as verify_records
 
-    paths = sorted(options.runs.rglob("*.json"))
+    runs = options.results / "runs"
+    paths = sorted((runs if runs.is_dir() else options.results).rglob("*.json"))
     if not paths:
-        raise ValueError(f"{options.runs}: holds no records to verify")
+        raise ValueError(f"{options.results}: holds no records to verify")
     verified = [asdict(row) for row in verify_records(paths)]
     if bad := [row for row in verified if row["problem"]]:
         raise ValueError("\n".join(f"{row['run']}: {row['problem']}; train it anew" for row in bad))

@@ -251,7 +251,7 @@ def runs(trained: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 
 
 def test_sound_records_are_verified_and_listed(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = call(capsys, "verify", "--runs", runs, "--output", "results/ledger.csv")
+    status, out, err = call(capsys, "verify", runs, "--output", "results/ledger.csv")
     assert (status, out, err) == (0, ["2 records verified: none overspent its budget"], [])
     private, nonprivate = read("results/ledger.csv")
     assert private["run"] == "digits/dp-sgd/eps-8/seed-0"
@@ -264,11 +264,11 @@ def test_overspent_record_is_named_and_no_table_written(runs: Path, capsys: pyte
     values = json.loads(path.read_text())
     values["ledger"]["noise_multiplier"] /= 2
     files.write_text(path, json.dumps(values))
-    line = refusal(capsys, "verify", "--runs", runs, "--output", "ledger.csv")
+    line = refusal(capsys, "verify", runs, "--output", "ledger.csv")
     assert line.startswith("digits/dp-sgd/eps-8/seed-0: it spent epsilon ")
     assert line.endswith(" of 8; train it anew")
     assert not Path("ledger.csv").exists()
 
 
 def test_folder_without_records_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert refusal(capsys, "verify", "--runs", "empty") == "empty: holds no records to verify"
+    assert refusal(capsys, "verify", "empty") == "empty: holds no records to verify"
