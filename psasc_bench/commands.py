@@ -4,14 +4,12 @@ and pandas each take seconds to load. A command returns the exit status where th
 from __future__ import annotations
 
 import argparse
-import csv
 import inspect
-import io
 import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -134,7 +132,7 @@ def verify(options: argparse.Namespace) -> None:
     if bad := [row for row in verified if row["problem"]]:
         raise ValueError("\n".join(f"{row['run']}: {row['problem']}; train it anew" for row in bad))
     if options.output:
-        _write_csv(options.output, verified)
+        files.write_csv(options.output, verified)
     print(f"{len(verified)} records verified: none overspent its budget")
 
 
@@ -172,7 +170,7 @@ def audit(options: argparse.Namespace) -> int:
                 found = asdict(audits.audit(method, claim, delta=AUDITED_DELTA))
                 rows.append({"epsilon": epsilon, "method": name, "method_title": found.pop("method"), **found})
     if options.output:
-        _write_csv(options.output, rows)
+        files.write_csv(options.output, rows)
     for row in rows:
         print(
             f"{row['method_title']:16} q {row['sampling_rate']:<5g} claimed {row['epsilon_claimed']:.3f}  "
@@ -308,11 +306,3 @@ def _methods_to_check(options: argparse.Namespace) -> list[tuple[str, Method]]:
     if unknown := [name for name in options.methods if name not in known]:
         raise ValueError(f"{options.config}: methods: no {unknown[0]!r}; give its hyper-parameters with --set")
     return [(name, known[name]) for name in options.methods or known]
-
-
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    files.write_text(path, text.getvalue())

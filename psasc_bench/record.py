@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import platform
 import subprocess
@@ -14,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from psasc_bench.files import write_text
+from psasc_bench.files import write_csv, write_text
 from psasc_bench.privacy import Budget
 from psasc_bench.spec import RunSpec, json_number
 
@@ -54,11 +52,7 @@ def ledger(budget: Budget, *, sensitivity: float, steps_taken: int) -> dict[str,
 
 def write(record: Record, curve: Sequence[Mapping[str, float]], stem: Path) -> None:
     """Write ``stem.csv`` and then ``stem.json``, each by renaming a complete file into place."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(curve[0]) if curve else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(curve)
-    write_text(stem.with_name(stem.name + ".csv"), text.getvalue())
+    write_csv(stem.with_name(stem.name + ".csv"), curve)
     values = {"format": FORMAT, **{key: getattr(record, key) for key in record.__dataclass_fields__}}
     values |= {"spec": record.spec.to_json(), "spec_hash": record.spec.hash()}
     write_text(stem.with_name(stem.name + ".json"), json.dumps(values, indent=1, allow_nan=False) + "\n")
