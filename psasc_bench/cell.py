@@ -10,20 +10,20 @@ from __future__ import annotations
 import math
 import resource
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
-from psasc_bench import methods, record
+from psasc_bench import methods, record, spool
+from psasc_bench.checkpoint import Checkpoint
 from psasc_bench.data import Dataset
-from psasc_bench.files import replacing
+from psasc_bench.files import exclusive, replacing
 from psasc_bench.privacy import Budget
 from psasc_bench.record import Record
 from psasc_bench.spec import RunSpec
-from psasc_bench.train import train
+from psasc_bench.train import Outcome, train
 
 ENDINGS = (".csv", ".json")  # the record last: it vouches for the curve
 
@@ -34,48 +34,83 @@ def train_run(
     budget: Budget,
     *,
     runs: Path,
-    spool: Path,
     micro_batch_size: int,
     device: torch.device,
+    checkpoint_seconds: float = 60.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Record:
-    """See that ``runs`` has the current record of ``spec``: leave it, fetch it from the ``spool``, or train it."""
-    target, spooled = runs / spec.name(), spool / spec.name()
+    """See that ``runs`` has the current record of ``spec``: leave it, fetch it from the spool, or train it, from its
+    last checkpoint there if it has one. A run that failed is tried again.
+
+    One process at a time: another one that wants the same run waits, and then finds it.
+    """
+    folder = spool.beside(runs)
+    target, spooled = runs / spec.name(), folder / spec.name()
     fingerprint = methods.fingerprint(methods.load(spec.method))
-    for stem in (target, spooled):
-        found = _current(stem, spec, fingerprint, dataset)
-        if found is not None:
-            if stem == spooled:
-                _file(spooled, target)
-            return found
-    started, clock = datetime.now(UTC), time.perf_counter()
-    outcome = train(spec, dataset, budget, micro_batch_size=micro_batch_size, device=device, progress=progress)
-    last = outcome.curve[-1]
-    made = Record(
-        spec=spec,
-        fingerprint=fingerprint,
-        status=outcome.status,
-        reason=outcome.reason,
-        result={key: last[key] if math.isfinite(last[key]) else None for key in ("test_accuracy", "test_loss")},
-        ledger=record.ledger(
+
+    def tell() -> None:
+        print(f"psasc-bench: {spec.name()}: another process trains this run; waiting for it", file=sys.stderr)
+
+    with exclusive(spool.lock(spec, folder), tell):
+        for stem in (target, spooled):
+            for leftover in stem.parent.glob(f".{stem.name}.*.partial"):  # of a process that was killed
+                leftover.unlink()
+        for stem in (target, spooled):
+            found = _current(stem, spec, fingerprint, dataset)
+            if found is not None:
+                if stem == spooled:
+                    _file(spooled, target)
+                return found
+        how = {
+            "device": _device_name(device),
+            "threads": torch.get_num_threads(),
+            "micro_batch_size": micro_batch_size,
+            "data_sha256": dataset.sha256,
+        }
+        made_of = {"spec": spec.to_json(), "fingerprint": fingerprint, "generation": record.GENERATION}
+        made_of |= {"budget": budget.to_json(), "torch": torch.__version__, **how}
+        checkpoint = Checkpoint(spool.checkpoint(spec, folder), made_of, checkpoint_seconds)
+        started = datetime.now(UTC)
+        outcome = train(
+            spec,
+            dataset,
             budget,
-            sensitivity=methods.create(spec.method, dict(spec.parameters)).sensitivity(),
-            steps_taken=outcome.steps_taken,
-        ),
-        nonprivate={"nonfinite_examples": outcome.nonfinite_examples},
-        seconds={**outcome.seconds, "total": time.perf_counter() - clock},
-        provenance=record.provenance(
-            started=started,
-            device=_device_name(device),
-            threads=torch.get_num_threads(),
             micro_batch_size=micro_batch_size,
-            peak_memory_mib=_peak_memory_mib(device),
-            data_sha256=dataset.sha256,
-        ),
-    )
-    record.write(made, outcome.curve, spooled)
-    _file(spooled, target)
+            device=device,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
+        made = Record(
+            spec=spec,
+            fingerprint=fingerprint,
+            status=outcome.status,
+            reason=outcome.reason,
+            result=_result(outcome),
+            ledger=record.ledger(
+                budget,
+                sensitivity=methods.create(spec.method, dict(spec.parameters)).sensitivity(),
+                steps_taken=outcome.steps_taken,
+            ),
+            nonprivate={"nonfinite_examples": outcome.nonfinite_examples},
+            seconds=outcome.seconds,
+            provenance=record.provenance(
+                started=started,
+                peak_memory_mib=_peak_memory_mib(device),
+                resumed_at_steps=outcome.resumed_at,
+                **how,
+            ),
+        )
+        record.write(made, outcome.curve, spooled)
+        _file(spooled, target)
+        checkpoint.discard()
     return made
+
+
+def _result(outcome: Outcome) -> dict[str, float | None]:
+    """Of the last iterate, where it was reached: null for what is not finite."""
+    last = outcome.curve[-1] if outcome.status != "failed" else {}
+    values = {key: last.get(key, math.nan) for key in ("test_accuracy", "test_loss")}
+    return {key: value if math.isfinite(value) else None for key, value in values.items()}
 
 
 def _current(stem: Path, spec: RunSpec, fingerprint: str, dataset: Dataset) -> Record | None:
@@ -88,7 +123,7 @@ def _current(stem: Path, spec: RunSpec, fingerprint: str, dataset: Dataset) -> R
         print(f"psasc-bench: warning: {error}", file=sys.stderr)
         return None
     same_data = found.provenance.get("data_sha256") == dataset.sha256
-    return found if same_data and found.current(spec, fingerprint) else None
+    return found if same_data and found.current(spec, fingerprint) and found.status != "failed" else None
 
 
 def _file(spooled: Path, target: Path) -> None:
@@ -97,11 +132,11 @@ def _file(spooled: Path, target: Path) -> None:
             file.write(spooled.with_name(spooled.name + ending).read_bytes())
 
 
-def empty_spool(specs: list[RunSpec], spool: Path) -> None:
+def empty_spool(specs: list[RunSpec], runs: Path) -> None:
     """Once all runs of a cell are in place, their spooled copies have served."""
     for spec in specs:
         for ending in ENDINGS:
-            (spool / (spec.name() + ending)).unlink(missing_ok=True)
+            (spool.beside(runs) / (spec.name() + ending)).unlink(missing_ok=True)
 
 
 def _peak_memory_mib(device: torch.device) -> float:

@@ -90,6 +90,13 @@ def _parser() -> argparse.ArgumentParser:
         "--threads", type=_at_least(1), default=1, help="more than one may change the last bits (%(default)s)"
     )
 
+    added.add_argument(
+        "--checkpoint-seconds",
+        type=_above(-math.ulp(0)),
+        default=float(os.environ.get("PSASC_BENCH_CHECKPOINT_SECONDS", "60")),
+        help="least time between two checkpoints (%(default)s, or $PSASC_BENCH_CHECKPOINT_SECONDS)",
+    )
+
     added = command(commands.prepare)
     added.add_argument("--source", required=True, choices=["digits", "mnist", "fashion_mnist", "cifar10", "npz"])
     added.add_argument("--path", type=Path, help="the .npz")
@@ -110,6 +117,11 @@ def _parser() -> argparse.ArgumentParser:
     added = command(commands.download)
     added.add_argument("source", choices=["mnist", "fashion_mnist", "cifar10"])
     added.add_argument("--data-root", type=Path, default=data_root, help="(%(default)s)")
+
+    added = command(commands.status)
+    study(added, dataset=False)
+    added.add_argument("--runs", type=Path, default=Path("results/runs"), help="(%(default)s)")
+    added.add_argument("--output", type=Path, default=Path("results/status.csv"), help="(%(default)s)")
 
     added = command(commands.verify)
     added.add_argument("results", type=Path, nargs="?", default=Path("results"), help="the folder (%(default)s)")
@@ -139,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--output", type=Path, default=Path("results"), help="(%(default)s)")
 
     added = command(commands.figure)
-    added.add_argument("figure")
+    added.add_argument("figures", nargs="*", metavar="figure", help="(default: all)")
     added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=Path("figures"), help="(%(default)s)")
     return parser

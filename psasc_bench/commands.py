@@ -102,7 +102,6 @@ def train(options: argparse.Namespace) -> None:
         else _budget(specs[0], len(dataset.y_train), epsilon=wanted.epsilon, delta=protocol.delta)
     )
     torch.set_num_threads(options.threads)
-    spool = options.runs.with_name("spool")
     for spec in specs:
         with _progress_bar(spec.name()) as progress:
             made = cell.train_run(
@@ -110,14 +109,25 @@ def train(options: argparse.Namespace) -> None:
                 dataset,
                 budget,
                 runs=options.runs,
-                spool=spool,
                 micro_batch_size=protocol.micro_batch_size,
                 device=_device(options.device),
+                checkpoint_seconds=options.checkpoint_seconds,
                 progress=progress,
             )
+        if made.status == "failed":
+            print(f"psasc-bench: warning: {spec.name()} failed: {made.reason}", file=sys.stderr)
         accuracy = made.result["test_accuracy"]
         print(f"{spec.name()}: {made.status}, test accuracy {'none' if accuracy is None else f'{accuracy:.4f}'}")
-    cell.empty_spool(specs, spool)
+    cell.empty_spool(specs, options.runs)
+
+
+def status(options: argparse.Namespace) -> None:
+    """Print how far the study is, and write one row per run to status.csv."""
+    from psasc_bench import status as statuses
+
+    surveyed = list(statuses.survey(config.load(options.config), options.runs))
+    files.write_csv(options.output, statuses.rows(surveyed))
+    print(statuses.grid(surveyed))
 
 
 def verify(options: argparse.Namespace) -> None:
@@ -212,10 +222,11 @@ def collect(options: argparse.Namespace) -> None:
 
 
 def figure(options: argparse.Namespace) -> None:
-    """Draw one figure from the tidy tables."""
+    """Draw figures from the tidy tables."""
     from psasc_bench import plots
 
-    plots.draw(options.figure, options.results, options.output)
+    for name in options.figures or plots.FIGURES:
+        plots.draw(name, options.results, options.output)
 
 
 def _prepared(study: Study, name: str) -> Dataset:

@@ -1,11 +1,13 @@
-"""Files that are complete or absent, whatever happens while they are written."""
+"""Files that are complete or absent, whatever happens while they are written, and locks that end with their process."""
 
 from __future__ import annotations
 
 import csv
+import errno
+import fcntl
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -32,10 +34,60 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write ``rows``, all with the keys of the first, under a header of these keys; complete or as it was before."""
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], *, header: Sequence[str] = ()) -> None:
+    """Write ``rows``, all with the keys of the first, under these keys; ``header`` is what to write without rows.
+    Complete or as it was before."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else header, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
+
+
+@contextmanager
+def exclusive(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock file ``path``, which one process can do at a time, on one machine or several with one file system;
+    ``waiting`` is called if another one does. However a process ends, its lock ends with it.
+
+    Does nothing where the file system has no locks.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with path.open("ab") as file:
+            if _lock(file, waiting) and not _same(file, path):
+                continue  # the one that held it has removed it
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def held(path: Path) -> bool:
+    """Whether a process holds the lock file ``path``."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    return False
+
+
+def _lock(file: IO[bytes], waiting: Callable[[], None]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        waiting()
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
+            raise
+        return False
+    return True
+
+
+def _same(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

@@ -22,13 +22,22 @@ def privatise(
     The divisor is the public ``q N``, never the size of the batch drawn: that is private. ``noise_multiplier = 0`` (no
     privacy) draws nothing. Raises ``ValueError`` for noise against an unbounded sensitivity.
     """
-    if noise_multiplier == 0:
+    scale = noise_scale(sensitivity=sensitivity, noise_multiplier=noise_multiplier)
+    if scale == 0:
         return gradient_sum / expected_batch_size
+    noise = torch.randn(gradient_sum.shape, dtype=gradient_sum.dtype, device=gradient_sum.device, generator=generator)
+    return noise.mul_(scale).add_(gradient_sum).div_(expected_batch_size)
+
+
+def noise_scale(*, sensitivity: float, noise_multiplier: float) -> float:
+    """The noise's standard deviation, ``noise_multiplier * sensitivity``; 0 without privacy. Raises ``ValueError`` for
+    noise against an unbounded sensitivity."""
+    if noise_multiplier == 0:
+        return 0.0
     scale = noise_multiplier * sensitivity
     if not (math.isfinite(scale) and scale > 0):
         raise ValueError(
             f"no noise gives privacy here: noise multiplier {noise_multiplier} x sensitivity {sensitivity}; "
             "a private method needs both finite and > 0"
         )
-    noise = torch.randn(gradient_sum.shape, dtype=gradient_sum.dtype, device=gradient_sum.device, generator=generator)
-    return noise.mul_(scale).add_(gradient_sum).div_(expected_batch_size)
+    return scale

@@ -20,14 +20,16 @@ FORMAT = 1
 # Raise it with every change to the training code that alters results: records of another generation are stale.
 GENERATION = 1
 
-Status = Literal["done", "diverged"]
+Status = Literal["done", "diverged", "failed"]
+CURVE_KEYS = ("epoch", "step")  # the columns of a run that failed before its first epoch ended
 MAPPINGS = ("result", "ledger", "nonprivate", "seconds", "provenance")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One finished run. ``ledger`` is what was spent and on what terms; ``result`` the last iterate's metrics;
-    ``nonprivate`` holds diagnostics that looked at private data; ``seconds`` are per phase."""
+    """One run that has ended, well (``done``) or not. ``ledger`` is what was spent and on what terms; ``result`` the
+    last iterate's metrics (null unless finite, and if the run failed); ``nonprivate`` holds diagnostics that looked at
+    private data; ``seconds`` are per phase."""
 
     spec: RunSpec
     fingerprint: str
@@ -52,7 +54,7 @@ def ledger(budget: Budget, *, sensitivity: float, steps_taken: int) -> dict[str,
 
 def write(record: Record, curve: Sequence[Mapping[str, float]], stem: Path) -> None:
     """Write ``stem.csv`` and then ``stem.json``, each by renaming a complete file into place."""
-    write_csv(stem.with_name(stem.name + ".csv"), curve)
+    write_csv(stem.with_name(stem.name + ".csv"), curve, header=CURVE_KEYS)
     values = {"format": FORMAT, **{key: getattr(record, key) for key in record.__dataclass_fields__}}
     values |= {"spec": record.spec.to_json(), "spec_hash": record.spec.hash()}
     write_text(stem.with_name(stem.name + ".json"), json.dumps(values, indent=1, allow_nan=False) + "\n")
@@ -76,7 +78,7 @@ def read(path: Path) -> Record:
         raise ValueError(f"{path}: not a run record ({error}); delete it and run the workflow again") from None
 
 
-def provenance(*, started: datetime, **how: str | float) -> dict[str, Any]:
+def provenance(*, started: datetime, **how: Any) -> dict[str, Any]:
     """Which code, libraries and machine made a result, when (UTC), and ``how``."""
     return {
         "psasc_bench": version("psasc-bench"),

@@ -10,16 +10,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from psasc_bench import methods, record
+from psasc_bench import methods
 from psasc_bench.config import Study
 from psasc_bench.files import write_text
 from psasc_bench.record import Record
 from psasc_bench.spec import RunSpec
+from psasc_bench.status import survey
 
 REFERENCE = "dp-sgd"  # the method that the others are compared with, seed by seed
 CELL = ["dataset", "epsilon", "method"]
 LABELS = ["dataset_title", "method_title"]
-UNFINISHED = ["missing", "stale", "diverged"]
+UNFINISHED = ["missing", "running", "stale", "diverged", "failed"]
 Row = dict[str, Any]
 CONFIDENCE = 0.95
 NORMS = np.logspace(-4, 2, 241)
@@ -42,26 +43,20 @@ def collect(study: Study, runs: Path, output: Path) -> None:
 
 
 def read_runs(study: Study, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """One row per run of the study, and one row per epoch of every finished run. A run's ``status`` is that of its
-    record, or ``stale`` (made by another spec or source than the present one) or ``missing``."""
+    """One row per run of the study with its ``status`` (see ``status``), and one row per epoch of every ended run."""
     rows, curves = [], []
-    for cell in study.cells():
-        cls = methods.load(cell.method)
-        fingerprint = methods.fingerprint(cls)
-        for seed in study.cell_seeds(cell.dataset):
-            spec = study.spec(cell, seed)
-            path = runs / f"{spec.name()}.json"
-            found = record.read(path) if path.exists() else None
-            status = "missing" if found is None else found.status if found.current(spec, fingerprint) else "stale"
-            key: Row = {"dataset": cell.dataset, "epsilon": cell.epsilon, "method": cell.method, "seed": seed}
-            labels: Row = {"dataset_title": study.dataset(cell.dataset).title, "method_title": cls.title}
-            try:
-                columns = _columns(spec, found, status)
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path}: a damaged run record ({error!r}); {REMEDY}") from None
-            rows.append(key | labels | {"control": cls.control, "status": status} | columns)
-            if status in ("done", "diverged"):
-                curves.append(_read_curve(path.with_suffix(".csv")).assign(**key, **labels, status=status))
+    for run in survey(study, runs):
+        spec, cls = run.spec, methods.load(run.spec.method)
+        key: Row = {"dataset": spec.dataset, "epsilon": spec.epsilon, "method": spec.method, "seed": spec.seed}
+        labels: Row = {"dataset_title": study.dataset(spec.dataset).title, "method_title": cls.title}
+        path = runs / f"{spec.name()}.json"
+        try:
+            columns = _columns(spec, run.record)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: a damaged run record ({error!r}); {REMEDY}") from None
+        rows.append(key | labels | {"control": cls.control, "status": run.status} | columns)
+        if run.record:
+            curves.append(_read_curve(path.with_suffix(".csv")).assign(**key, **labels, status=run.status))
     table = pd.DataFrame(rows)
     _check_one_data_set(table, runs)
     return table, pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
@@ -86,11 +81,11 @@ def _read_curve(path: Path) -> pd.DataFrame:
         raise ValueError(f"{path}: not the curve of a run ({error}); {REMEDY}") from None
 
 
-def _columns(spec: RunSpec, found: Record | None, status: str) -> Row:
+def _columns(spec: RunSpec, found: Record | None) -> Row:
     columns: Row = {"learning_rate": spec.learning_rate, "momentum": spec.momentum, "delta": spec.delta}
     columns["expected_batch_size"] = spec.expected_batch_size
     columns["test_accuracy"] = np.nan
-    if found is None or status == "stale":
+    if found is None:
         return columns
     ledger = {key: found.ledger[key] for key in ("noise_multiplier", "sensitivity", "sampling_rate", "steps_taken")}
     spent = {key: float(found.ledger[key]) for key in ("epsilon_rdp", "epsilon_pld")}

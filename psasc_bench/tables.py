@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from psasc_bench import style
+from psasc_bench.results import UNFINISHED
 from psasc_bench.style import Look
 
 NAMES = {"dataset": str, "method": str, "dataset_title": str, "method_title": str}
@@ -75,6 +76,6 @@ class Tables:
 
     def gaps(self) -> list[str]:
         """In words, what the means lack; empty if nothing."""
-        counts = {status: self.summary[status].sum() for status in ("missing", "stale", "diverged")}
+        counts = {status: self.summary[status].sum() for status in UNFINISHED if status in self.summary}
         found = [f"{count} {status}" for status, count in counts.items() if count]
         return [f"Runs that enter no mean: {', '.join(found)}."] if found else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from psasc_bench import methods, models, sampling
+from psasc_bench import mechanism, methods, models, sampling
+from psasc_bench.checkpoint import Checkpoint, Numbers, Tensors
 from psasc_bench.clock import Clock
 from psasc_bench.data import Dataset
 from psasc_bench.privacy import Budget
@@ -27,7 +29,8 @@ QUANTILES = (0.1, 0.5, 0.9)
 class Outcome:
     """What a run came to. ``curve`` has a row per epoch; the last row is the result: the last iterate, never the
     best. ``seconds`` are per phase: sampling (drawing), passes (fetching, forward and backward), weighting
-    (norms and weighted sum), release (noise and step), evaluation. ``parameters [P]`` are the last iterate."""
+    (norms and weighted sum), release (noise and step), evaluation; and in total. ``parameters [P]`` are the last
+    iterate. ``resumed_at`` are the steps after which the run went on from a checkpoint."""
 
     status: Status
     reason: str | None
@@ -36,6 +39,7 @@ class Outcome:
     nonfinite_examples: int
     seconds: Mapping[str, float]
     parameters: Tensor
+    resumed_at: list[int]
 
 
 class Examples:
@@ -67,6 +71,16 @@ class Diagnostics:
         self.norms.append(gradient_sum.norms)
         self.losses.append(gradient_sum.losses)
 
+    def pack(self) -> Tensors:
+        """For a checkpoint."""
+        none = [torch.zeros(0)]
+        return {"norms": torch.cat(self.norms or none), "losses": torch.cat(self.losses or none)}
+
+    @classmethod
+    def unpack(cls, tensors: Tensors, device: torch.device) -> Diagnostics:
+        """The inverse of ``pack``."""
+        return cls([tensors["norms"].to(device)], [tensors["losses"].to(device)])
+
     def row(self) -> dict[str, float]:
         norms, losses = torch.cat(self.norms or [torch.zeros(0)]), torch.cat(self.losses or [torch.zeros(0)])
         row = {"nonprivate_train_loss": losses.mean().item()}
@@ -74,6 +88,47 @@ class Diagnostics:
         for q, value in zip(QUANTILES, quantiles, strict=False):
             row[f"nonprivate_norm_q{round(100 * q)}"] = float(value)
         return row
+
+
+@dataclass
+class State:
+    """All that a run carries from one step to the next: restored, it goes on as if it had never stopped."""
+
+    parameters: Tensor
+    velocity: Tensor
+    iterates: deque[Tensor]
+    draws: torch.Generator
+    noise: torch.Generator
+    step: int = 0
+    nonfinite_examples: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    diagnostics: Diagnostics = field(default_factory=Diagnostics)
+    clock: Clock = field(default_factory=Clock)
+    resumed_at: list[int] = field(default_factory=list)
+
+    def pack(self) -> tuple[Numbers, Tensors]:
+        """For a checkpoint."""
+        numbers: Numbers = {key: getattr(self, key) for key in ("step", "nonfinite_examples", "curve", "resumed_at")}
+        tensors = {
+            "parameters": self.parameters,
+            "velocity": self.velocity,
+            "iterates": torch.stack(list(self.iterates)),
+            "draws": self.draws.get_state(),
+            "noise": self.noise.get_state(),
+        }
+        return numbers | {"seconds": self.clock.seconds}, tensors | self.diagnostics.pack()
+
+    def unpack(self, numbers: Numbers, tensors: Tensors) -> None:
+        """The inverse of ``pack``."""
+        device = self.parameters.device
+        self.parameters, self.velocity = tensors["parameters"].to(device), tensors["velocity"].to(device)
+        self.iterates.extend(tensors["iterates"].to(device))
+        self.draws.set_state(tensors["draws"])
+        self.noise.set_state(tensors["noise"])
+        self.diagnostics = Diagnostics.unpack(tensors, device)
+        self.step, self.nonfinite_examples = numbers["step"], numbers["nonfinite_examples"]
+        self.curve, self.clock = numbers["curve"], Clock(numbers["seconds"])
+        self.resumed_at = [*numbers["resumed_at"], self.step]
 
 
 def train(
@@ -84,10 +139,13 @@ def train(
     micro_batch_size: int,
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Outcome:
     """Train ``spec`` on ``dataset`` with the noise of ``budget``. ``progress`` is told (steps taken, steps) after each.
+    With a ``checkpoint`` the run goes on from there, and keeps its state there.
 
-    Raises ``ValueError`` if the budget was calibrated for another schedule, or the model does not fit the data.
+    What goes wrong in a step (a method that raises, memory that does not suffice) ends the run as ``failed``. Raises
+    ``ValueError`` if the budget was calibrated for another schedule, or the model does not fit the data.
     """
     try:
         models.check_fit(spec.model, dataset)
@@ -99,8 +157,8 @@ def train(
     check_budget(spec, budget, sampling_rate=sampling_rate, steps=steps)
 
     method = methods.create(spec.method, dict(spec.parameters))
+    mechanism.noise_scale(sensitivity=method.sensitivity(), noise_multiplier=budget.noise_multiplier)  # or refuse
     model = models.create(spec.model, seed=spec.stream("initialisation")).to(device)
-    draws, noise = (torch.Generator(device).manual_seed(spec.stream(axis)) for axis in ("sampling", "noise"))
     train_set, test_set = Examples(dataset, "train", device), Examples(dataset, "test", device)
 
     def losses(indices: Tensor) -> Tensor:
@@ -108,43 +166,76 @@ def train(
         return F.cross_entropy(model(images), labels, reduction="none")
 
     objective = Objective(model, losses)
-    parameters = objective.parameters
-    velocity = torch.zeros_like(parameters)
-    iterates: deque[Tensor] = deque(maxlen=int(method.iterates))
-    clock, diagnostics, nonfinite = Clock(), Diagnostics(), 0
-    curve: list[dict[str, float]] = []
-    for step in range(1, steps + 1):
-        iterates.append(parameters)
-        with clock("sampling"):
-            batch = sampling.poisson_batch(examples, sampling_rate, draws)
+    draws, noise = (torch.Generator(device).manual_seed(spec.stream(axis)) for axis in ("sampling", "noise"))
+    state = State(
+        parameters=objective.parameters,
+        velocity=torch.zeros_like(objective.parameters),
+        iterates=deque(maxlen=int(method.iterates)),
+        draws=draws,
+        noise=noise,
+    )
+
+    def take_step() -> None:
+        state.iterates.append(state.parameters)
+        with state.clock("sampling"):
+            batch = sampling.poisson_batch(examples, sampling_rate, state.draws)
         gradient_sum = objective.gradient_sum(
-            method, batch, iterates=iterates, micro_batch_size=micro_batch_size, clock=clock
+            method, batch, iterates=state.iterates, micro_batch_size=micro_batch_size, clock=state.clock
         )
-        nonfinite += gradient_sum.nonfinite
-        diagnostics.add(gradient_sum)
-        with clock("release"):
+        state.nonfinite_examples += gradient_sum.nonfinite
+        state.diagnostics.add(gradient_sum)
+        with state.clock("release"):
             released = release(
                 gradient_sum,
                 method,
                 noise_multiplier=budget.noise_multiplier,
                 expected_batch_size=spec.expected_batch_size,
-                generator=noise,
+                generator=state.noise,
             )
             # torch.optim.SGD's rule: importing torch.optim would take as long as training the smallest runs
-            velocity = spec.momentum * velocity + released
-            parameters = parameters - spec.learning_rate * velocity
-        if step in epoch_ends:
-            with clock("evaluation"):
-                models.point_at(model, parameters)
-                row = {"epoch": len(curve) + 1, "step": step, **evaluate(model, test_set), **diagnostics.row()}
-                curve.append(row)
-                diagnostics = Diagnostics()
-            if not (bool(parameters.isfinite().all()) and math.isfinite(row["test_loss"])):
-                reason = f"parameters or test loss not finite at step {step}"
-                return Outcome("diverged", reason, curve, step, nonfinite, clock.seconds, parameters)
+            state.velocity = spec.momentum * state.velocity + released
+            state.parameters = state.parameters - spec.learning_rate * state.velocity
+        state.step += 1
+
+    def evaluate_epoch() -> None:
+        with state.clock("evaluation"):
+            models.point_at(model, state.parameters)
+            row: dict[str, float] = {"epoch": len(state.curve) + 1, "step": state.step}
+            state.curve.append(row | evaluate(model, test_set) | state.diagnostics.row())
+            state.diagnostics = Diagnostics()
+
+    def outcome(status: Status, reason: str | None = None) -> Outcome:
+        return Outcome(
+            status=status,
+            reason=reason,
+            curve=state.curve,
+            steps_taken=state.step,
+            nonfinite_examples=state.nonfinite_examples,
+            seconds=state.clock.seconds,
+            parameters=state.parameters,
+            resumed_at=state.resumed_at,
+        )
+
+    if checkpoint and (kept := checkpoint.load()):
+        state.unpack(*kept)
+    while state.step < steps:
+        try:
+            with state.clock("total"):
+                take_step()
+                finite = bool(state.parameters.isfinite().all())
+                if state.step in epoch_ends or not finite:
+                    evaluate_epoch()
+                    finite = finite and math.isfinite(state.curve[-1]["test_loss"])
+        except Exception as error:  # whatever a method or a model does: the run is over, the study is not
+            traceback.print_exc()
+            return outcome("failed", f"{type(error).__name__} after step {state.step}: {error}")
+        if not finite:
+            return outcome("diverged", f"parameters or test loss not finite at step {state.step}")
+        if checkpoint and checkpoint.due():
+            checkpoint.save(*state.pack())
         if progress:
-            progress(step, steps)
-    return Outcome("done", None, curve, steps, nonfinite, clock.seconds, parameters)
+            progress(state.step, steps)
+    return outcome("done")
 
 
 def check_budget(spec: RunSpec, budget: Budget, *, sampling_rate: float, steps: int) -> None:

@@ -47,7 +47,7 @@ def train(spec: RunSpec, digits: Dataset, tmp_path: Path) -> Train:
     )
 
     def run(spec: RunSpec = spec, dataset: Dataset = digits, **how: Any) -> Record:
-        folders = {"runs": tmp_path / "runs", "spool": tmp_path / "spool"}
+        folders = {"runs": tmp_path / "runs"}
         return cell.train_run(spec, dataset, budget, **folders, micro_batch_size=320, device=torch.device("cpu"), **how)
 
     return run
@@ -190,6 +190,6 @@ def test_half_a_run_in_the_spool_is_not_taken_for_a_run(made: Record, train: Tra
 
 def test_spool_is_empty_once_it_has_served(made: Record, train: Train, path: Path, tmp_path: Path) -> None:
     other = train(dataclasses.replace(made.spec, seed=1))
-    cell.empty_spool([made.spec, other.spec], tmp_path / "spool")
+    cell.empty_spool([made.spec, other.spec], tmp_path / "runs")
     assert not [file for file in (tmp_path / "spool").rglob("*") if file.is_file()]
     assert path.exists()

@@ -52,12 +52,14 @@ from psasc_bench.methods.base import Method, Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Broken(Method):
-    """``w(x)`` fails."""
+    """``w(x)`` fails on more examples than fit some memory: in training, not in the audit."""
 
     title = "broken"
 
     def weight(self, norm: Tensor) -> Tensor:
-        raise RuntimeError("this method is broken")
+        if len(norm) > 150:
+            raise RuntimeError("this method is broken")
+        return 1 / (norm + 1)
 
     def sensitivity(self) -> float:
         return 1.0
@@ -279,15 +281,23 @@ def test_interrupted_study_loses_no_finished_run_and_ends_the_same(tmp_path: Pat
     assert record.read(project / RUNS / cell / "seed-1.json").result == whole.result
 
 
-def test_failing_cell_does_not_stop_the_others(project: Path) -> None:
+def test_failed_run_is_recorded_and_named_and_does_not_stop_the_others(project: Path) -> None:
     (project / "psasc_bench" / "methods" / "broken.py").write_text(BROKEN)
     configure(project, STUDY | {"methods": STUDY["methods"] | {"broken": {}, "dp-psac": {"C": 0.1, "r": 0.1}}})
-    broken, sound = (f"{RUNS}/{method}/eps-8/seed-0.json" for method in ("broken", "dp-psac"))
     before = records(project)
-    output = snakemake(project, broken, sound, "--prioritize", broken, status=1)
-    assert output.index("broken/eps-8") < output.index("dp-psac/eps-8")
-    assert "this method is broken" in output
-    assert {name.split("/")[0] for name in changes(before, records(project))} == {"dp-psac"}
+    output = snakemake(project, "figures/accuracy.svg")
+    assert "broken/eps-8/seed-0 failed: RuntimeError after step 0: this method is broken" in output
+    assert {name.split("/")[0] for name in changes(before, records(project))} == {"dp-psac", "broken"}
+    failed = project / RUNS / "broken" / "eps-8" / "seed-0.json"
+    assert record.read(failed).status == "failed"
+    report = (project / "results" / "README.md").read_text()
+    assert "digits/broken/eps-8/seed-0: failed (RuntimeError after step 0: this method is broken)" in report
+    assert "2 failed" in (project / "figures" / "accuracy.svg").read_text()
+
+    method = project / "psasc_bench" / "methods" / "broken.py"
+    method.write_text(BROKEN.replace("> 150", "> 1500"))
+    snakemake(project, f"{RUNS}/broken/eps-8/seed-0.json")
+    assert record.read(failed).status == "done"
 
 
 def test_invalid_study_is_refused_with_a_line_per_problem_before_anything_is_done(project: Path) -> None:

@@ -1,4 +1,5 @@
-# Records that are current are left alone, so that a new seed trains only itself, and a job that was started in vain does
+# A run that diverges or fails has a record, too, so that it stops nothing and is seen in every table; removing the record
+# tries it again. Records that are current are left alone, so that a new seed trains only itself, and a job that was started in vain does
 # nothing: hence update(). What a record depends on stands in `params`, where Snakemake notices a change.
 
 for name in STUDY.datasets:
@@ -33,4 +34,5 @@ for name in STUDY.datasets:
         shell:
             "python -m psasc_bench train --config /dev/stdin --dataset {params.dataset} --method {wildcards.method} "
             "--epsilon {wildcards.epsilon} --seeds {params.seeds} --data {input.data:q} --budget {input.budget:q} "
-            "--threads {threads} > {log} 2>&1 <<< {params.study:q}"
+            "--threads {threads} > {log} 2>&1 <<< {params.study:q} "
+            "&& (grep '^psasc-bench: warning' {log} >&2 || true)"
