@@ -80,9 +80,9 @@ def _verify(found: Record) -> Verified:
 
 @cache
 def epsilon_by_dp_accounting(noise_multiplier: float, sampling_rate: float, steps: int, delta: float) -> float:
-    """Epsilon spent, by dp-accounting's RDP accountant with its own orders; infinite without noise."""
-    if noise_multiplier == 0:
-        return math.inf
+    """Epsilon spent, by dp-accounting's RDP accountant with its own orders; infinite without noise, 0 for no step."""
+    if steps == 0 or noise_multiplier == 0:
+        return math.inf if steps else 0.0
     from dp_accounting import GaussianDpEvent, NeighboringRelation, PoissonSampledDpEvent
     from dp_accounting.rdp import RdpAccountant
 
