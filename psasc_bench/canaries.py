@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -34,7 +36,7 @@ def one_step(
 def vectors(chosen: Tensor) -> Objective:
     """Example i's gradient is ``chosen[i]``, exactly: ``loss_i = <theta, chosen[i]>``."""
     model = nn.Linear(chosen.shape[1], 1, bias=False).to(chosen.dtype)
-    return Objective(model, lambda indices: model(chosen[indices]).squeeze(1))
+    return Objective(model, lambda indices: lambda: model(chosen[indices]).squeeze(1))
 
 
 @torch.random.fork_rng(devices=[])  # torch initialises from its global generator: leave that as it was
@@ -42,7 +44,7 @@ def diracs(norms: Tensor, *, parameters: int) -> Objective:
     """Example i's gradient is ``norms[i]`` times the i-th unit vector of ``[parameters]``. ``norms`` may be changed in
     place from step to step, signs included. Costs no more than the vectors that it does not write down."""
     model = nn.Embedding(parameters, 1, dtype=norms.dtype)
-    return Objective(model, lambda indices: norms[indices] * model(indices).squeeze(1))
+    return Objective(model, lambda indices: lambda: norms[indices] * model(indices).squeeze(1))
 
 
 @torch.random.fork_rng(devices=[])  # torch initialises from its global generator: leave that as it was
@@ -83,7 +85,8 @@ def _classifier(
         for parameter in model.parameters():  # by the generator given: torch initialises from its global one
             parameter.copy_(0.5 * torch.randn(parameter.shape, dtype=parameter.dtype, generator=generator))
 
-    def losses(indices: Tensor) -> Tensor:
-        return scales[indices] * F.cross_entropy(model(inputs[indices]), labels[indices], reduction="none")
+    def losses(indices: Tensor) -> Callable[[], Tensor]:
+        x, y, scale = inputs[indices], labels[indices], scales[indices]
+        return lambda: scale * F.cross_entropy(model(x), y, reduction="none")
 
     return Objective(model, losses)

@@ -110,7 +110,8 @@ class GradientBooks:
                 "give one; split it into layers that do"
             )
         before = get_gradient_edge(inputs[0]) if inputs[0].requires_grad else None
-        self._uses.append(_Use(layer, inputs[0].detach(), inputs[0]._version, get_gradient_edge(output), before))
+        a = inputs[0].detach() if before else inputs[0]  # data as it is: the next parameter point may get the same
+        self._uses.append(_Use(layer, a, a._version, get_gradient_edge(output), before))
 
     def record(self, losses: Tensor, mask: Tensor, *, coefficient: float = 1.0) -> None:
         """Book one parameter point: ``losses [B]`` of the forward pass just run, ``mask [B]`` (1 for an example, 0 for
@@ -137,7 +138,7 @@ class GradientBooks:
             dtype = next(use.layer.parameters()).dtype  # differs from the books' under autocast
             a = use.input.to(dtype) if use.input.is_floating_point() else use.input
             if use.layer in self._rules:
-                self._books.setdefault(use.layer, []).append((a, b.to(dtype)))
+                _enter(self._books.setdefault(use.layer, []), a, b.to(dtype))
             else:
                 self._write_down(use.layer, a, b.to(dtype))
 
@@ -203,6 +204,13 @@ class GradientBooks:
         if written:
             parts.append(explicit(written))
         return parts, reduce(torch.add, (part.squared_norms for part in parts)).sqrt()
+
+
+def _enter(books: Books, a: Tensor, b: Tensor) -> None:
+    """One pair for all parameter points that saw one input: per-example gradients are linear in the output's."""
+    if books and books[-1][0] is a:
+        b = books.pop()[1] + b
+    books.append((a, b))
 
 
 def _zeroed(t: Tensor, rows: Tensor) -> Tensor:

@@ -26,10 +26,11 @@ class GradientSum:
 
 
 class Objective:
-    """A ``model`` and ``losses``, which maps the indices ``[B]`` of examples to their losses ``[B]`` under the model as
-    it stands. ``parameters [P]`` are the model's initial ones, as one buffer."""
+    """A ``model`` and ``losses``, which fetches the examples at indices ``[B]`` and answers with a function that gives
+    their losses ``[B]`` under the model as it stands at every call. ``parameters [P]`` are the model's initial ones, as
+    one buffer."""
 
-    def __init__(self, model: nn.Module, losses: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, model: nn.Module, losses: Callable[[Tensor], Callable[[], Tensor]]) -> None:
         self.model, self.losses = model, losses
         self.parameters = models.flatten(model)
         self._books = GradientBooks(model)
@@ -50,9 +51,10 @@ class Objective:
         norms, losses = [total.new_zeros(0)], [total.new_zeros(0)]
         for indices, mask in sampling.micro_batches(batch, micro_batch_size):
             with clock("passes"):
+                losses_now = self.losses(indices)
                 for iterate, coefficient in zip(iterates, averaging(len(iterates), method.decay), strict=True):
                     models.point_at(self.model, iterate)
-                    each = self.losses(indices)
+                    each = losses_now()
                     self._books.record(each, mask, coefficient=coefficient)
             with clock("weighting"):
                 weighted = self._books.weighted_sum(method.weight)

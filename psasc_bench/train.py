@@ -161,9 +161,9 @@ def train(
     model = models.create(spec.model, seed=spec.stream("initialisation")).to(device)
     train_set, test_set = Examples(dataset, "train", device), Examples(dataset, "test", device)
 
-    def losses(indices: Tensor) -> Tensor:
+    def losses(indices: Tensor) -> Callable[[], Tensor]:
         images, labels = train_set[indices]
-        return F.cross_entropy(model(images), labels, reduction="none")
+        return lambda: F.cross_entropy(model(images), labels, reduction="none")
 
     objective = Objective(model, losses)
     draws, noise = (torch.Generator(device).manual_seed(spec.stream(axis)) for axis in ("sampling", "noise"))

@@ -49,8 +49,9 @@ def model_and_points(name: str, count: int) -> tuple[nn.Module, list[Tensor]]:
     return model, [start + 0.1 * torch.randn_like(start) for _ in range(count)]
 
 
-def check(name: str, count: int) -> None:
-    """The engine's sums over ``count`` points are those of averaged explicit gradients."""
+def check(name: str, count: int, *, fetched_anew: bool) -> None:
+    """The engine's sums over ``count`` points are those of averaged explicit gradients. Points that are given the very
+    same tensor share the first layer's books."""
     (x, y), (model, points) = batch(), model_and_points(name, count)
     averages: list[Tensor] = []
     for point, coefficient in zip(points, COEFFICIENTS[count], strict=True):
@@ -62,28 +63,35 @@ def check(name: str, count: int) -> None:
     books = GradientBooks(model)
     for point, coefficient in zip(points, COEFFICIENTS[count], strict=True):
         models.point_at(model, point)
-        books.record(F.cross_entropy(model(x), y, reduction="none"), torch.ones(5), coefficient=coefficient)
+        outputs = model(x.clone() if fetched_anew else x)
+        books.record(F.cross_entropy(outputs, y, reduction="none"), torch.ones(5), coefficient=coefficient)
     result = books.weighted_sum(clip)
     # 1e-10 leaves float64 some 10^5 roundings
     assert relative_error(result.norms, norms) < 1e-10
     assert all(relative_error(result.sums[p], s) < 1e-10 for p, s in zip(model.parameters(), sums, strict=True))
 
 
+@pytest.mark.parametrize("fetched_anew", [False, True], ids=["fetched once", "fetched anew"])
 @pytest.mark.parametrize("count", COEFFICIENTS)
 @pytest.mark.parametrize("name", MODELS)
-def test_gradients_of_several_points_are_averaged_before_they_are_weighted(name: str, count: int) -> None:
-    check(name, count)
+def test_gradients_of_several_points_are_averaged_before_they_are_weighted(
+    name: str, count: int, fetched_anew: bool
+) -> None:
+    check(name, count, fetched_anew=fetched_anew)
 
 
+@pytest.mark.parametrize("fetched_anew", [False, True], ids=["fetched once", "fetched anew"])
 @pytest.mark.parametrize(
     "constants",
     [{"SHIFT_COST": -1000}, {"SMALL_GRAM_COST": 0}, {"SMALL_GRAM_COST": 1e9, "UNFOLDED_FLOATS": 2000}],
     ids=["pixel Gram matrices", "Gram matrices of patches", "written down"],
 )
-def test_every_way_of_a_convolution_averages(monkeypatch: pytest.MonkeyPatch, constants: dict[str, float]) -> None:
+def test_every_way_of_a_convolution_averages(
+    monkeypatch: pytest.MonkeyPatch, constants: dict[str, float], fetched_anew: bool
+) -> None:
     for name, value in constants.items():
         monkeypatch.setattr(convolution, name, value)
-    check("a layer of every kind", 3)
+    check("a layer of every kind", 3, fetched_anew=fetched_anew)
 
 
 def test_padding_has_no_momentum() -> None:
