@@ -21,6 +21,7 @@ from psasc_bench import methods, record
 from psasc_bench.data import Dataset
 from psasc_bench.files import replacing
 from psasc_bench.privacy import Budget
+from psasc_bench.probe import own_deviation
 from psasc_bench.record import Record
 from psasc_bench.spec import RunSpec
 from psasc_bench.train import train
@@ -38,8 +39,10 @@ def train_run(
     micro_batch_size: int,
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
+    probe_every_epochs: int = 0,
 ) -> Record:
-    """See that ``runs`` has the current record of ``spec``: leave it, fetch it from the ``spool``, or train it."""
+    """See that ``runs`` has the current record of ``spec``: leave it, fetch it from the ``spool``, or train it, with a
+    deviation in its curve at every ``probe_every_epochs``-th epoch. A record is current with or without them."""
     target, spooled = runs / spec.name(), spool / spec.name()
     fingerprint = methods.fingerprint(methods.load(spec.method))
     for stem in (target, spooled):
@@ -49,7 +52,14 @@ def train_run(
                 _file(spooled, target)
             return found
     started, clock = datetime.now(UTC), time.perf_counter()
-    outcome = train(spec, dataset, budget, micro_batch_size=micro_batch_size, device=device, progress=progress)
+    probe = None
+    if probe_every_epochs:
+        probe = own_deviation(
+            spec, dataset, every_epochs=probe_every_epochs, micro_batch_size=micro_batch_size, device=device
+        )
+    outcome = train(
+        spec, dataset, budget, micro_batch_size=micro_batch_size, device=device, progress=progress, probe=probe
+    )
     last = outcome.curve[-1]
     made = Record(
         spec=spec,
@@ -69,6 +79,7 @@ def train_run(
             device=_device_name(device),
             threads=torch.get_num_threads(),
             micro_batch_size=micro_batch_size,
+            probe_every_epochs=probe_every_epochs,
             peak_memory_mib=_peak_memory_mib(device),
             data_sha256=dataset.sha256,
         ),

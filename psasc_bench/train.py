@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -14,20 +14,24 @@ from torch import Tensor, nn
 from psasc_bench import methods, models, sampling
 from psasc_bench.clock import Clock
 from psasc_bench.data import Dataset
+from psasc_bench.diagnostics import Diagnostics
 from psasc_bench.privacy import Budget
 from psasc_bench.record import Status
 from psasc_bench.spec import RunSpec
-from psasc_bench.step import GradientSum, Objective, release
+from psasc_bench.step import Objective, release
 
 EVALUATION_BATCH = 1000
-QUANTILES = (0.1, 0.5, 0.9)
+# Of the number of an epoch that has ended and the released iterates at hand (each [P], oldest first), more columns for
+# the epoch's row. It must leave the iterates as they are.
+Probe = Callable[[int, Sequence[Tensor]], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What a run came to. ``curve`` has a row per epoch; the last row is the result: the last iterate, never the
     best. ``seconds`` are per phase: sampling (drawing), passes (fetching, forward and backward), weighting
-    (norms and weighted sum), release (noise and step), evaluation. ``parameters [P]`` are the last iterate."""
+    (norms and weighted sum), release (noise and step), evaluation, diagnostics. ``parameters [P]`` are the last
+    iterate."""
 
     status: Status
     reason: str | None
@@ -56,26 +60,6 @@ class Examples:
         return images.contiguous(memory_format=torch.channels_last), self._labels[index]
 
 
-@dataclass
-class Diagnostics:
-    """What one epoch's batches looked like. Not private: it looks at gradients and losses without accounting."""
-
-    norms: list[Tensor] = field(default_factory=list)
-    losses: list[Tensor] = field(default_factory=list)
-
-    def add(self, gradient_sum: GradientSum) -> None:
-        self.norms.append(gradient_sum.norms)
-        self.losses.append(gradient_sum.losses)
-
-    def row(self) -> dict[str, float]:
-        norms, losses = torch.cat(self.norms or [torch.zeros(0)]), torch.cat(self.losses or [torch.zeros(0)])
-        row = {"nonprivate_train_loss": losses.mean().item()}
-        quantiles = norms.sort().values[[round(q * (len(norms) - 1)) for q in QUANTILES]] if len(norms) else ()
-        for q, value in zip(QUANTILES, quantiles, strict=False):
-            row[f"nonprivate_norm_q{round(100 * q)}"] = float(value)
-        return row
-
-
 def train(
     spec: RunSpec,
     dataset: Dataset,
@@ -84,8 +68,10 @@ def train(
     micro_batch_size: int,
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
+    probe: Probe | None = None,
 ) -> Outcome:
     """Train ``spec`` on ``dataset`` with the noise of ``budget``. ``progress`` is told (steps taken, steps) after each.
+    ``probe`` is asked at the end of each epoch.
 
     Raises ``ValueError`` if the budget was calibrated for another schedule, or the model does not fit the data.
     """
@@ -121,7 +107,8 @@ def train(
             method, batch, iterates=iterates, micro_batch_size=micro_batch_size, clock=clock
         )
         nonfinite += gradient_sum.nonfinite
-        diagnostics.add(gradient_sum)
+        with clock("diagnostics"):
+            diagnostics.add(gradient_sum)
         with clock("release"):
             released = release(
                 gradient_sum,
@@ -136,9 +123,12 @@ def train(
         if step in epoch_ends:
             with clock("evaluation"):
                 models.point_at(model, parameters)
-                row = {"epoch": len(curve) + 1, "step": step, **evaluate(model, test_set), **diagnostics.row()}
-                curve.append(row)
+                row = {"epoch": len(curve) + 1, "step": step, **evaluate(model, test_set)}
+            with clock("diagnostics"):
+                row |= diagnostics.row(method, noise_multiplier=budget.noise_multiplier)
+                row |= probe(len(curve) + 1, [*iterates, parameters]) if probe else {}
                 diagnostics = Diagnostics()
+            curve.append(row)
             if not (bool(parameters.isfinite().all()) and math.isfinite(row["test_loss"])):
                 reason = f"parameters or test loss not finite at step {step}"
                 return Outcome("diverged", reason, curve, step, nonfinite, clock.seconds, parameters)

@@ -51,3 +51,13 @@ class Method(ABC):
     @abstractmethod
     def sensitivity(self) -> float:
         """``sup_x x w(x)``: how far adding or removing one example can move the weighted sum, in L2 norm."""
+
+    def peak(self) -> float:
+        """The norm where the weight is largest, to 0.2 %, or 0 if the weight never rises above that of a vanishing
+        gradient. Sought on a grid of norms from 1e-8 to 1e8."""
+        import torch
+
+        norms = torch.cat([torch.zeros(1), torch.logspace(-8, 8, 16_001, dtype=torch.float64)])
+        weights = self.weight(norms)
+        risen = weights > weights[0] * (1 + 1e-12)  # by more than rounding
+        return float(norms[weights.argmax()]) if risen.any() else 0.0
