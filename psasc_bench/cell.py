@@ -21,6 +21,7 @@ from psasc_bench.checkpoint import Checkpoint
 from psasc_bench.data import Dataset
 from psasc_bench.files import exclusive, replacing
 from psasc_bench.privacy import Budget
+from psasc_bench.probe import own_deviation
 from psasc_bench.record import Record
 from psasc_bench.spec import RunSpec
 from psasc_bench.train import Outcome, train
@@ -38,9 +39,11 @@ def train_run(
     device: torch.device,
     checkpoint_seconds: float = 60.0,
     progress: Callable[[int, int], None] | None = None,
+    probe_every_epochs: int = 0,
 ) -> Record:
     """See that ``runs`` has the current record of ``spec``: leave it, fetch it from the spool, or train it, from its
-    last checkpoint there if it has one. A run that failed is tried again.
+    last checkpoint there if it has one. A run that failed is tried again. With a deviation in its curve at every
+    ``probe_every_epochs``-th epoch; a record is current with or without them.
 
     One process at a time: another one that wants the same run waits, and then finds it.
     """
@@ -65,11 +68,17 @@ def train_run(
             "device": _device_name(device),
             "threads": torch.get_num_threads(),
             "micro_batch_size": micro_batch_size,
+            "probe_every_epochs": probe_every_epochs,
             "data_sha256": dataset.sha256,
         }
         made_of = {"spec": spec.to_json(), "fingerprint": fingerprint, "generation": record.GENERATION}
         made_of |= {"budget": budget.to_json(), "torch": torch.__version__, **how}
         checkpoint = Checkpoint(spool.checkpoint(spec, folder), made_of, checkpoint_seconds)
+        probe = None
+        if probe_every_epochs:
+            probe = own_deviation(
+                spec, dataset, every_epochs=probe_every_epochs, micro_batch_size=micro_batch_size, device=device
+            )
         started = datetime.now(UTC)
         outcome = train(
             spec,
@@ -79,6 +88,7 @@ def train_run(
             device=device,
             progress=progress,
             checkpoint=checkpoint,
+            probe=probe,
         )
         made = Record(
             spec=spec,

@@ -74,6 +74,14 @@ def _parser() -> argparse.ArgumentParser:
         if dataset:
             added.add_argument("--dataset", required=True, help="a key of the study's datasets")
 
+    def training(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--data", type=Path, help="the prepared data (default: prepared here where missing)")
+        added.add_argument("--budget", type=Path, help="the calibrated budget (default: calibrated here)")
+        added.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+        added.add_argument(
+            "--threads", type=_at_least(1), default=1, help="more than one may change the last bits (%(default)s)"
+        )
+
     added = command(commands.info)
     added.add_argument("methods", nargs="*", metavar="method")
 
@@ -83,12 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--epsilon", type=float, required=True, help="the budget; inf for none")
     added.add_argument("--seeds", "--seed", type=_at_least(0), nargs="+", help="(default: those of the study)")
     added.add_argument("--runs", type=Path, default=Path("results/runs"), help="where records go (%(default)s)")
-    added.add_argument("--data", type=Path, help="the prepared data (default: prepared here where missing)")
-    added.add_argument("--budget", type=Path, help="the calibrated budget (default: calibrated here)")
-    added.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    added.add_argument(
-        "--threads", type=_at_least(1), default=1, help="more than one may change the last bits (%(default)s)"
-    )
+    training(added)
 
     added.add_argument(
         "--checkpoint-seconds",
@@ -144,6 +147,14 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--seed", type=_at_least(0), default=0, help="(%(default)s)")
     added.add_argument("--canaries", type=_at_least(2), default=200, help="mislabelled examples (%(default)s)")
     added.add_argument("--guesses", type=_at_least(2), default=40, help="(%(default)s)")
+
+    added = command(commands.deviation)
+    study(added, dataset=True)
+    added.add_argument("--trajectory", default="dp-sgd", help="the method to train (%(default)s)")
+    added.add_argument("--epsilon", type=float, required=True, help="the budget; inf for none")
+    added.add_argument("--seed", type=_at_least(0), default=0, help="(%(default)s)")
+    added.add_argument("--output", type=Path, required=True, help="the CSV")
+    training(added)
 
     added = command(commands.collect)
     study(added, dataset=False)

@@ -20,7 +20,7 @@ from psasc_bench.config import Cell, Study
 from psasc_bench.memory import keep_freed_memory
 from psasc_bench.methods import Method
 from psasc_bench.privacy import Budget, calibrate
-from psasc_bench.spec import Schedule
+from psasc_bench.spec import RunSpec, Schedule
 
 if TYPE_CHECKING:
     import torch
@@ -90,18 +90,13 @@ def train(options: argparse.Namespace) -> None:
     """Train the runs of one cell (data set, method, epsilon); what is finished already is left alone."""
     import torch
 
-    from psasc_bench import cell, data
+    from psasc_bench import cell
 
     study = config.load(options.config)
     protocol = study.dataset(options.dataset)
     wanted = Cell(options.dataset, options.method, options.epsilon)
     specs = [study.spec(wanted, seed) for seed in options.seeds or study.cell_seeds(options.dataset)]
-    dataset = data.load(options.data) if options.data else _prepared(study, options.dataset)
-    budget = (
-        _read_budget(options.budget)
-        if options.budget
-        else _budget(specs[0], len(dataset.y_train), epsilon=wanted.epsilon, delta=protocol.delta)
-    )
+    dataset, budget = _inputs(options, study, specs[0])
     torch.set_num_threads(options.threads)
     keep_freed_memory()
     for spec in specs:
@@ -115,6 +110,7 @@ def train(options: argparse.Namespace) -> None:
                 device=_device(options.device),
                 checkpoint_seconds=options.checkpoint_seconds,
                 progress=progress,
+                probe_every_epochs=protocol.probe_every_epochs,
             )
         if made.status == "failed":
             print(f"psasc-bench: warning: {spec.name()} failed: {made.reason}", file=sys.stderr)
@@ -216,6 +212,36 @@ def audit_run(options: argparse.Namespace) -> None:
     )
 
 
+def deviation(options: argparse.Namespace) -> None:
+    """Train one run, and compare all private methods along it: how far is each one's scaled mean gradient from the true
+    one, on a fixed set of training examples? Not private: these figures are not accounted for."""
+    import torch
+
+    from psasc_bench import probe
+
+    study = config.load(options.config)
+    protocol = study.dataset(options.dataset)
+    spec = study.spec(Cell(options.dataset, options.trajectory, options.epsilon), options.seed)
+    contestants = {name: study.method(options.dataset, name) for name in study.methods}
+    contestants = {name: method for name, method in contestants.items() if not method.control}
+    dataset, budget = _inputs(options, study, spec)
+    torch.set_num_threads(options.threads)
+    with _progress_bar(spec.name()) as progress:
+        found = probe.along_one_trajectory(
+            spec,
+            contestants,
+            dataset,
+            budget,
+            micro_batch_size=protocol.micro_batch_size,
+            device=_device(options.device),
+            progress=progress,
+        )
+    rows = [{"dataset_title": protocol.title, **row} for row in found]
+    files.write_csv(options.output, rows)
+    for row in rows[-len(contestants) :]:
+        print(f"{row['method_title']:16} cosine {row['cosine']:.4f}  relative error {row['relative_error']:.4f}")
+
+
 def collect(options: argparse.Namespace) -> None:
     """Gather the records of a study into tidy tables."""
     from psasc_bench import results
@@ -229,6 +255,16 @@ def figure(options: argparse.Namespace) -> None:
 
     for name in options.figures or plots.FIGURES:
         plots.draw(name, options.results, options.output)
+
+
+def _inputs(options: argparse.Namespace, study: Study, spec: RunSpec) -> tuple[Dataset, Budget]:
+    """What a run is trained on: read from the files given, or else made here."""
+    from psasc_bench import data
+
+    dataset = data.load(options.data) if options.data else _prepared(study, spec.dataset)
+    if options.budget:
+        return dataset, _read_budget(options.budget)
+    return dataset, _budget(spec, len(dataset.y_train), epsilon=spec.epsilon, delta=spec.delta)
 
 
 def _prepared(study: Study, name: str) -> Dataset:

@@ -77,6 +77,7 @@ class DatasetConfig(_Strict):
     learning_rate: Positive
     momentum: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
     share_process: bool = False
+    probe_every_epochs: Annotated[int, BeforeValidator(_number), Field(ge=0)] = 0
     epsilons: Epsilons | None = None
     seeds: Seeds | None = None
     overrides: dict[str, Settings] = {}

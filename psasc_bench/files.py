@@ -35,10 +35,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], *, header: Sequence[str] = ()) -> None:
-    """Write ``rows``, all with the keys of the first, under these keys; ``header`` is what to write without rows.
-    Complete or as it was before."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else header, lineterminator="\n")
+    """Write ``rows`` under the keys of ``header`` and then all of theirs, what a row lacks being left empty; complete
+    or as it was before."""
+    text, keys = io.StringIO(), list(dict.fromkeys([*header, *(key for row in rows for key in row)]))
+    writer = csv.DictWriter(text, fieldnames=keys, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())

@@ -5,32 +5,35 @@ from __future__ import annotations
 import math
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from psasc_bench import mechanism, methods, models, sampling
-from psasc_bench.checkpoint import Checkpoint, Numbers, Tensors
-from psasc_bench.clock import Clock
+from psasc_bench.checkpoint import Checkpoint
 from psasc_bench.data import Dataset
+from psasc_bench.diagnostics import Diagnostics
 from psasc_bench.privacy import Budget
 from psasc_bench.record import Status
 from psasc_bench.spec import RunSpec
-from psasc_bench.step import GradientSum, Objective, release
+from psasc_bench.state import State
+from psasc_bench.step import Objective, release
 
 EVALUATION_BATCH = 1000
-QUANTILES = (0.1, 0.5, 0.9)
+# Of the number of an epoch that has ended and the released iterates at hand (each [P], oldest first), more columns for
+# the epoch's row. It must leave the iterates as they are.
+Probe = Callable[[int, Sequence[Tensor]], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What a run came to. ``curve`` has a row per epoch; the last row is the result: the last iterate, never the
     best. ``seconds`` are per phase: sampling (drawing), passes (fetching, forward and backward), weighting
-    (norms and weighted sum), release (noise and step), evaluation; and in total. ``parameters [P]`` are the last
-    iterate. ``resumed_at`` are the steps after which the run went on from a checkpoint."""
+    (norms and weighted sum), release (noise and step), evaluation, diagnostics; and in total. ``parameters [P]`` are
+    the last iterate. ``resumed_at`` are the steps after which the run went on from a checkpoint."""
 
     status: Status
     reason: str | None
@@ -60,75 +63,14 @@ class Examples:
         return images.contiguous(memory_format=torch.channels_last), self._labels[index]
 
 
-@dataclass
-class Diagnostics:
-    """What one epoch's batches looked like. Not private: it looks at gradients and losses without accounting."""
+def cross_entropies(model: nn.Module, examples: Examples) -> Callable[[Tensor], Callable[[], Tensor]]:
+    """The losses of an ``Objective``, in nats."""
 
-    norms: list[Tensor] = field(default_factory=list)
-    losses: list[Tensor] = field(default_factory=list)
+    def losses(indices: Tensor) -> Callable[[], Tensor]:
+        images, labels = examples[indices]
+        return lambda: F.cross_entropy(model(images), labels, reduction="none")
 
-    def add(self, gradient_sum: GradientSum) -> None:
-        self.norms.append(gradient_sum.norms)
-        self.losses.append(gradient_sum.losses)
-
-    def pack(self) -> Tensors:
-        """For a checkpoint."""
-        none = [torch.zeros(0)]
-        return {"norms": torch.cat(self.norms or none), "losses": torch.cat(self.losses or none)}
-
-    @classmethod
-    def unpack(cls, tensors: Tensors, device: torch.device) -> Diagnostics:
-        """The inverse of ``pack``."""
-        return cls([tensors["norms"].to(device)], [tensors["losses"].to(device)])
-
-    def row(self) -> dict[str, float]:
-        norms, losses = torch.cat(self.norms or [torch.zeros(0)]), torch.cat(self.losses or [torch.zeros(0)])
-        row = {"nonprivate_train_loss": losses.mean().item()}
-        quantiles = norms.sort().values[[round(q * (len(norms) - 1)) for q in QUANTILES]] if len(norms) else ()
-        for q, value in zip(QUANTILES, quantiles, strict=False):
-            row[f"nonprivate_norm_q{round(100 * q)}"] = float(value)
-        return row
-
-
-@dataclass
-class State:
-    """All that a run carries from one step to the next: restored, it goes on as if it had never stopped."""
-
-    parameters: Tensor
-    velocity: Tensor
-    iterates: deque[Tensor]
-    draws: torch.Generator
-    noise: torch.Generator
-    step: int = 0
-    nonfinite_examples: int = 0
-    curve: list[dict[str, float]] = field(default_factory=list)
-    diagnostics: Diagnostics = field(default_factory=Diagnostics)
-    clock: Clock = field(default_factory=Clock)
-    resumed_at: list[int] = field(default_factory=list)
-
-    def pack(self) -> tuple[Numbers, Tensors]:
-        """For a checkpoint."""
-        numbers: Numbers = {key: getattr(self, key) for key in ("step", "nonfinite_examples", "curve", "resumed_at")}
-        tensors = {
-            "parameters": self.parameters,
-            "velocity": self.velocity,
-            "iterates": torch.stack(list(self.iterates)),
-            "draws": self.draws.get_state(),
-            "noise": self.noise.get_state(),
-        }
-        return numbers | {"seconds": self.clock.seconds}, tensors | self.diagnostics.pack()
-
-    def unpack(self, numbers: Numbers, tensors: Tensors) -> None:
-        """The inverse of ``pack``."""
-        device = self.parameters.device
-        self.parameters, self.velocity = tensors["parameters"].to(device), tensors["velocity"].to(device)
-        self.iterates.extend(tensors["iterates"].to(device))
-        self.draws.set_state(tensors["draws"])
-        self.noise.set_state(tensors["noise"])
-        self.diagnostics = Diagnostics.unpack(tensors, device)
-        self.step, self.nonfinite_examples = numbers["step"], numbers["nonfinite_examples"]
-        self.curve, self.clock = numbers["curve"], Clock(numbers["seconds"])
-        self.resumed_at = [*numbers["resumed_at"], self.step]
+    return losses
 
 
 def train(
@@ -140,9 +82,11 @@ def train(
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
     checkpoint: Checkpoint | None = None,
+    probe: Probe | None = None,
 ) -> Outcome:
     """Train ``spec`` on ``dataset`` with the noise of ``budget``. ``progress`` is told (steps taken, steps) after each.
-    With a ``checkpoint`` the run goes on from there, and keeps its state there.
+    With a ``checkpoint`` the run goes on from there, and keeps its state there. ``probe`` is asked at the end of each
+    epoch.
 
     What goes wrong in a step (a method that raises, memory that does not suffice) ends the run as ``failed``. Raises
     ``ValueError`` if the budget was calibrated for another schedule, or the model does not fit the data.
@@ -161,11 +105,7 @@ def train(
     model = models.create(spec.model, seed=spec.stream("initialisation")).to(device)
     train_set, test_set = Examples(dataset, "train", device), Examples(dataset, "test", device)
 
-    def losses(indices: Tensor) -> Callable[[], Tensor]:
-        images, labels = train_set[indices]
-        return lambda: F.cross_entropy(model(images), labels, reduction="none")
-
-    objective = Objective(model, losses)
+    objective = Objective(model, cross_entropies(model, train_set))
     draws, noise = (torch.Generator(device).manual_seed(spec.stream(axis)) for axis in ("sampling", "noise"))
     state = State(
         parameters=objective.parameters,
@@ -183,7 +123,8 @@ def train(
             method, batch, iterates=state.iterates, micro_batch_size=micro_batch_size, clock=state.clock
         )
         state.nonfinite_examples += gradient_sum.nonfinite
-        state.diagnostics.add(gradient_sum)
+        with state.clock("diagnostics"):
+            state.diagnostics.add(gradient_sum)
         with state.clock("release"):
             released = release(
                 gradient_sum,
@@ -197,12 +138,16 @@ def train(
             state.parameters = state.parameters - spec.learning_rate * state.velocity
         state.step += 1
 
-    def evaluate_epoch() -> None:
+    def end_epoch() -> None:
+        epoch = len(state.curve) + 1
         with state.clock("evaluation"):
             models.point_at(model, state.parameters)
-            row: dict[str, float] = {"epoch": len(state.curve) + 1, "step": state.step}
-            state.curve.append(row | evaluate(model, test_set) | state.diagnostics.row())
+            row = {"epoch": epoch, "step": state.step, **evaluate(model, test_set)}
+        with state.clock("diagnostics"):
+            row |= state.diagnostics.row(method, noise_multiplier=budget.noise_multiplier)
+            row |= probe(epoch, [*state.iterates, state.parameters]) if probe else {}
             state.diagnostics = Diagnostics()
+        state.curve.append(row)
 
     def outcome(status: Status, reason: str | None = None) -> Outcome:
         return Outcome(
@@ -224,7 +169,7 @@ def train(
                 take_step()
                 finite = bool(state.parameters.isfinite().all())
                 if state.step in epoch_ends or not finite:
-                    evaluate_epoch()
+                    end_epoch()
                     finite = finite and math.isfinite(state.curve[-1]["test_loss"])
         except Exception as error:  # whatever a method or a model does: the run is over, the study is not
             traceback.print_exc()

@@ -334,9 +334,9 @@ def test_status_of_a_run_that_fails_is_recorded_and_it_is_tried_again(
         patch.setattr(DPPSASC, "weight", fails)
         failed = cell.train_run(spec, digits, budget, **how)
     assert failed.status == "failed"
-    assert failed.reason == "RuntimeError after step 7: out of ideas"
+    assert failed.reason == "RuntimeError after step 6: out of ideas"
     assert failed.result == {"test_accuracy": None, "test_loss": None}
-    assert failed.ledger["steps_taken"] == 7
+    assert failed.ledger["steps_taken"] == 6
     path = tmp_path / "runs" / f"{spec.name()}.json"
     assert record.read(path) == failed
     assert path.with_suffix(".csv").read_text().count("\n") == 2  # the epoch that it finished

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from psasc_bench.files import replacing, write_text
+from psasc_bench.files import replacing, write_csv, write_text
 
 
 def test_text_is_written_to_folders_that_are_made(tmp_path: Path) -> None:
@@ -44,3 +44,8 @@ def test_folder_in_the_way_is_an_error_and_leaves_no_partial_file(tmp_path: Path
     with pytest.raises(OSError, match="taken"):
         write_text(tmp_path / "taken", "text")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_table_has_the_columns_of_all_its_rows(tmp_path: Path) -> None:
+    write_csv(tmp_path / "table.csv", [{"a": 1}, {"a": 2, "b": 3}])
+    assert (tmp_path / "table.csv").read_text() == "a,b\n1,\n2,3\n"

@@ -171,6 +171,16 @@ def test_figures_can_be_drawn_from_the_tables(project: Path) -> None:
     assert {path.name for path in (project / "figures").iterdir()} == {"accuracy.svg", "accuracy.pdf"}
 
 
+def test_deviations_can_be_had_on_request(project: Path) -> None:
+    """Along one run, of all methods but the controls; no other run is trained for it."""
+    assert jobs(snakemake(project, "results/deviation.csv")) == {"deviation_digits": 1, "deviation": 1}
+    header, *rows = (project / "results" / "deviation.csv").read_text().splitlines()
+    assert "dataset,epsilon,trajectory,method" in header
+    assert sorted(row.split(",")[:5] for row in rows) == [
+        ["Digits", "digits", "8.0", "dp-sgd", method] for method in ("dp-psasc", "dp-sgd")
+    ]
+
+
 # ------------------------------------------------------------------------------------------------ what is made again
 
 

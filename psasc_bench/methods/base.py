@@ -51,3 +51,17 @@ class Method(ABC):
     @abstractmethod
     def sensitivity(self) -> float:
         """``sup_x x w(x)``: how far adding or removing one example can move the weighted sum, in L2 norm."""
+
+    def peak(self) -> float:
+        """The norm where the weight is largest, to four digits, or 0 if it never rises above that of a vanishing
+        gradient. Sought on a grid of norms from 1e-8 to 1e8, and then on a finer one around the best of them."""
+        import torch
+
+        norms = torch.cat([torch.zeros(1), torch.logspace(-8, 8, 801, dtype=torch.float64)])
+        weights = self.weight(norms)
+        if float(weights.max()) <= float(weights[0]) * (1 + 1e-12):  # a rise by less is rounding
+            return 0.0
+        best = int(weights.argmax())
+        low, *_, high = norms[best - 1 : best + 2].tolist()
+        finer = torch.linspace(low, high, 1001, dtype=torch.float64)
+        return float(finer[self.weight(finer).argmax()])

@@ -122,15 +122,39 @@ def cell_study(dataset, method):
     return json.dumps(narrowed, sort_keys=True)
 
 
-def audited_study():
-    """The study as far as it concerns the audit: methods as on the first data set, and epsilons."""
-    dataset = next(iter(STUDY.datasets))
+def dataset_study(dataset):
+    """The study as far as it concerns its methods on one data set."""
     cells = [json.loads(cell_study(dataset, method)) for method in STUDY.methods]
     settings = {
         method: values for cell in cells for method, values in cell["methods"].items()
     }
-    narrowed = {"methods": settings, "epsilons": STUDY.epsilons}
-    return json.dumps(cells[0] | narrowed, sort_keys=True)
+    return cells[0] | {"methods": settings}
+
+
+def audited_study():
+    """The study as far as it concerns the audit: methods as on the first data set, and epsilons."""
+    narrowed = dataset_study(next(iter(STUDY.datasets)))
+    return json.dumps(narrowed | {"epsilons": STUDY.epsilons}, sort_keys=True)
+
+
+def trajectory_study(dataset):
+    """The study as far as it concerns the deviations of its methods along one run."""
+    narrowed = dataset_study(dataset)
+    narrowed["datasets"][dataset] |= {
+        "title": STUDY.dataset(dataset).title,
+        "probe_every_epochs": 0,
+    }
+    return json.dumps(narrowed, sort_keys=True)
+
+
+def trajectories():
+    """The deviations along one DP-SGD run for each data set and epsilon, of the first of its seeds."""
+    return [
+        f"results/deviation/{dataset}/eps-{label}/seed-{STUDY.cell_seeds(dataset)[0]}.csv"
+        for dataset in STUDY.datasets
+        for label in budget_labels(dataset)
+        if label != "inf"
+    ]
 
 
 def figure_tables(wildcards):

@@ -1,0 +1,38 @@
+# Not private, and no part of the default study: `snakemake results/deviation.csv` asks for it.
+
+for name in STUDY.datasets:
+
+    rule:
+        name:
+            f"deviation_{name}"
+        input:
+            data=ancient(str(STUDY.prepared(name))),
+            budget=ancient(budget_file(name)),
+        output:
+            f"results/deviation/{name}/eps-{{epsilon}}/seed-{{seed}}.csv",
+        log:
+            f"logs/deviation/{name}/eps-{{epsilon}}/seed-{{seed}}.log",
+        conda:
+            "../envs/psasc-bench.yaml"
+        threads: 1
+        params:
+            dataset=name,
+            study=trajectory_study(name),
+            code=[trained_by(name, method) for method in STUDY.methods],
+        shell:
+            "python -m psasc_bench deviation --config /dev/stdin --dataset {params.dataset} "
+            "--epsilon {wildcards.epsilon} --seed {wildcards.seed} --data {input.data:q} --budget {input.budget:q} "
+            "--threads {threads} --output {output} > {log} 2>&1 <<< {params.study:q}"
+
+
+rule deviation:
+    input:
+        trajectories(),
+    output:
+        "results/deviation.csv",
+    log:
+        "logs/deviation.log",
+    conda:
+        "../envs/psasc-bench.yaml"
+    shell:
+        "awk 'NR == 1 || FNR > 1' {input} > {output} 2> {log}"
