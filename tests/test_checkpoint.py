@@ -23,7 +23,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psasc_bench import cell, record, spool
+from psasc_bench import cell, record, sampling, spool
 from psasc_bench.checkpoint import Checkpoint
 from psasc_bench.data import Dataset
 from psasc_bench.files import exclusive
@@ -320,23 +320,21 @@ def test_status_of_a_run_that_fails_is_recorded_and_it_is_tried_again(
     folders = {"runs": tmp_path / "runs"}
     how: dict[str, Any] = {"micro_batch_size": 320, "device": torch.device("cpu"), **folders}
 
-    from psasc_bench.methods.dp_psasc import DPPSASC
+    def fails(*arguments: Any) -> torch.Tensor:
+        batches.append(poisson_batch(*arguments))
+        if len(batches) == 8:
+            raise RuntimeError("out of examples")
+        return batches[-1]
 
-    calls = []
-
-    def fails(_self: DPPSASC, norm: torch.Tensor) -> torch.Tensor:
-        calls.append(1)
-        if len(calls) > 7:
-            raise RuntimeError("out of ideas")
-        return norm
-
+    batches: list[torch.Tensor] = []
+    poisson_batch = sampling.poisson_batch
     with monkeypatch.context() as patch:
-        patch.setattr(DPPSASC, "weight", fails)
+        patch.setattr(sampling, "poisson_batch", fails)
         failed = cell.train_run(spec, digits, budget, **how)
     assert failed.status == "failed"
-    assert failed.reason == "RuntimeError after step 6: out of ideas"
+    assert failed.reason == "RuntimeError after step 7: out of examples"
     assert failed.result == {"test_accuracy": None, "test_loss": None}
-    assert failed.ledger["steps_taken"] == 6
+    assert failed.ledger["steps_taken"] == 7
     path = tmp_path / "runs" / f"{spec.name()}.json"
     assert record.read(path) == failed
     assert path.with_suffix(".csv").read_text().count("\n") == 2  # the epoch that it finished
