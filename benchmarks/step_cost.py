@@ -36,6 +36,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from psasc_bench.gradients import GradientBooks
+from psasc_bench.memory import keep_freed_memory
 from psasc_bench.models import flatten, gather, point_at
 
 TRIALS = 3
@@ -252,6 +253,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()  # as in training; for every contestant
     warnings.filterwarnings("ignore", message="Full backward hook is firing")  # as it should here
     sizes = arguments.micro_batches or [arguments.batch >> i for i in range(4)]
     rows = measure(

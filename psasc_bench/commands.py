@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from psasc_bench import config, files, methods
 from psasc_bench.config import Cell, Study
+from psasc_bench.memory import keep_freed_memory
 from psasc_bench.methods import Method
 from psasc_bench.privacy import Budget, calibrate
 from psasc_bench.spec import Schedule
@@ -102,6 +103,7 @@ def train(options: argparse.Namespace) -> None:
         else _budget(specs[0], len(dataset.y_train), epsilon=wanted.epsilon, delta=protocol.delta)
     )
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     spool = options.runs.with_name("spool")
     for spec in specs:
         with _progress_bar(spec.name()) as progress:
