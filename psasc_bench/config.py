@@ -15,12 +15,28 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from psasc_bench import methods
 from psasc_bench.data import prepared_name
 from psasc_bench.methods import Method
+from psasc_bench.methods.base import LARGEST, SMALLEST
 from psasc_bench.spec import RunSpec, format_epsilon
 
 OPTIMISER = ("learning_rate", "momentum")
 # What PyYAML raises for text that it cannot read: its own errors, and whatever building a value of a tag meets.
 YAML_ERRORS = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
+MOST_EPOCHS = 1_000_000
 T = TypeVar("T")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, but that it refuses a key given twice, of which YAML itself would keep the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if (key.tag, key.value) in seen:
+                raise yaml.MarkedYAMLError(problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark)
+            if isinstance(key, yaml.ScalarNode):
+                seen.add((key.tag, key.value))
+        return node
 
 
 class ConfigError(ValueError):
@@ -46,10 +62,10 @@ def _nameable(epsilon: float) -> float:
 
 
 Finite = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Positive = Annotated[Finite, Field(gt=0)]
-Count = Annotated[int, BeforeValidator(_number), Field(ge=1)]
-Seed = Annotated[int, BeforeValidator(_number), Field(ge=0)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+Positive = Annotated[Finite, Field(gt=0, le=LARGEST)]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=1, lt=2**31)]
+Seed = Annotated[int, BeforeValidator(_number), Field(ge=0, lt=2**63)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=100)]  # it stands in file names
 Epsilons = Annotated[
     tuple[Annotated[Positive, AfterValidator(_nameable)], ...], Field(min_length=1), AfterValidator(_distinct)
 ]
@@ -66,13 +82,13 @@ class DatasetConfig(_Strict):
 
     source: Literal["digits", "mnist", "fashion_mnist", "cifar10", "npz"]
     path: str | None = None
-    mean: tuple[Finite, ...] | None = None
+    mean: tuple[Annotated[Finite, Field(ge=-LARGEST, le=LARGEST)], ...] | None = None
     deviation: tuple[Positive, ...] | None = None
     title: str
     model: str
     expected_batch_size: Count
     micro_batch_size: Count
-    epochs: Count
+    epochs: Annotated[Count, Field(le=MOST_EPOCHS)]
     delta: Annotated[float, BeforeValidator(_number), Field(gt=0, lt=1)]
     learning_rate: Positive
     momentum: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
@@ -170,7 +186,7 @@ class Study(_Strict):
 def load(path: Path) -> Study:
     """Read and validate a YAML (or JSON) file. Raises ``ConfigError``."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except YAML_ERRORS as error:
@@ -198,7 +214,7 @@ def parse(values: Any, *, source: str) -> Study:
 def _parse_string(key: Any, value: Any) -> Any:
     """Lists given as `snakemake --config 'seeds=[0]'` arrive as strings."""
     try:
-        return yaml.safe_load(value) if isinstance(value, str) and key != "data_root" else value
+        return yaml.load(value, Loader=_Loader) if isinstance(value, str) and key != "data_root" else value
     except YAML_ERRORS:
         return value
 
@@ -213,11 +229,18 @@ def _problems(study: Study) -> Iterator[str]:
             place = f"{here}.overrides.{method}" if method in dataset.overrides else f"methods.{method}"
             try:
                 momentum = study.spec(Cell(name, method, math.inf), seed=0).momentum
+                settled = study.method(name, method)
             except ValueError as error:
                 yield f"{place}: {error}"
-            else:
-                if momentum >= 1:
-                    yield f"{place}.momentum: must be less than 1, got {momentum}"
+                continue
+            if momentum >= 1:
+                yield f"{place}.momentum: must be less than 1, got {momentum}"
+            # a sensitivity that overflows would make the run non-private, and one that underflows its noise vanish
+            if not settled.control and not SMALLEST <= settled.sensitivity() <= LARGEST:
+                yield (
+                    f"{place}: these hyper-parameters give sensitivity {settled.sensitivity():g}; "
+                    f"it must be from {SMALLEST:g} to {LARGEST:g}"
+                )
         if (dataset.source == "npz") != (dataset.path is not None):
             yield f"{here}.path: goes with source npz, and only with it"
         if (dataset.mean is None) != (dataset.deviation is None):

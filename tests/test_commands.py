@@ -136,8 +136,8 @@ def test_method_that_the_study_has_not_takes_its_hyper_parameters_from_the_comma
     [
         (["dp-sgf", "--set", "C=1"], "unknown method 'dp-sgf'; known: "),
         (["dp-sgd", "--set", "clip=1"], "dp-sgd has no hyper-parameter 'clip'; it has: "),
-        (["dp-sgd", "--set", "C=-1"], "C must be a finite number > 0, got -1.0"),
-        (["dp-sgd", "--set", "C=nan"], "C must be a finite number > 0, got nan"),
+        (["dp-sgd", "--set", "C=-1"], "C must be a number from 1e-30 to 1e+30, got -1.0"),
+        (["dp-sgd", "--set", "C=nan"], "C must be a number from 1e-30 to 1e+30, got nan"),
         (["--set", "C=1"], "--set: name the method"),
         (["dp-sgd", "--file", "mine.py"], "--file: its method is checked alone"),
         (["--file", "absent.py"], "absent.py: not a Python file"),

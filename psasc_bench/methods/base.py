@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,7 +11,11 @@ if TYPE_CHECKING:
 else:
     Tensor = Any  # the workflow reads methods on every start, and must not wait seconds for torch
 
-__all__ = ["Method", "Tensor"]
+__all__ = ["LARGEST", "SMALLEST", "Method", "Tensor"]
+
+# Of settings and sensitivities: float32, in which steps are computed, then holds their products, and the noise.
+SMALLEST, LARGEST = 1e-30, 1e30
+MOST_ITERATES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +26,7 @@ class Method(ABC):
 
     where ``v_i`` is example i's gradient or, with ``iterates`` k > 1, its inner momentum: the same example's gradient
     averaged over the last k released iterates with weights ``decay^j``. A method is one file in this folder with one
-    frozen dataclass whose fields are its hyper-parameters, all finite and > 0. Its docstring has the formula, the
+    frozen dataclass whose fields are its hyper-parameters, all from 1e-30 to 1e30. Its docstring has the formula, the
     supremum that gives the sensitivity, and the citation. Its name is the file's, with dashes: ``dp_sgd.py`` is
     ``dp-sgd``.
     """
@@ -38,10 +41,12 @@ class Method(ABC):
         for field in fields(self):
             value = getattr(self, field.name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (number and 0 < value <= sys.float_info.max):
-                raise ValueError(f"{field.name} must be a finite number > 0, got {value!r}")
-        if self.iterates != int(self.iterates):
-            raise ValueError(f"iterates must be a whole number, got {self.iterates!r}")
+            if not (number and SMALLEST <= value <= LARGEST):
+                raise ValueError(f"{field.name} must be a number from {SMALLEST:g} to {LARGEST:g}, got {value!r}")
+        if self.iterates not in range(1, MOST_ITERATES + 1):
+            raise ValueError(f"iterates must be a whole number from 1 to {MOST_ITERATES}, got {self.iterates!r}")
+        if self.decay > 1:
+            raise ValueError(f"decay must be at most 1, got {self.decay!r}")
 
     @abstractmethod
     def weight(self, norm: Tensor) -> Tensor:
