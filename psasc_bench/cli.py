@@ -130,6 +130,10 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("results", type=Path, nargs="?", default=Path("results"), help="the folder (%(default)s)")
     added.add_argument("--output", type=Path, help="write the ledgers there as CSV")
 
+    added = command(commands.merge)
+    added.add_argument("sources", type=Path, nargs="+", metavar="source", help="a results folder made elsewhere")
+    added.add_argument("--into", type=Path, default=Path("results/runs"), help="(%(default)s)")
+
     added = command(commands.check)
     study(added, dataset=False)
     added.add_argument("methods", nargs="*", metavar="method", help="(default: all of the study)")

@@ -132,8 +132,7 @@ def verify(options: argparse.Namespace) -> None:
     """Recompute what every run spent by an accountant that took no part in it; fails if one overspent its budget."""
     from psasc_bench.verify import verify as verify_records
 
-    runs = options.results / "runs"
-    paths = sorted((runs if runs.is_dir() else options.results).rglob("*.json"))
+    paths = sorted(_runs(options.results).rglob("*.json"))
     if not paths:
         raise ValueError(f"{options.results}: holds no records to verify")
     verified = [asdict(row) for row in verify_records(paths)]
@@ -142,6 +141,17 @@ def verify(options: argparse.Namespace) -> None:
     if options.output:
         files.write_csv(options.output, verified)
     print(f"{len(verified)} records verified: none overspent its budget")
+
+
+def merge(options: argparse.Namespace) -> None:
+    """Put records made elsewhere into one folder; refuses all of them if two contradict each other."""
+    from psasc_bench import merge as merging
+
+    for folder in options.sources:
+        if not folder.is_dir():
+            raise ValueError(f"{folder}: not a folder")
+    copied = merging.merge([_runs(folder) for folder in options.sources], options.into)
+    print(f"{copied} records copied to {options.into}")
 
 
 def check(options: argparse.Namespace) -> int:
@@ -255,6 +265,11 @@ def figure(options: argparse.Namespace) -> None:
 
     for name in options.figures or plots.FIGURES:
         plots.draw(name, options.results, options.output)
+
+
+def _runs(results: Path) -> Path:
+    """The folder of records, given as such or as the results folder that has it."""
+    return runs if (runs := results / "runs").is_dir() else results
 
 
 def _inputs(options: argparse.Namespace, study: Study, spec: RunSpec) -> tuple[Dataset, Budget]:

@@ -25,7 +25,8 @@ Arrays = dict[str, NDArray[Any]]
 PARTS = ("x_train", "y_train", "x_test", "y_test")
 STORED = (*PARTS, "offset", "scale")
 # what reading a broken file may raise
-DAMAGE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+# A file may declare arrays that no memory holds.
+DAMAGE = (ValueError, OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,12 @@ def snakemake(folder: Path, *arguments: str, status: int = 0) -> str:
     return ran.stdout
 
 
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    """Snakemake in the background."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command("results/README.md"), cwd=folder, env=environment(folder), **quiet)
+
+
 def jobs(output: str) -> dict[str, int]:
     """How many jobs of each rule Snakemake says that it runs."""
     if "Nothing to be done" in output:
@@ -196,6 +202,87 @@ def test_edited_method_retrains_exactly_its_runs(project: Path) -> None:
     assert due == {"train_digits": 1, "verify": 1, "audit": 1, "collect": 1}
     snakemake(project, f"{RUNS}/dp-psasc/eps-8/seed-0.json")
     assert changes(before, records(project)) == {"dp-psasc/eps-8/seed-0.json", "dp-psasc/eps-8/seed-1.json"}
+
+
+def metrics(folder: Path) -> dict[str, Any]:
+    """By name, all of a run that should not depend on when and how it was made."""
+    found = {str(path.relative_to(folder)): record.read(path) for path in (folder / RUNS).rglob("*.json")}
+    curves = {str(path.relative_to(folder)): path.read_bytes() for path in (folder / RUNS).rglob("*.csv")}
+    return {name: (one.result, one.ledger, one.nonprivate) for name, one in found.items()} | curves
+
+
+def test_more_cores_give_the_same_bits(finished: Path, tmp_path: Path) -> None:
+    project = new_project(tmp_path, STUDY)
+    snakemake(project, "results/README.md", "--cores", "8")
+    assert metrics(project) == metrics(finished)
+
+
+def test_study_killed_outright_goes_on_where_it_was(finished: Path, tmp_path: Path) -> None:
+    """Snakemake alone, while it prepares: what its job finishes as an orphan is complete, the rest is made."""
+    project = new_project(tmp_path, STUDY)
+    process = subprocess.Popen(
+        command("results/README.md"), cwd=project, env=environment(project), stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not (project / "logs" / "budgets" / "digits.log").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    while not list((project / "results" / "budgets").rglob("*.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert "cannot be locked" in snakemake(project, "results/README.md", status=1)
+    snakemake(project, "--unlock")
+    snakemake(project, "results/README.md")
+    assert metrics(project) == metrics(finished)
+
+
+def test_second_workflow_on_one_folder_says_so(project: Path) -> None:
+    configure(project, STUDY | {"seeds": [7, 8, 9]})
+    with subprocess.Popen(
+        command("results/README.md"), cwd=project, env=environment(project), stderr=subprocess.DEVNULL
+    ) as first:
+        deadline = time.monotonic() + 120
+        while not list((project / ".snakemake" / "locks").glob("*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert "cannot be locked" in snakemake(project, "results/README.md", status=1)
+    assert first.returncode == 0
+
+
+def test_data_cut_short_between_two_runs_is_named(project: Path) -> None:
+    (data,) = (project / "data" / "prepared").glob("digits*.npz")
+    data.write_bytes(data.read_bytes()[:1000])
+    configure(project, STUDY | {"seeds": [7]})
+    output = snakemake(project, "results/README.md", status=1)
+    assert f"psasc-bench: error: data/prepared/{data.name}" in output
+    assert "Traceback" not in output
+
+
+def test_clock_set_back_retrains_nothing(project: Path) -> None:
+    before = metrics(project)
+    yesterday = time.time() - 86400
+    for path in list((project / RUNS).rglob("*"))[::2]:
+        os.utime(path, (yesterday, yesterday))
+    snakemake(project, "results/README.md")
+    assert metrics(project) == before
+
+
+def test_partial_results_can_be_collected_while_runs_are_missing(project: Path) -> None:
+    (project / RUNS / "dp-psasc" / "eps-8" / "seed-1.json").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        assert cli.main(["status", "--config", "study.yaml"]) == 0
+        assert cli.main(["collect", "--config", "study.yaml"]) == 0
+    rows = (project / "results" / "status.csv").read_text().splitlines()
+    assert rows[0] == "dataset,epsilon,method,seed,status,reason"
+    assert sorted(rows[1:]) == sorted(
+        f"digits,{epsilon},{method},{seed},{'missing' if (method, seed) == ('dp-psasc', 1) else 'done'},"
+        for method, epsilon in (("dp-sgd", 8), ("dp-psasc", 8), ("nonprivate", "inf"))
+        for seed in (0, 1)
+    )
+    assert "digits/dp-psasc/eps-8/seed-1: missing" in (project / "results" / "README.md").read_text()
 
 
 def test_touched_method_retrains_nothing(project: Path) -> None:
