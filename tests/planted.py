@@ -140,14 +140,14 @@ class WeighedAgainstTheBatch(DPPSASC):
 class BestEpoch(Outcome):
     """Reports the epoch of the best test accuracy as the result."""
 
-    def __init__(self, status: Any, reason: Any, curve: Any, *rest: Any) -> None:
-        super().__init__(status, reason, sorted(curve, key=lambda row: row["test_accuracy"]), *rest)
+    def __init__(self, *, curve: Any, **rest: Any) -> None:
+        super().__init__(curve=sorted(curve, key=lambda row: row["test_accuracy"]), **rest)
 
 
 class StoppedEarly(Outcome):
     """Ends the run at the first epoch whose test accuracy is not beaten by the next."""
 
-    def __init__(self, status: Any, reason: Any, curve: Any, _: int, *rest: Any) -> None:
+    def __init__(self, *, curve: Any, **rest: Any) -> None:
         falls = [after["test_accuracy"] <= row["test_accuracy"] for row, after in pairwise(curve)]
         kept = curve[: falls.index(True) + 1] if True in falls else curve
-        super().__init__(status, reason, kept, kept[-1]["step"], *rest)
+        super().__init__(curve=kept, **(rest | {"steps_taken": kept[-1]["step"]}))
