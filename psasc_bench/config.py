@@ -332,7 +332,7 @@ def _sweep_problems(study: Study) -> Iterator[str]:
                     except ValueError as error:
                         yield f"{here}.methods.{method}: {error}"
                     else:
-                        yield from (f"{here}: with {settings}: {problem}" for problem in _problems(varied))
+                        yield from (f"{here}.{problem}" for problem in _problems(varied))
 
 
 def _tuning_problems(study: Study, here: str, sweep: Sweep, trials: Mapping[str, int]) -> Iterator[str]:

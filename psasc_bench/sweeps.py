@@ -180,8 +180,8 @@ def _edges(chosen: Mapping[str, float], tried: Sequence[Mapping[str, float]]) ->
 
 def cost(rows: Sequence[Row]) -> str:
     """In words, what these runs took."""
-    hours = sum((row["seconds"] or 0) * (row["threads"] or 1) for row in rows) / 3600
-    return f"{len(rows)} runs, {hours:.2f} core-hours"
+    seconds = [row["seconds"] * row["threads"] for row in rows if row["seconds"] is not None]
+    return f"{len(seconds)} runs, {sum(seconds) / 3600:.2f} core-hours"
 
 
 def tuned(rows: Sequence[Row]) -> str:
