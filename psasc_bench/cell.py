@@ -95,7 +95,7 @@ def train_run(
             fingerprint=fingerprint,
             status=outcome.status,
             reason=outcome.reason,
-            result=_result(outcome),
+            result=_result(outcome, spec.evaluation),
             ledger=record.ledger(
                 budget,
                 sensitivity=methods.create(spec.method, dict(spec.parameters)).sensitivity(),
@@ -116,10 +116,10 @@ def train_run(
     return made
 
 
-def _result(outcome: Outcome) -> dict[str, float | None]:
+def _result(outcome: Outcome, evaluation: str) -> dict[str, float | None]:
     """Of the last iterate, where it was reached: null for what is not finite."""
     last = outcome.curve[-1] if outcome.status != "failed" else {}
-    values = {key: last.get(key, math.nan) for key in ("test_accuracy", "test_loss")}
+    values = {key: last.get(key, math.nan) for key in (f"{evaluation}_accuracy", f"{evaluation}_loss")}
     return {key: value if math.isfinite(value) else None for key, value in values.items()}
 
 

@@ -76,10 +76,17 @@ def _parser() -> argparse.ArgumentParser:
 
     def training(added: argparse.ArgumentParser) -> None:
         added.add_argument("--data", type=Path, help="the prepared data (default: prepared here where missing)")
-        added.add_argument("--budget", type=Path, help="the calibrated budget (default: calibrated here)")
         added.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
         added.add_argument(
             "--threads", type=_at_least(1), default=1, help="more than one may change the last bits (%(default)s)"
+        )
+
+    def checkpoints(added: argparse.ArgumentParser) -> None:
+        added.add_argument(
+            "--checkpoint-seconds",
+            type=_above(-math.ulp(0)),
+            default=float(os.environ.get("PSASC_BENCH_CHECKPOINT_SECONDS", "60")),
+            help="least time between two checkpoints (%(default)s, or $PSASC_BENCH_CHECKPOINT_SECONDS)",
         )
 
     added = command(commands.info)
@@ -91,14 +98,23 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--epsilon", type=float, required=True, help="the budget; inf for none")
     added.add_argument("--seeds", "--seed", type=_at_least(0), nargs="+", help="(default: those of the study)")
     added.add_argument("--runs", type=Path, default=Path("results/runs"), help="where records go (%(default)s)")
+    added.add_argument("--budget", type=Path, help="the calibrated budget (default: calibrated here)")
     training(added)
+    checkpoints(added)
 
-    added.add_argument(
-        "--checkpoint-seconds",
-        type=_above(-math.ulp(0)),
-        default=float(os.environ.get("PSASC_BENCH_CHECKPOINT_SECONDS", "60")),
-        help="least time between two checkpoints (%(default)s, or $PSASC_BENCH_CHECKPOINT_SECONDS)",
-    )
+    added = command(commands.train_sweep)
+    study(added, dataset=True)
+    added.add_argument("--sweep", required=True, help="a key of the study's sweeps")
+    added.add_argument("--sweeps", type=Path, default=Path("results/sweeps"), help="where records go (%(default)s)")
+    added.add_argument("--budgets", type=Path, nargs="+", default=[], help="calibrated ones (others are here)")
+    training(added)
+    checkpoints(added)
+
+    for function in (commands.tune, commands.collect_sweeps):
+        added = command(function)
+        study(added, dataset=False)
+        added.add_argument("--sweeps", type=Path, default=Path("results/sweeps"), help="their records (%(default)s)")
+        added.add_argument("--output", type=Path, default=Path("results"), help="(%(default)s)")
 
     added = command(commands.prepare)
     added.add_argument("--source", required=True, choices=["digits", "mnist", "fashion_mnist", "cifar10", "npz"])
@@ -115,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--delta", type=float, required=True)
     added.add_argument("--expected-batch-size", type=_at_least(1), required=True)
     added.add_argument("--epochs", type=_at_least(1), required=True)
+    added.add_argument("--evaluation", choices=["test", "validation"], default="test", help="(%(default)s)")
     added.add_argument("outputs", type=Path, nargs="+", metavar="eps-EPSILON.json")
 
     added = command(commands.download)
@@ -158,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--epsilon", type=float, required=True, help="the budget; inf for none")
     added.add_argument("--seed", type=_at_least(0), default=0, help="(%(default)s)")
     added.add_argument("--output", type=Path, required=True, help="the CSV")
+    added.add_argument("--budget", type=Path, help="the calibrated budget (default: calibrated here)")
     training(added)
 
     added = command(commands.collect)

@@ -9,7 +9,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -66,7 +66,7 @@ def budgets(options: argparse.Namespace) -> None:
     from psasc_bench import data, models
 
     where = f"datasets.{options.dataset}"
-    dataset = data.load(options.data)
+    dataset = data.as_seen(data.load(options.data), options.evaluation)
     try:
         models.check_fit(options.model, dataset)
     except ValueError as error:
@@ -88,15 +88,53 @@ def budgets(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train the runs of one cell (data set, method, epsilon); what is finished already is left alone."""
+    study = config.load(options.config)
+    wanted = Cell(options.dataset, options.method, options.epsilon)
+    specs = [study.spec(wanted, seed) for seed in options.seeds or study.cell_seeds(options.dataset)]
+    dataset, budget = _inputs(options, study, specs[0])
+    every = study.dataset(options.dataset).probe_every_epochs
+    _train(options, study, specs, dataset, lambda _: budget, runs=options.runs, probe_every_epochs=every)
+
+
+def train_sweep(options: argparse.Namespace) -> None:
+    """Train the trials of one sweep on one data set; what is finished already is left alone."""
+    from psasc_bench import data, sweeps
+
+    study = config.load(options.config)
+    dataset = data.load(options.data) if options.data else _prepared(study, options.dataset)
+    known = [_read_budget(path) for path in options.budgets]
+
+    def budget(spec: RunSpec) -> Budget:
+        examples = len(data.as_seen(dataset, spec.evaluation).y_train)
+        plan = (spec.epsilon, spec.delta, spec.sampling_rate(examples), spec.epoch_ends(examples)[-1])
+        fitting = [one for one in known if (one.epsilon, one.delta, one.sampling_rate, one.steps) == plan]
+        if not fitting:
+            fitting = [_budget(spec, examples, epsilon=spec.epsilon, delta=spec.delta)]
+            known.extend(fitting)
+        return fitting[0]
+
+    for method in study.sweep(options.sweep).methods:
+        for trial in sweeps.trials(study, options.sweep, options.dataset, method):
+            print(f"{options.sweep}/{trial.name}:")
+            runs = trial.folder(options.sweeps)
+            _train(options, study, trial.runs, dataset, budget, runs=runs, probe_every_epochs=0)
+
+
+def _train(
+    options: argparse.Namespace,
+    study: Study,
+    specs: Sequence[RunSpec],
+    dataset: Dataset,
+    budget: Callable[[RunSpec], Budget],
+    *,
+    runs: Path,
+    probe_every_epochs: int,
+) -> None:
+    """See that ``runs`` has the records of ``specs``, all of one data set and method."""
     import torch
 
     from psasc_bench import cell
 
-    study = config.load(options.config)
-    protocol = study.dataset(options.dataset)
-    wanted = Cell(options.dataset, options.method, options.epsilon)
-    specs = [study.spec(wanted, seed) for seed in options.seeds or study.cell_seeds(options.dataset)]
-    dataset, budget = _inputs(options, study, specs[0])
     torch.set_num_threads(options.threads)
     keep_freed_memory()
     for spec in specs:
@@ -104,19 +142,20 @@ def train(options: argparse.Namespace) -> None:
             made = cell.train_run(
                 spec,
                 dataset,
-                budget,
-                runs=options.runs,
-                micro_batch_size=protocol.micro_batch_size,
+                budget(spec),
+                runs=runs,
+                micro_batch_size=study.dataset(spec.dataset).micro_batch_size,
                 device=_device(options.device),
                 checkpoint_seconds=options.checkpoint_seconds,
                 progress=progress,
-                probe_every_epochs=protocol.probe_every_epochs,
+                probe_every_epochs=probe_every_epochs,
             )
         if made.status == "failed":
             print(f"psasc-bench: warning: {spec.name()} failed: {made.reason}", file=sys.stderr)
-        accuracy = made.result["test_accuracy"]
-        print(f"{spec.name()}: {made.status}, test accuracy {'none' if accuracy is None else f'{accuracy:.4f}'}")
-    cell.empty_spool(specs, options.runs)
+        accuracy = made.result[f"{spec.evaluation}_accuracy"]
+        shown = "none" if accuracy is None else f"{accuracy:.4f}"
+        print(f"{spec.name()}: {made.status}, {spec.evaluation} accuracy {shown}")
+    cell.empty_spool(list(specs), runs)
 
 
 def status(options: argparse.Namespace) -> None:
@@ -130,14 +169,10 @@ def status(options: argparse.Namespace) -> None:
 
 def verify(options: argparse.Namespace) -> None:
     """Recompute what every run spent by an accountant that took no part in it; fails if one overspent its budget."""
-    from psasc_bench.verify import verify as verify_records
-
     paths = sorted(_runs(options.results).rglob("*.json"))
     if not paths:
         raise ValueError(f"{options.results}: holds no records to verify")
-    verified = [asdict(row) for row in verify_records(paths)]
-    if bad := [row for row in verified if row["problem"]]:
-        raise ValueError("\n".join(f"{row['run']}: {row['problem']}; train it anew" for row in bad))
+    verified = _verified(paths)
     if options.output:
         files.write_csv(options.output, verified)
     print(f"{len(verified)} records verified: none overspent its budget")
@@ -250,6 +285,51 @@ def deviation(options: argparse.Namespace) -> None:
     files.write_csv(options.output, rows)
     for row in rows[-len(contestants) :]:
         print(f"{row['method_title']:16} cosine {row['cosine']:.4f}  relative error {row['relative_error']:.4f}")
+
+
+def tune(options: argparse.Namespace) -> None:
+    """Choose every method's settings from the sweeps on validation examples: write tuning.csv, and tuned.yaml with the
+    evidence and the cost."""
+    from psasc_bench import sweeps
+
+    rows = _swept(options, evaluation="validation")
+    files.write_text(options.output / "tuned.yaml", sweeps.tuned(rows))
+    files.write_csv(options.output / "tuning.csv", rows)
+    print(f"tuning took {sweeps.cost(rows)}; what it chose is in {options.output / 'tuned.yaml'}")
+
+
+def collect_sweeps(options: argparse.Namespace) -> None:
+    """Gather the records of a study's sweeps into one tidy table, sweeps.csv."""
+    from psasc_bench import sweeps
+
+    rows = _swept(options, evaluation=None)
+    files.write_csv(options.output / "sweeps.csv", rows)
+    print(f"the sweeps took {sweeps.cost(rows)}")
+
+
+def _swept(options: argparse.Namespace, *, evaluation: str | None) -> list[dict[str, Any]]:
+    """The table of those sweeps, once the ledgers of all their runs hold."""
+    from psasc_bench import sweeps
+
+    study = config.load(options.config)
+    names = sweeps.names(study, evaluation)
+    if not names:
+        on = f" with evaluation: {evaluation}" if evaluation else ""
+        raise ValueError(f"the study has no sweep{on}; config/README.md says how to declare one")
+    trials = sweeps.all_trials(study, names)
+    records = [trial.folder(options.sweeps) / f"{spec.name()}.json" for trial in trials for spec in trial.runs]
+    _verified(path for path in records if path.exists())
+    return sweeps.table(study, names, options.sweeps)
+
+
+def _verified(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """The ledgers of these records. Raises ``ValueError`` naming every one that does not hold."""
+    from psasc_bench.verify import verify as verify_records
+
+    verified = [asdict(row) for row in verify_records(paths)]
+    if bad := [row for row in verified if row["problem"]]:
+        raise ValueError("\n".join(f"{row['run']}: {row['problem']}; train it anew" for row in bad))
+    return verified
 
 
 def collect(options: argparse.Namespace) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import reprlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -73,6 +75,15 @@ Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinc
 Settings = dict[str, Positive]
 
 
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+Values = Annotated[Epsilons, BeforeValidator(_listed)]  # for they stand in file names, too
+Grid = Annotated[dict[str, Values], Field(min_length=1)]
+Grids = Annotated[tuple[Grid, ...], BeforeValidator(_listed), Field(min_length=1)]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -112,6 +123,22 @@ class Cell:
         return format_epsilon(self.epsilon)
 
 
+class Sweep(_Strict):
+    """Grids of settings around a study's own: every point of every grid of a method is a trial."""
+
+    evaluation: Literal["test", "validation"]
+    datasets: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_distinct)]
+    epsilons: Epsilons
+    seeds: Seeds
+    methods: dict[str, Grids] = Field(min_length=1)
+
+    def trials(self, method: str) -> list[Settings]:
+        """The settings of the method's trials, in the order of its grids."""
+        return [
+            dict(zip(grid, values, strict=True)) for grid in self.methods[method] for values in product(*grid.values())
+        ]
+
+
 class Study(_Strict):
     """A grid of runs: data sets x methods x epsilons x seeds."""
 
@@ -120,6 +147,7 @@ class Study(_Strict):
     methods: dict[str, Settings] = Field(min_length=1)
     datasets: dict[Name, DatasetConfig] = Field(min_length=1)
     data_root: str = "data"
+    sweeps: dict[Name, Sweep] = {}
 
     def cells(self) -> Iterator[Cell]:
         """Every cell once. A method of unbounded sensitivity has one per data set, at epsilon infinity."""
@@ -139,6 +167,11 @@ class Study(_Strict):
         if name not in self.datasets:
             raise ConfigError(f"datasets: no data set {name!r}; there are: {', '.join(self.datasets)}")
         return self.datasets[name]
+
+    def sweep(self, name: str) -> Sweep:
+        if name not in self.sweeps:
+            raise ConfigError(f"sweeps: no sweep {name!r}; there are: {', '.join(self.sweeps) or 'none'}")
+        return self.sweeps[name]
 
     def prepared(self, dataset: str) -> Path:
         """Where the data set's prepared file is kept. Raises ``ConfigError`` if its ``.npz`` cannot be read."""
@@ -172,6 +205,21 @@ class Study(_Strict):
             seed=seed,
         )
 
+    def trial(self, sweep: Sweep, dataset: str, method: str, settings: Settings) -> Study:
+        """One trial, as a study of its own: ``settings`` go before all others. Of these, ``epochs`` takes the place of
+        the data set's, and ``sensitivity`` stands for the ``C`` that gives it. Raises ``ValueError`` for settings that
+        the method has not."""
+        protocol = self.dataset(dataset)
+        merged = self.methods[method] | protocol.overrides.get(method, {}) | settings
+        epochs = merged.pop("epochs", protocol.epochs)
+        if epochs != int(epochs) or epochs > MOST_EPOCHS:
+            raise ConfigError(f"epochs must be a whole number up to {MOST_EPOCHS}, got {epochs:g}")
+        if "sensitivity" in merged:
+            merged["C"] = _threshold(method, merged, sensitivity=merged.pop("sensitivity"))
+        own: dict[str, Any] = {"epochs": int(epochs), "overrides": {}, "epsilons": None, "seeds": None}
+        changes: dict[str, Any] = {"datasets": {dataset: protocol.model_copy(update=own)}, "methods": {method: merged}}
+        return self.model_copy(update=changes | {"epsilons": sweep.epsilons, "seeds": sweep.seeds, "sweeps": {}})
+
     def _settings(self, dataset: str, method: str) -> tuple[Settings, Settings]:
         """The method's hyper-parameters and the optimiser's settings for it on ``dataset``."""
         if method not in self.methods:
@@ -181,6 +229,15 @@ class Study(_Strict):
         merged = defaults | self.methods[method] | config.overrides.get(method, {})
         parameters = {key: value for key, value in merged.items() if key not in OPTIMISER}
         return parameters, {key: merged[key] for key in OPTIMISER}
+
+
+def _threshold(name: str, settings: Settings, *, sensitivity: float) -> float:
+    """The ``C`` at which the method has this sensitivity, if the one is proportional to the other."""
+    parameters = {key: value for key, value in settings.items() if key not in OPTIMISER}
+    threshold = sensitivity / methods.create(name, parameters | {"C": 1.0}).sensitivity()
+    if not math.isclose(methods.create(name, parameters | {"C": threshold}).sensitivity(), sensitivity):
+        raise ConfigError(f"sensitivity: that of {name} is not proportional to its C; vary C itself")
+    return threshold
 
 
 def load(path: Path) -> Study:
@@ -201,7 +258,7 @@ def parse(values: Any, *, source: str) -> Study:
         raise ConfigError(f"{source}: must be a mapping of keys to values, is {type(values).__name__}")
     try:
         study = Study.model_validate({key: _parse_string(key, value) for key, value in values.items()})
-        problems = list(_problems(study))
+        problems = list(_problems(study)) or list(_sweep_problems(study))
     except ValidationError as error:
         problems = _explain(error)
     if problems:
@@ -247,6 +304,48 @@ def _problems(study: Study) -> Iterator[str]:
             yield f"{here}: mean and deviation go together"
         elif dataset.mean is not None and dataset.source != "npz":
             yield f"{here}.mean: goes with source npz; {dataset.source} has published constants"
+
+
+def _sweep_problems(study: Study) -> Iterator[str]:
+    """What is wrong with the sweeps of a study that is right by itself."""
+    tuned: dict[str, str] = {}
+    for name, sweep in study.sweeps.items():
+        here = f"sweeps.{name}"
+        absent = [f"data set {dataset!r}" for dataset in sweep.datasets if dataset not in study.datasets]
+        absent += [f"method {method!r}" for method in sweep.methods if method not in study.methods]
+        if absent:
+            yield f"{here}: not in this study: {', '.join(absent)}"
+            continue
+        trials = {method: sweep.trials(method) for method in sweep.methods}
+        if sweep.evaluation == "validation":
+            yield from _tuning_problems(study, here, sweep, {method: len(trials[method]) for method in trials})
+            for dataset in sweep.datasets:
+                if tuned.setdefault(dataset, name) != name:
+                    yield f"{here}.datasets: {dataset} is tuned by sweeps.{tuned[dataset]} already"
+        for method, of_method in trials.items():
+            if twice := [dict(one) for one, n in Counter(tuple(sorted(t.items())) for t in of_method).items() if n > 1]:
+                yield f"{here}.methods.{method}: must not name a trial twice, as {twice[0]}"
+            for dataset in sweep.datasets:
+                for settings in of_method:
+                    try:
+                        varied = study.trial(sweep, dataset, method, settings)
+                    except ValueError as error:
+                        yield f"{here}.methods.{method}: {error}"
+                    else:
+                        yield from (f"{here}.{problem}" for problem in _problems(varied))
+
+
+def _tuning_problems(study: Study, here: str, sweep: Sweep, trials: Mapping[str, int]) -> Iterator[str]:
+    if len(set(trials.values())) > 1:
+        counts = ", ".join(f"{method} has {count}" for method, count in trials.items())
+        yield f"{here}.methods: every method must have the same number of trials where one is chosen: {counts}"
+    if shared := sorted({seed for dataset in sweep.datasets for seed in study.cell_seeds(dataset)} & set(sweep.seeds)):
+        yield (
+            f"{here}.seeds: must share none with the study, or what is chosen would suit the very batches and noise "
+            f"that it is then compared on; shared: {', '.join(map(str, shared))}"
+        )
+    if any("epochs" in grid for grids in sweep.methods.values() for grid in grids):
+        yield f"{here}.methods: epochs cannot be chosen for a method: they are the data set's"
 
 
 def _explain(error: ValidationError) -> list[str]:

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,6 +153,12 @@ def hold_out(dataset: Dataset, *, fraction: float = 1 / 6) -> Dataset:
         *(dataset.x_train[train], dataset.y_train[train], dataset.x_train[test], dataset.y_train[test]),
         *(dataset.offset, dataset.scale, dataset.sha256),
     )
+
+
+def as_seen(dataset: Dataset, evaluation: Literal["test", "validation"]) -> Dataset:
+    """The data set as a run sees it whose accuracy is measured on ``evaluation``: a run that is to choose
+    hyper-parameters sees no test example."""
+    return hold_out(dataset) if evaluation == "validation" else dataset
 
 
 def _digits() -> Arrays:

@@ -37,10 +37,11 @@ def survey(study: Study, runs: Path) -> Iterator[Run]:
     for cell in study.cells():
         fingerprint = methods.fingerprint(methods.load(cell.method))
         for seed in study.cell_seeds(cell.dataset):
-            yield _look(study.spec(cell, seed), fingerprint, runs)
+            yield look(study.spec(cell, seed), fingerprint, runs)
 
 
-def _look(spec: RunSpec, fingerprint: str, runs: Path) -> Run:
+def look(spec: RunSpec, fingerprint: str, runs: Path) -> Run:
+    """One run, as it is with the method's present source. Raises ``ValueError`` naming a file that is no record."""
     path = runs / f"{spec.name()}.json"
     found = record.read(path) if path.exists() else None
     if found and found.current(spec, fingerprint):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from psasc_bench import mechanism, methods, models, sampling
 from psasc_bench.checkpoint import Checkpoint
-from psasc_bench.data import Dataset
+from psasc_bench.data import Dataset, as_seen
 from psasc_bench.diagnostics import Diagnostics
 from psasc_bench.privacy import Budget
 from psasc_bench.record import Status
@@ -84,13 +84,14 @@ def train(
     checkpoint: Checkpoint | None = None,
     probe: Probe | None = None,
 ) -> Outcome:
-    """Train ``spec`` on ``dataset`` with the noise of ``budget``. ``progress`` is told (steps taken, steps) after each.
-    With a ``checkpoint`` the run goes on from there, and keeps its state there. ``probe`` is asked at the end of each
-    epoch.
+    """Train ``spec`` on ``dataset`` with the noise of ``budget``: on all training examples or, for a run that is
+    evaluated on some of them, on the others. ``progress`` is told (steps taken, steps) after each. With a
+    ``checkpoint`` the run goes on from there, and keeps its state there. ``probe`` is asked at the end of each epoch.
 
     What goes wrong in a step (a method that raises, memory that does not suffice) ends the run as ``failed``. Raises
     ``ValueError`` if the budget was calibrated for another schedule, or the model does not fit the data.
     """
+    dataset = as_seen(dataset, spec.evaluation)
     try:
         models.check_fit(spec.model, dataset)
     except ValueError as error:
@@ -103,7 +104,7 @@ def train(
     method = methods.create(spec.method, dict(spec.parameters))
     mechanism.noise_scale(sensitivity=method.sensitivity(), noise_multiplier=budget.noise_multiplier)  # or refuse
     model = models.create(spec.model, seed=spec.stream("initialisation")).to(device)
-    train_set, test_set = Examples(dataset, "train", device), Examples(dataset, "test", device)
+    train_set, held_out = Examples(dataset, "train", device), Examples(dataset, "test", device)
 
     objective = Objective(model, cross_entropies(model, train_set))
     draws, noise = (torch.Generator(device).manual_seed(spec.stream(axis)) for axis in ("sampling", "noise"))
@@ -142,7 +143,8 @@ def train(
         epoch = len(state.curve) + 1
         with state.clock("evaluation"):
             models.point_at(model, state.parameters)
-            row = {"epoch": epoch, "step": state.step, **evaluate(model, test_set)}
+            measured = {f"{spec.evaluation}_{key}": value for key, value in evaluate(model, held_out).items()}
+            row = {"epoch": epoch, "step": state.step, **measured}
         with state.clock("diagnostics"):
             row |= state.diagnostics.row(method, noise_multiplier=budget.noise_multiplier)
             row |= probe(epoch, [*state.iterates, state.parameters]) if probe else {}
@@ -170,12 +172,12 @@ def train(
                 finite = bool(state.parameters.isfinite().all())
                 if state.step in epoch_ends or not finite:
                     end_epoch()
-                    finite = finite and math.isfinite(state.curve[-1]["test_loss"])
+                    finite = finite and math.isfinite(state.curve[-1][f"{spec.evaluation}_loss"])
         except Exception as error:  # whatever a method or a model does: the run is over, the study is not
             traceback.print_exc()
             return outcome("failed", f"{type(error).__name__} after step {state.step}: {error}")
         if not finite:
-            return outcome("diverged", f"parameters or test loss not finite at step {state.step}")
+            return outcome("diverged", f"parameters or {spec.evaluation} loss not finite at step {state.step}")
         if checkpoint and checkpoint.due():
             checkpoint.save(*state.pack())
         if progress:
@@ -198,7 +200,7 @@ def check_budget(spec: RunSpec, budget: Budget, *, sampling_rate: float, steps: 
 
 @torch.no_grad()
 def evaluate(model: nn.Module, examples: Examples) -> dict[str, float]:
-    """``test_loss`` (mean cross-entropy, nats) and ``test_accuracy`` (a fraction) of the model as it stands."""
+    """``loss`` (mean cross-entropy, nats) and ``accuracy`` (a fraction) of the model as it stands."""
     model.eval()
     loss, correct = 0.0, 0
     for start in range(0, len(examples), EVALUATION_BATCH):
@@ -207,4 +209,4 @@ def evaluate(model: nn.Module, examples: Examples) -> dict[str, float]:
         loss += F.cross_entropy(outputs, labels, reduction="sum").item()
         correct += int((outputs.argmax(1) == labels).sum())
     model.train()
-    return {"test_loss": loss / len(examples), "test_accuracy": correct / len(examples)}
+    return {"loss": loss / len(examples), "accuracy": correct / len(examples)}

@@ -380,6 +380,8 @@ PLACES = [
     "datasets.digits",
     "methods.dp-sgd",
     "methods.dp-sgd.C",
+    "sweeps",
+    "sweeps.tuning",
     "clip",
 ]
 
@@ -420,5 +422,5 @@ def test_garbage_key_is_refused_like_anything_else(key: Any, value: Any, place: 
 
 def test_every_key_is_explained() -> None:
     explained = (ROOT / "config" / "README.md").read_text()
-    keys = [*Study.model_fields, *config.DatasetConfig.model_fields]
+    keys = [*Study.model_fields, *config.DatasetConfig.model_fields, *config.Sweep.model_fields]
     assert [key for key in keys if f"`{key}`" not in explained] == []

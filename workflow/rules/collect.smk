@@ -26,7 +26,7 @@ rule collect:
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        study=STUDY.model_dump_json(),
+        study=STUDY.model_dump_json(exclude={"sweeps"}),
         sources=[methods.fingerprint(methods.load(name)) for name in STUDY.methods],
     shell:
         "python -m psasc_bench collect --config /dev/stdin > {log} 2>&1 <<< {params.study:q}"

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from psasc_bench import config as studies
 from psasc_bench import methods, record
+from psasc_bench import sweeps as sweeping
+from psasc_bench.spec import format_epsilon
 from snakemake.exceptions import WorkflowError
 
 FIGURES = ["accuracy", "convergence", "weights", "audit"]
@@ -20,6 +22,13 @@ except studies.ConfigError as error:
     raise WorkflowError(error)
 
 CELLS = list(STUDY.cells())
+SWEEPS = Path("results/sweeps")
+TRIALS = {
+    (name, dataset, method): sweeping.trials(STUDY, name, dataset, method)
+    for name, sweep in STUDY.sweeps.items()
+    for dataset in sweep.datasets
+    for method in sweep.methods
+}
 
 
 def alternatives(names):
@@ -30,6 +39,7 @@ wildcard_constraints:
     method=alternatives(STUDY.methods),
     epsilon=r"[0-9.e+-]+|inf",
     seed=r"[0-9]+",
+    settings=r"[^/]+",
 
 
 def runs(cells=CELLS):
@@ -57,10 +67,27 @@ def budget_labels(dataset):
     return sorted({cell.label for cell in CELLS if cell.dataset == dataset}, key=float)
 
 
-def budget_file(dataset):
-    """Where the budgets of a data set's schedule are kept, by {epsilon}."""
+def schedules():
+    """The epsilons, as they stand in file names, of every schedule: of a data set for a number of epochs, with all
+    training examples (test) or with those that are left when some are held out (validation).
+    """
+    wanted = {
+        (name, protocol.epochs, "test"): set(budget_labels(name))
+        for name, protocol in STUDY.datasets.items()
+    }
+    for spec in (
+        spec for trials in TRIALS.values() for one in trials for spec in one.runs
+    ):
+        schedule = (spec.dataset, spec.epochs, spec.evaluation)
+        wanted.setdefault(schedule, set()).add(format_epsilon(spec.epsilon))
+    return {schedule: sorted(labels, key=float) for schedule, labels in wanted.items()}
+
+
+def budget_file(dataset, epochs=None, evaluation="test"):
+    """Where the budgets of a schedule are kept, by {epsilon}; without a number of epochs, of the study's own."""
     protocol = STUDY.dataset(dataset)
-    schedule = f"batch-{protocol.expected_batch_size}_epochs-{protocol.epochs}_delta-{protocol.delta:g}"
+    schedule = f"batch-{protocol.expected_batch_size}_epochs-{epochs or protocol.epochs}_delta-{protocol.delta:g}"
+    schedule += "" if evaluation == "test" else f"_{evaluation}"
     return f"results/budgets/{STUDY.prepared(dataset).stem}/{schedule}/eps-{{epsilon}}.json"
 
 
@@ -85,9 +112,14 @@ def source_arguments(dataset):
     )
 
 
-def schedule_arguments(dataset):
-    keys = ["model", "delta", "expected_batch_size", "epochs"]
+def schedule_arguments(dataset, epochs, evaluation):
+    keys = ["model", "delta", "expected_batch_size"]
     values = STUDY.dataset(dataset).model_dump(include=set(keys))
+    keys += ["epochs", "evaluation"]
+    values |= {
+        "epochs": epochs,
+        "evaluation": None if evaluation == "test" else evaluation,
+    }
     return arguments({key.replace("_", "-"): [values[key]] for key in keys})
 
 
@@ -163,6 +195,64 @@ def figure_tables(wildcards):
     if wildcards.figure == "audit":
         tables.append("audit")
     return expand("results/{table}.csv", table=tables)
+
+
+def sweep_runs(evaluation):
+    """The records of all sweeps with this evaluation."""
+    return [
+        f"{one.folder(SWEEPS)}/{spec.name()}.json"
+        for (sweep, _, _), trials in TRIALS.items()
+        if STUDY.sweeps[sweep].evaluation == evaluation
+        for one in trials
+        for spec in one.runs
+    ]
+
+
+def sweep_budgets(sweep, dataset, method):
+    """The budgets of a method's trials."""
+    specs = [spec for one in TRIALS[sweep, dataset, method] for spec in one.runs]
+    found = {
+        budget_file(dataset, spec.epochs, spec.evaluation).format(
+            epsilon=format_epsilon(spec.epsilon)
+        )
+        for spec in specs
+    }
+    return sorted(found)
+
+
+def job_trials(sweep, dataset, method):
+    """The runs that share a job, as ``job_seeds``: all of a method's trials, or any one."""
+    if STUDY.dataset(dataset).share_process:
+        return [
+            f"{one.folder(SWEEPS)}/{spec.name()}"
+            for one in TRIALS[sweep, dataset, method]
+            for spec in one.runs
+        ]
+    return [
+        f"{SWEEPS}/{sweep}/{{settings}}/runs/{dataset}/{method}/eps-{{epsilon}}/seed-{{seed}}"
+    ]
+
+
+def job_trials_label(dataset):
+    shared = STUDY.dataset(dataset).share_process
+    return "all-trials" if shared else "{settings}/eps-{epsilon}/seed-{seed}"
+
+
+def sweep_study(sweep, dataset, method, wildcards):
+    """The study as far as it concerns the trials of a method, or the one run of them that the wildcards say."""
+    narrowed = json.loads(cell_study(dataset, method))
+    grids = STUDY.sweeps[sweep].model_dump(mode="json")
+    grids |= {"datasets": [dataset], "methods": {method: grids["methods"][method]}}
+    if not STUDY.dataset(dataset).share_process:
+        pairs = (pair.split("=") for pair in wildcards.settings.split(","))
+        grids["methods"] = {method: {key: float(value) for key, value in pairs}}
+        grids["seeds"] = [int(wildcards.seed)]
+        if wildcards.epsilon != "inf":
+            grids["epsilons"] = [float(wildcards.epsilon)]
+    unlike = {
+        "seeds": [max(grids["seeds"]) + 1]
+    }  # a study has other seeds than its tuning
+    return json.dumps(narrowed | unlike | {"sweeps": {sweep: grids}}, sort_keys=True)
 
 
 def trained_by(dataset, method):

@@ -18,21 +18,24 @@ for name in STUDY.datasets:
         shell:
             "python -m psasc_bench prepare {params.source} --output {output:q} > {log} 2>&1"
 
+
+for (name, epochs, evaluation), labels in schedules().items():
+
     rule:
         # One process for all budgets of a schedule: loading the accountants takes longer than using them.
         name:
-            f"budgets_{name}"
+            f"budgets_{name}_{epochs}_{evaluation}"
         input:
             data=ancient(str(STUDY.prepared(name))),
         output:
-            expand(budget_file(name), epsilon=budget_labels(name)),
+            expand(budget_file(name, epochs, evaluation), epsilon=labels),
         log:
-            f"logs/budgets/{name}.log",
+            f"logs/budgets/{name}/{epochs}_{evaluation}.log",
         conda:
             "../envs/psasc-bench.yaml"
         params:
             dataset=name,
-            schedule=schedule_arguments(name),
+            schedule=schedule_arguments(name, epochs, evaluation),
         shell:
             "python -m psasc_bench budgets --dataset {params.dataset} --data {input.data:q} {params.schedule} {output} "
             "> {log} 2>&1 && (grep '^psasc-bench: warning' {log} >&2 || true)"
