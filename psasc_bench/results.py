@@ -111,7 +111,8 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     ``difference_p_holm`` is corrected for the family of all contestants, budgets and data sets of the study, on which
     the ``verdict`` rests; controls contest nothing and have neither.
     """
-    accuracies = seed_accuracies(table)
+    done = table[table["status"] == "done"]
+    accuracies = {cell: runs.set_index("seed")["test_accuracy"] for cell, runs in done.groupby(CELL)}
     none = pd.Series(dtype=float)
     rows: list[Row] = []
     contest: dict[int, statistics.Comparison] = {}
@@ -132,12 +133,6 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     for (i, compared), p_holm in zip(contest.items(), corrected, strict=True):
         rows[i] |= {"difference_p_holm": float(p_holm), "verdict": compared.verdict(p_holm)}
     return pd.DataFrame(rows)
-
-
-def seed_accuracies(table: pd.DataFrame) -> dict[Any, pd.Series[float]]:
-    """The final test accuracies of the finished runs by seed, for every cell that has any."""
-    done = table[table["status"] == "done"]
-    return {cell: runs.set_index("seed")["test_accuracy"] for cell, runs in done.groupby(CELL)}
 
 
 def _difference(compared: statistics.Comparison) -> Row:
@@ -216,15 +211,17 @@ one per epoch in `curves.csv`. What they say of the paper's claims is in `claims
 ALIGNMENT = ("right", "left", "right", "right", "right", "right", "left")
 
 
+def p_text(p: float) -> str:
+    """A p-value as it is printed."""
+    return "-" if np.isnan(p) else "<.001" if p < 0.001 else f"{p:.3f}"
+
+
 def _table(cells: pd.DataFrame) -> pd.DataFrame:
     def percent(row: pd.Series[Any], name: str, sign: str = "") -> str:
         mean, low, high = (100 * row[f"{name}_{part}"] for part in ("mean", "low", "high"))
         if np.isnan(mean):
             return "-"
         return f"{mean:{sign}.2f}" if np.isnan(low) else f"{mean:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
-
-    def p_value(p: float) -> str:
-        return "-" if np.isnan(p) else "<.001" if p < 0.001 else f"{p:.3f}"
 
     return pd.DataFrame(
         {
@@ -233,7 +230,7 @@ def _table(cells: pd.DataFrame) -> pd.DataFrame:
             "n": cells["n"].astype(str),
             "accuracy": [percent(row, "accuracy") for _, row in cells.iterrows()],
             "difference to DP-SGD": [percent(row, "difference", "+") for _, row in cells.iterrows()],
-            "p (Holm)": [p_value(p) for p in cells["difference_p_holm"]],
+            "p (Holm)": [p_text(p) for p in cells["difference_p_holm"]],
             "verdict": cells["verdict"].fillna("-"),
         }
     ).sort_values("epsilon", kind="stable", key=lambda column: column.astype(float))
