@@ -339,6 +339,16 @@ def collect(options: argparse.Namespace) -> None:
     results.collect(config.load(options.config), options.runs, options.output)
 
 
+def claims(options: argparse.Namespace) -> None:
+    """Judge the paper's claims by the tables of a study."""
+    from psasc_bench import claims as judged
+
+    tables = options.tables or sorted(options.output.glob("*.csv"))
+    if not tables:
+        raise ValueError(f"{options.output}: holds no tables; `snakemake --cores 8` makes them")
+    judged.write(tables, options.output)
+
+
 def figure(options: argparse.Namespace) -> None:
     """Draw figures from the tidy tables."""
     from psasc_bench import plots

@@ -14,7 +14,8 @@ from scipy import stats
 
 from psasc_bench import marks, style
 from psasc_bench.files import replacing
-from psasc_bench.results import CONFIDENCE, REFERENCE
+from psasc_bench.results import REFERENCE
+from psasc_bench.statistics import CONFIDENCE
 from psasc_bench.tables import Tables
 
 # A date or the program's version would make the same figure another file.

@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy import stats
 
-from psasc_bench import methods
+from psasc_bench import methods, statistics
 from psasc_bench.config import Study
 from psasc_bench.files import write_text
 from psasc_bench.record import Record
@@ -22,7 +20,6 @@ CELL = ["dataset", "epsilon", "method"]
 LABELS = ["dataset_title", "method_title"]
 UNFINISHED = ["missing", "running", "stale", "diverged", "failed"]
 Row = dict[str, Any]
-CONFIDENCE = 0.95
 NORMS = np.logspace(-4, 2, 241)
 REMEDY = "delete it and run the workflow again"
 
@@ -104,40 +101,43 @@ def _columns(spec: RunSpec, found: Record | None) -> Row:
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """One row per cell: ``n`` finished runs, their mean test accuracy with its 95 % t-interval, and the difference to
-    DP-SGD paired by seed (common initial weights, batches and noise directions) with its own."""
+    DP-SGD paired by seed (common initial weights, batches and noise directions) with what can be said of it.
+
+    ``difference_p_holm`` is corrected for the family of all contestants, budgets and data sets of the study, on which
+    the ``verdict`` rests; controls contest nothing and have neither.
+    """
     done = table[table["status"] == "done"]
     accuracies = {cell: runs.set_index("seed")["test_accuracy"] for cell, runs in done.groupby(CELL)}
     none = pd.Series(dtype=float)
     rows: list[Row] = []
+    contest: dict[int, statistics.Comparison] = {}
     for cell, runs in table.groupby(CELL, sort=False):
         dataset, epsilon, method = cell
         accuracy = accuracies.get(cell, none)
-        differences = (accuracy - accuracies.get((dataset, epsilon, REFERENCE), none)).dropna()
         row: Row = {**dict(zip(CELL, cell, strict=True)), **runs.iloc[0][[*LABELS, "control"]]}
         row |= {"n": len(accuracy)} | {status: int((runs["status"] == status).sum()) for status in UNFINISHED}
-        row |= _interval("accuracy", accuracy)
-        if method != REFERENCE:
-            row |= {"n_pairs": len(differences)} | _interval("difference", differences)
+        mean, low, high = statistics.t_interval(accuracy.to_numpy(dtype=float))
+        row |= {"accuracy_mean": mean, "accuracy_low": low, "accuracy_high": high}
+        reference = none if method == REFERENCE else accuracies.get((dataset, epsilon, REFERENCE), none)
+        compared = statistics.compare((accuracy - reference).dropna())
+        row |= _difference(compared) | {"difference_p_holm": np.nan, "verdict": None}
+        if method != REFERENCE and not row["control"]:
+            contest[len(rows)] = compared
         rows.append(row)
+    corrected = statistics.holm([compared.p for compared in contest.values()])
+    for (i, compared), p_holm in zip(contest.items(), corrected, strict=True):
+        rows[i] |= {"difference_p_holm": float(p_holm), "verdict": compared.verdict(p_holm)}
     return pd.DataFrame(rows)
 
 
-def _interval(name: str, values: pd.Series[float]) -> Row:
-    """Mean and t-interval: ``mean +- t_{n-1} s / sqrt(n)``. One value has no interval, none has no mean."""
-    mean, low, high = t_interval(values.to_numpy(dtype=float))
-    return {f"{name}_mean": mean, f"{name}_low": low, f"{name}_high": high}
-
-
-def t_interval(values: NDArray[np.floating[Any]]) -> tuple[float, float, float]:
-    """Mean, lower and upper end of the 95 % t-interval; NaN where there are too few values."""
-    n = len(values)
-    if n == 0:
-        return np.nan, np.nan, np.nan
-    mean = float(values.mean())
-    if n == 1:
-        return mean, np.nan, np.nan
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
-    return mean, mean - half, mean + half
+def _difference(compared: statistics.Comparison) -> Row:
+    row: Row = {"n_pairs": compared.n}
+    row |= {f"difference_{part}": getattr(compared, part) for part in ("mean", "low", "high", "sd")}
+    row |= {"effect_size": compared.effect_size}
+    for effect in statistics.EFFECTS:
+        points = f"{100 * effect:.1f}".replace(".", "_")
+        row[f"seeds_for_{points}_points"] = statistics.seeds_needed(effect, compared.sd)
+    return row | {"tie_p": compared.tie_p, "difference_p": compared.p}
 
 
 def weights(study: Study) -> pd.DataFrame:
@@ -170,7 +170,7 @@ def report(study: Study, table: pd.DataFrame, summary: pd.DataFrame) -> str:
             f"delta {protocol.delta:g}, expected batch size {protocol.expected_batch_size}, {protocol.epochs} epochs, "
             f"model `{protocol.model}`.{_large_delta(table[table['dataset'] == dataset])}",
             "",
-            _table(cells).to_markdown(index=False, disable_numparse=True, colalign=("right", "left", *["right"] * 3)),
+            _table(cells).to_markdown(index=False, disable_numparse=True, colalign=ALIGNMENT),
             "",
         ]
     unfinished = table[table["status"] != "done"]
@@ -197,9 +197,18 @@ def _large_delta(runs: pd.DataFrame) -> str:
 HEADER = """\
 Test accuracy in percent of the last iterate: mean of n seeds with its 95 % t-interval, and the difference to DP-SGD in
 percentage points, paired by seed, with its own 95 % t-interval. Intervals are not corrected for the number of
-comparisons. Epsilon is for adding or removing one example; choosing the hyper-parameters is not accounted for. DP-PSASC
-is our reading of the paper. The same numbers, unrounded, are in `summary.csv`; one row per run in `runs.csv`, one per
-epoch in `curves.csv`. This file is written by the workflow."""
+comparisons; p, of the paired t-test, is Holm-corrected over all contestants, budgets and data sets of the study. Better
+and worse are said at p < .05; a tie is shown where two one-sided t-tests, uncorrected, put the difference within 0.2
+points at p < .05; anything else is inconclusive, which is not a tie. Epsilon is for adding or removing one example;
+choosing the hyper-parameters is not accounted for. DP-PSASC is our reading of the paper. The same numbers are in
+`summary.csv`, unrounded, and how many seeds it takes to see 0.1, 0.3 or 0.5 points; one row per run is in `runs.csv`,
+one per epoch in `curves.csv`. What they say of the paper's claims is in `claims.md`. The workflow writes this file."""
+ALIGNMENT = ("right", "left", "right", "right", "right", "right", "left")
+
+
+def p_text(p: float) -> str:
+    """A p-value as it is printed."""
+    return "-" if np.isnan(p) else "<.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _table(cells: pd.DataFrame) -> pd.DataFrame:
@@ -216,5 +225,7 @@ def _table(cells: pd.DataFrame) -> pd.DataFrame:
             "n": cells["n"].astype(str),
             "accuracy": [percent(row, "accuracy") for _, row in cells.iterrows()],
             "difference to DP-SGD": [percent(row, "difference", "+") for _, row in cells.iterrows()],
+            "p (Holm)": [p_text(p) for p in cells["difference_p_holm"]],
+            "verdict": cells["verdict"].fillna("-"),
         }
     ).sort_values("epsilon", kind="stable", key=lambda column: column.astype(float))

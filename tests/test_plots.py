@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import StepPatch
 
-from psasc_bench import plots, results, style
+from psasc_bench import plots, results, statistics, style
 
 Key = tuple[str, float, int]
 Tables = Callable[..., Path]
@@ -327,7 +327,7 @@ def test_bands_are_the_tables_own_t_intervals() -> None:
         {"dataset": "digits", "epsilon": 1.0, "method": "dp-sgd", "epoch": 1, "loss": [0.1, 0.4, 0.9]}
     )
     band = plots._averages(curves["loss"], curves)["digits", 1.0, "dp-sgd"].loc[1]
-    assert np.allclose(band[["mean", "low", "high"]], results.t_interval(curves["loss"].to_numpy()))
+    assert np.allclose(band[["mean", "low", "high"]], statistics.t_interval(curves["loss"].to_numpy()))
 
 
 def test_what_a_diverged_run_did_is_not_drawn(tables: Tables) -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy import stats
 
 from psasc_bench import config, methods, record, results
 from psasc_bench.config import Cell, Study
@@ -99,43 +97,6 @@ def statuses(study: Study, runs: Path) -> list[str]:
     return list(results.read_runs(study, runs)[0].set_index(["method", "seed"]).loc["dp-psasc", "status"])
 
 
-# ------------------------------------------------------------------------------------------------ intervals
-
-
-def test_interval_of_hand_made_numbers() -> None:
-    """1, 2, 3: mean 2, s = 1, and Student's t at 2 degrees of freedom is 4.302653."""
-    mean, low, high = results.t_interval(np.array([1.0, 2.0, 3.0]))
-    assert mean == 2
-    assert (low, high) == pytest.approx((2 - 4.302653 / math.sqrt(3), 2 + 4.302653 / math.sqrt(3)), rel=1e-6)
-
-
-@given(values=st.lists(st.floats(0, 1), min_size=2, max_size=20).filter(lambda values: np.std(values) > 1e-6))
-def test_interval_is_that_of_scipy(values: list[float]) -> None:
-    mean, low, high = results.t_interval(np.array(values))
-    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    # two orders of summation: a few roundings of numbers up to 1
-    assert mean == pytest.approx(np.mean(values), abs=1e-12)
-    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
-
-
-def test_interval_covers_the_truth_in_95_percent_of_samples() -> None:
-    samples = np.random.default_rng(0).normal(size=(4000, 5))
-    intervals = [results.t_interval(sample) for sample in samples]
-    coverage = np.mean([low <= 0 <= high for _, low, high in intervals])
-    # standard error sqrt(.95 * .05 / 4000) = .0034; a normal instead of a t quantile would cover 88 %
-    assert coverage == pytest.approx(0.95, abs=4 * 0.0034)
-
-
-def test_one_value_has_a_mean_and_no_interval() -> None:
-    mean, low, high = results.t_interval(np.array([0.5]))
-    assert mean == 0.5
-    assert np.isnan([low, high]).all()
-
-
-def test_no_value_has_no_mean() -> None:
-    assert np.isnan(results.t_interval(np.array([]))).all()
-
-
 # ------------------------------------------------------------------------------------------------ summary
 
 
@@ -171,6 +132,31 @@ def test_difference_is_taken_at_the_same_epsilon(tmp_path: Path) -> None:
     write(tmp_path, make(study, Cell("digits", "dp-psasc", 1.0), 0, 0.3), make(study, PSASC, 0, 0.6))
     cells = results.summarise(results.read_runs(study, tmp_path)[0]).set_index(["method", "epsilon"])
     assert cells.loc["dp-psasc", "difference_mean"].to_dict() == pytest.approx({1.0: 0.2, 3.0: 0.1})
+
+
+def test_difference_has_its_size_its_p_and_the_seeds_it_takes(study: Study, runs: Path) -> None:
+    """.04 .01 .04: d = sqrt(3), t = 3, p = 1 - 3/sqrt(11), in a family of one."""
+    row = summary(study, runs).loc["dp-psasc"]
+    assert row["difference_sd"] == pytest.approx(math.sqrt(3e-4))
+    assert row["effect_size"] == pytest.approx(math.sqrt(3))
+    assert row["difference_p"] == row["difference_p_holm"] == pytest.approx(1 - 3 / math.sqrt(11))
+    # sixteen standard deviations squared over the effect squared, and a few more
+    assert row["seeds_for_0_5_points"] == pytest.approx(8 * 3e-4 / 0.005**2, rel=0.05)
+    assert row["verdict"] == "inconclusive"
+
+
+def test_p_is_corrected_for_all_contestants_and_budgets_but_not_for_controls(tmp_path: Path) -> None:
+    study = parse(epsilons=[1, 3], methods=STUDY["methods"] | {"noise-only": {"C": 0.1}})
+    for epsilon, gains in ((1.0, (0.10, 0.11, 0.12)), (3.0, (-0.01, 0.0, 0.01))):
+        for seed, gain in enumerate(gains):
+            for method, accuracy in (("dp-sgd", 0.5), ("dp-psasc", 0.5 + gain), ("noise-only", 0.1 + gain)):
+                write(tmp_path, make(study, Cell("digits", method, epsilon), seed, accuracy))
+    cells = results.summarise(results.read_runs(study, tmp_path)[0]).set_index(["method", "epsilon"])
+    assert cells.loc[("dp-psasc", 1.0), "difference_p_holm"] == pytest.approx(
+        2 * cells.loc[("dp-psasc", 1.0), "difference_p"]
+    )
+    assert cells["verdict"].dropna().to_dict() == {("dp-psasc", 1.0): "better", ("dp-psasc", 3.0): "inconclusive"}
+    assert cells.loc["noise-only", "difference_p_holm"].isna().all()
 
 
 def test_study_without_the_reference_has_no_differences(tmp_path: Path) -> None:
@@ -308,6 +294,7 @@ def test_report_has_the_numbers_in_percent(study: Study, runs: Path) -> None:
     # half-widths by hand: 4.302653 * .1 / sqrt(3) = .24841 and 4.302653 * .0173205 / sqrt(3) = .04303
     assert "60.00 [35.16, 84.84]" in text
     assert "+3.00 [-1.30, +7.30]" in text
+    assert re.search(r"\+7\.30\] \| +0\.095 \| inconclusive \|", text)  # 1 - 3/sqrt(11), a family of one
     assert "Runs that enter no mean" not in text
 
 

@@ -133,7 +133,7 @@ def changes(before: dict[str, bytes], after: dict[str, bytes]) -> set[str]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study with all runs and tables made; not to be changed."""
     folder = new_project(tmp_path_factory.mktemp("finished"), STUDY)
-    snakemake(folder, "results/README.md")
+    snakemake(folder, "results/README.md", "results/claims.md")
     return folder
 
 
@@ -155,7 +155,7 @@ def test_study_has_a_record_and_a_curve_for_every_run(finished: Path) -> None:
 
 
 def test_study_has_its_tables(finished: Path) -> None:
-    for name in ("runs.csv", "curves.csv", "summary.csv", "weights.csv", "README.md"):
+    for name in ("runs.csv", "curves.csv", "summary.csv", "weights.csv", "README.md", "claims.csv", "claims.md"):
         assert (finished / "results" / name).stat().st_size
     report = (finished / "results" / "README.md").read_text()
     assert "DP-PSASC" in report

@@ -30,3 +30,21 @@ rule collect:
         sources=[methods.fingerprint(methods.load(name)) for name in STUDY.methods],
     shell:
         "python -m psasc_bench collect --config /dev/stdin > {log} 2>&1 <<< {params.study:q}"
+
+
+rule claims:
+    # A table that is not among the input leaves the claims that need it untested.
+    input:
+        expand(
+            "results/{table}.csv",
+            table=["summary", "runs", "curves", "audit", "ledger"],
+        ),
+    output:
+        "results/claims.csv",
+        "results/claims.md",
+    log:
+        "logs/claims.log",
+    conda:
+        "../envs/psasc-bench.yaml"
+    shell:
+        "python -m psasc_bench claims {input} > {log} 2>&1"
