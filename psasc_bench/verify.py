@@ -55,7 +55,7 @@ def _verify(found: Record) -> Verified:
         problem = f"it spent epsilon {spent:.4f} of {epsilon:g}"
     elif spent_rdp > epsilon or spent_pld > epsilon:
         problem = f"by its own ledger it spent epsilon {max(spent_rdp, spent_pld):.4f} of {epsilon:g}"
-    elif taken == planned and math.isfinite(spent) and abs(spent_rdp / spent - 1) > TOLERANCE:
+    elif taken == planned and math.isfinite(spent) and abs(spent_rdp - spent) > TOLERANCE * spent:
         problem = f"its ledger says that it spent epsilon {spent_rdp:.4f}; recomputed it is {spent:.4f}"
     elif taken > planned or (taken < planned and found.status == "done"):
         problem = f"it took {taken} steps where {planned} were planned"

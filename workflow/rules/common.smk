@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shlex
@@ -253,6 +254,18 @@ def sweep_study(sweep, dataset, method, wildcards):
         "seeds": [max(grids["seeds"]) + 1]
     }  # a study has other seeds than its tuning
     return json.dumps(narrowed | unlike | {"sweeps": {sweep: grids}}, sort_keys=True)
+
+
+def there_is(*tables):
+    """The tables among these that exist, by digest. They are made on request, or shipped: to show them is a parameter, for
+    as an input Snakemake would make them.
+    """
+    files = [Path(f"results/{table}.csv") for table in tables]
+    return {
+        str(file): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+        if file.exists()
+    }
 
 
 def trained_by(dataset, method):
