@@ -19,19 +19,7 @@ OURS, INNER = "dp-psasc", "dp-psasc-inner"
 EARLIER = ["auto-s", "nsgd", "dp-psac"]
 COSINE = Measure(unit="in cosine", margin=0.01, digits=3)  # a step that goes a hundredth less far along the gradient
 SHARE = Measure(unit="points of the grid", margin=0.1, scale=100, digits=0)
-MOMENTUM = "momentum"  # the sweep over iterates and decay
-# Of a sweep's columns, those that name a run or come out of it; the others are what was set.
-NO_SETTING = {
-    *outcomes.RUN,
-    "dataset_title",
-    "method_title",
-    "sweep",
-    "evaluation",
-    "status",
-    "accuracy",
-    "steps_taken",
-}
-NAMES = dict.fromkeys(["dataset", "method", "trajectory", "sweep"], str)
+NAMES = dict.fromkeys(["dataset", "method", "trajectory", "sweep", "settings"], str)
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -76,6 +64,7 @@ def judge(tables: Tables) -> pd.DataFrame:
     Raises ``ValueError`` for tables that lack a column.
     """
     rows: list[dict[str, Any]] = []
+    tables = _of_the_study(tables)
     for name, claim in CLAIMS.items():
         try:
             findings = claim.judge(tables) if set(claim.tables) <= set(tables) else []
@@ -84,6 +73,16 @@ def judge(tables: Tables) -> pd.DataFrame:
         findings = findings or [Finding(evidence=f"needs {claim.needs}")]
         rows += [{"claim": name, **asdict(finding), "figure": claim.figure} for finding in findings]
     return pd.DataFrame(rows)
+
+
+def _of_the_study(tables: Tables) -> Tables:
+    """Tables that were made on request may be of other data sets than the study."""
+    if "runs" not in tables:
+        return tables
+    known = set(tables["runs"]["dataset"])
+    return {
+        name: table[table["dataset"].isin(known)] if "dataset" in table else table for name, table in tables.items()
+    }
 
 
 # ------------------------------------------------------------------------------------------------ the judges
@@ -106,7 +105,7 @@ def weighs_small_gradients(tables: Tables) -> list[Finding]:
 
 def needs_no_tuning(tables: Tables) -> list[Finding]:
     sweeps = tables["sweeps"]
-    tuning = sweeps[(sweeps["evaluation"] == "validation") & (sweeps["sweep"] != MOMENTUM)]
+    tuning = sweeps[sweeps["evaluation"] == "validation"]
     contests = []
     for sweep, grid in tuning.groupby("sweep", sort=False):
         measure = replace(SHARE, unit=f"{SHARE.unit} of the sweep {sweep}")
@@ -115,7 +114,7 @@ def needs_no_tuning(tables: Tables) -> list[Finding]:
 
 
 def speeds_convergence(tables: Tables) -> list[Finding]:
-    return decide([*_steps(tables), *_cosines(tables, INNER, [OURS]), *_momentum_sweep(tables)])
+    return decide([*_steps(tables["curves"]), *_cosines(tables, INNER, [OURS]), *_ablation(tables)])
 
 
 def preserves_privacy(tables: Tables) -> list[Finding]:
@@ -182,10 +181,11 @@ CLAIMS = {
     ),
     "C5": Claim(
         statement="Its momentum reduces sampling bias and speeds convergence",
-        test="With inner momentum against without: steps to 95 % of a run's own final accuracy, where within an epoch "
-        "is a tie; cosine, as for C3; and final test accuracy of each setting of the momentum sweep.",
+        test="With inner momentum, in each setting that a sweep has tried, against without: final test accuracy; steps "
+        "to 95 % of a run's own final accuracy, where within an epoch is a tie; cosine, as for C3, along each run's "
+        "own path. `epochs` says where it had fewer, for as much computing.",
         tables=["runs", "curves"],
-        needs=f"{INNER} beside {OURS}: add it to the study's methods, then `snakemake --cores 8`",
+        needs=f"sweeps.csv with `iterates` of {OURS} above 1: `snakemake --cores 8 sweeps` makes it",
         judge=speeds_convergence,
         figure="figures/convergence.svg",
     ),
@@ -206,43 +206,71 @@ CLAIMS = {
 
 
 def _cosines(tables: Tables, method: str, references: Sequence[str]) -> list[Contest]:
-    """Along each trajectory that the methods share or, without a table of these, each along its own."""
-    own = {"nonprivate_cosine": "cosine", "nonprivate_below_peak": "below_peak"}
-    epochs = tables.get("deviation", _finished(tables["curves"]).rename(columns=own).assign(trajectory="each"))
+    """Along each trajectory that the methods share; of a data set without a table of these, each along its own."""
+    own = _own_deviation(tables["curves"])
+    shared = tables.get("deviation", own.head(0))
+    epochs = pd.concat([shared, own[~own["dataset"].isin(shared["dataset"])]])
+    return _later_cosines(epochs, method, references) if "cosine" in epochs else []
+
+
+def _own_deviation(curves: pd.DataFrame) -> pd.DataFrame:
+    measured = {"nonprivate_cosine": "cosine", "nonprivate_below_peak": "below_peak"}
+    own = _finished(curves).rename(columns=measured).assign(trajectory="each")
+    return own.dropna(subset=[column for column in ["cosine"] if column in own])
+
+
+def _later_cosines(epochs: pd.DataFrame, method: str, references: Sequence[str]) -> list[Contest]:
     contests = []
-    if "cosine" in epochs:
-        for trajectory, values in outcomes.late_cosines(epochs).groupby("trajectory", sort=False):
-            measure = replace(COSINE, unit=f"{COSINE.unit} along the path of {trajectory}")
-            contests += pair(values, method, references, measure=measure)
+    for trajectory, values in outcomes.late_cosines(epochs).groupby("trajectory", sort=False):
+        measure = replace(COSINE, unit=f"{COSINE.unit} along the path of {trajectory}")
+        contests += pair(values, method, references, measure=measure)
     return contests
 
 
-def _steps(tables: Tables) -> list[Contest]:
+def _steps(curves: pd.DataFrame, note: str = "") -> list[Contest]:
+    """How much sooner the runs with inner momentum have 95 % of their own final accuracy."""
     contests = []
-    for _, curves in _finished(tables["curves"]).groupby("dataset", sort=False):
-        an_epoch = float((curves["step"] / curves["epoch"]).median())
-        measure = Measure(unit="steps saved", margin=an_epoch, digits=0)
-        contests += pair(outcomes.steps_to_enough(curves), INNER, [OURS], measure=measure)
+    for _, of_one in _finished(curves).groupby("dataset", sort=False):
+        an_epoch = float((of_one["step"] / of_one["epoch"]).median())
+        values = outcomes.steps_to_enough(of_one).assign(note=note)
+        contests += pair(values, INNER, [OURS], measure=Measure(unit="steps saved", margin=an_epoch, digits=0))
     return contests
 
 
-def _momentum_sweep(tables: Tables) -> list[Contest]:
-    """Each setting of the sweep against the study's own runs without inner momentum."""
-    if "sweeps" not in tables:
+def _ablation(tables: Tables) -> list[Contest]:
+    """Each setting of inner momentum that a sweep has tried against the study's own runs without."""
+    runs, curves = tables["runs"], tables["curves"]
+    contests = []
+    for swept in _settings(tables.get("sweeps")):
+        plain = _plain(runs, swept)
+        gradients = (swept["iterates"] * swept["steps_taken"]).mean() / plain["steps_taken"].mean()
+        values = pd.concat([outcomes.accuracies(swept, "accuracy"), outcomes.accuracies(plain)])
+        note = f"{swept['setting'].iloc[0]}: {gradients:.2g} times the gradients"
+        contests += pair(values.assign(note=note), INNER, [OURS])
+    for swept in _settings(tables.get("sweep_curves")):
+        both = pd.concat([swept, _plain(curves, swept)])
+        note = f"{swept['setting'].iloc[0]}: {swept['iterates'].iloc[0]:g} gradients an example and step"
+        contests += _steps(both, note)
+        if "nonprivate_cosine" in both:
+            found = _later_cosines(_own_deviation(both), INNER, [OURS])
+            contests += [replace(contest, note=swept["setting"].iloc[0]) for contest in found]
+    return contests
+
+
+def _plain(table: pd.DataFrame, swept: pd.DataFrame) -> pd.DataFrame:
+    """Of the study's own, what goes with ``swept``."""
+    return table[(table["method"] == OURS) & table["dataset"].isin(swept["dataset"])]
+
+
+def _settings(swept: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """What sweeps on test examples have of inner momentum: a table for each data set and ``setting`` (the trial in
+    words), with ``INNER`` for the method, whose weight is that of ``OURS``."""
+    if swept is None or "iterates" not in swept:
         return []
-    sweeps, runs = tables["sweeps"], tables["runs"]
-    plain = outcomes.accuracies(runs[runs["method"] == OURS]).assign(note="")
-    of_momentum = (sweeps["sweep"] == MOMENTUM) & (sweeps["evaluation"] == "test") & (sweeps["method"] == INNER)
-    tested = sweeps[of_momentum]
-    varied = [key for key in tested if key not in NO_SETTING and tested[key].nunique(dropna=False) > 1]
-    contests = []
-    for _, rows in tested.groupby(varied or ["iterates"], sort=False, dropna=False):
-        gradients = (rows["iterates"] * rows["steps_taken"]).mean() / plain["steps_taken"].mean()
-        setting = ", ".join(f"{key} {rows[key].iloc[0]:g}" for key in varied or ["iterates"])
-        note = f"{setting}: {gradients:.2g} times the gradients"
-        values = outcomes.accuracies(rows, "accuracy").assign(note=note)
-        contests += pair(pd.concat([values, plain]), INNER, [OURS])
-    return contests
+    chosen = (swept["evaluation"] == "test") & swept["method"].isin([OURS, INNER]) & (swept["iterates"] > 1)
+    inner = swept[chosen].assign(method=INNER)
+    inner["setting"] = inner["settings"].str.replace("=", " ").str.replace(",", ", ")
+    return [rows for _, rows in inner.groupby(["sweep", "dataset", "setting"], sort=False)]
 
 
 def _finished(curves: pd.DataFrame) -> pd.DataFrame:

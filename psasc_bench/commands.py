@@ -117,7 +117,10 @@ def train_sweep(options: argparse.Namespace) -> None:
         for trial in sweeps.trials(study, options.sweep, options.dataset, method):
             print(f"{options.sweep}/{trial.name}:")
             runs = trial.folder(options.sweeps)
-            _train(options, study, trial.runs, dataset, budget, runs=runs, probe_every_epochs=0)
+            # an ablation is compared with the study's own runs, which have a deviation in their curves
+            probed = study.sweep(options.sweep).evaluation == "test"
+            every = study.dataset(options.dataset).probe_every_epochs if probed else 0
+            _train(options, study, trial.runs, dataset, budget, runs=runs, probe_every_epochs=every)
 
 
 def _train(
@@ -292,30 +295,35 @@ def tune(options: argparse.Namespace) -> None:
     evidence and the cost."""
     from psasc_bench import sweeps
 
-    rows = _swept(options, evaluation="validation")
+    study = config.load(options.config)
+    rows = _swept(options, study, sweeps.names(study, "validation"))
     files.write_text(options.output / "tuned.yaml", sweeps.tuned(rows))
     files.write_csv(options.output / "tuning.csv", rows)
     print(f"tuning took {sweeps.cost(rows)}; what it chose is in {options.output / 'tuned.yaml'}")
 
 
 def collect_sweeps(options: argparse.Namespace) -> None:
-    """Gather the records of a study's sweeps into one tidy table, sweeps.csv."""
-    from psasc_bench import sweeps
-
-    rows = _swept(options, evaluation=None)
-    files.write_csv(options.output / "sweeps.csv", rows)
-    print(f"the sweeps took {sweeps.cost(rows)}")
-
-
-def _swept(options: argparse.Namespace, *, evaluation: str | None) -> list[dict[str, Any]]:
-    """The table of those sweeps, once the ledgers of all their runs hold."""
+    """Gather the records of a study's sweeps into tidy tables: sweeps.csv, and sweep_curves.csv of those that are
+    evaluated on test examples. A sweep on data sets that are not trained is among them if it has any record."""
     from psasc_bench import sweeps
 
     study = config.load(options.config)
-    names = sweeps.names(study, evaluation)
+    names = [name for name in study.sweeps if name in sweeps.names(study) or (options.sweeps / name).is_dir()]
+    rows = _swept(options, study, names)
+    files.write_csv(options.output / "sweeps.csv", rows)
+    ablations = [name for name in names if study.sweeps[name].evaluation == "test"]
+    files.write_csv(options.output / "sweep_curves.csv", sweeps.curves(study, ablations, options.sweeps))
+    print(f"the sweeps took {sweeps.cost(rows)}")
+
+
+def _swept(options: argparse.Namespace, study: Study, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The table of these sweeps, once the ledgers of all their runs hold."""
+    from psasc_bench import sweeps
+
     if not names:
-        on = f" with evaluation: {evaluation}" if evaluation else ""
-        raise ValueError(f"the study has no sweep{on}; config/README.md says how to declare one")
+        raise ValueError(
+            "the study has no sweep to ask for on data sets that it trains; config/README.md says how to declare one"
+        )
     trials = sweeps.all_trials(study, names)
     records = [trial.folder(options.sweeps) / f"{spec.name()}.json" for trial in trials for spec in trial.runs]
     _verified(path for path in records if path.exists())

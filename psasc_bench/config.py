@@ -147,7 +147,12 @@ class Study(_Strict):
     methods: dict[str, Settings] = Field(min_length=1)
     datasets: dict[Name, DatasetConfig] = Field(min_length=1)
     data_root: str = "data"
+    train: Annotated[tuple[Name, ...], AfterValidator(_distinct)] | None = None
     sweeps: dict[Name, Sweep] = {}
+
+    def trained(self) -> list[str]:
+        """The data sets whose missing runs the workflow trains; of the others it shows what records there are."""
+        return [name for name in self.datasets if self.train is None or name in self.train]
 
     def cells(self) -> Iterator[Cell]:
         """Every cell once. A method of unbounded sensitivity has one per data set, at epsilon infinity."""
@@ -218,7 +223,9 @@ class Study(_Strict):
             merged["C"] = _threshold(method, merged, sensitivity=merged.pop("sensitivity"))
         own: dict[str, Any] = {"epochs": int(epochs), "overrides": {}, "epsilons": None, "seeds": None}
         changes: dict[str, Any] = {"datasets": {dataset: protocol.model_copy(update=own)}, "methods": {method: merged}}
-        return self.model_copy(update=changes | {"epsilons": sweep.epsilons, "seeds": sweep.seeds, "sweeps": {}})
+        return self.model_copy(
+            update=changes | {"epsilons": sweep.epsilons, "seeds": sweep.seeds, "train": None, "sweeps": {}}
+        )
 
     def _settings(self, dataset: str, method: str) -> tuple[Settings, Settings]:
         """The method's hyper-parameters and the optimiser's settings for it on ``dataset``."""
@@ -278,6 +285,8 @@ def _parse_string(key: Any, value: Any) -> Any:
 
 def _problems(study: Study) -> Iterator[str]:
     """What is wrong between keys that are right by themselves."""
+    if unknown := sorted(set(study.train or ()) - set(study.datasets)):
+        yield f"train: not in this study: {', '.join(unknown)}; there are: {', '.join(study.datasets)}"
     for name, dataset in study.datasets.items():
         here = f"datasets.{name}"
         for method in sorted(set(dataset.overrides) - set(study.methods)):

@@ -22,7 +22,7 @@ def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> pd.DataFram
 def late_cosines(epochs: pd.DataFrame) -> pd.DataFrame:
     """The cosine between the scaled and the true mean gradient, averaged over the last quarter of the epochs of each
     ``trajectory``. The note has the share of examples with a norm below that at which the method's weight peaks."""
-    late = epochs[epochs["epoch"] > LATE * epochs.groupby("dataset")["epoch"].transform("max")]
+    late = epochs[epochs["epoch"] > LATE * epochs.groupby(["trajectory", *RUN])["epoch"].transform("max")]
     runs = late.groupby(["trajectory", *RUN], sort=False).mean(numeric_only=True).reset_index()
     below = runs.get("below_peak", pd.Series(0.0, index=runs.index))
     below = below.groupby([runs[key] for key in ("trajectory", *CELL, "method")]).transform("mean")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,8 @@ def weights(study: Study) -> pd.DataFrame:
 def report(study: Study, table: pd.DataFrame, summary: pd.DataFrame) -> str:
     """The tables as Markdown."""
     lines = ["# Results", "", HEADER, ""]
-    for dataset, cells in summary.groupby("dataset", sort=False):
+    begun = summary[summary["missing"] < summary[["n", *UNFINISHED]].sum(axis="columns")]
+    for dataset, cells in begun.groupby("dataset", sort=False):
         protocol = study.dataset(str(dataset))
         lines += [
             f"## {protocol.title}",
@@ -175,14 +177,24 @@ def report(study: Study, table: pd.DataFrame, summary: pd.DataFrame) -> str:
         ]
     unfinished = table[table["status"] != "done"]
     if len(unfinished):
-        lines += ["## Runs that enter no mean", ""]
-        for _, run in unfinished.iterrows():
-            why = f" ({run['reason']})" if isinstance(run.get("reason"), str) else ""
-            lines.append(
-                f"* {run['dataset']}/{run['method']}/eps-{run['epsilon']:g}/seed-{run['seed']}: {run['status']}{why}"
-            )
-        lines += ["", "`snakemake --cores 8` trains what is missing or stale.", ""]
+        lines += ["## Runs that enter no mean", "", *_unfinished(unfinished, table), ""]
+        names = ", ".join(unfinished["dataset"].unique())
+        lines += [f"`snakemake --cores 8 --config 'train=[{names}]'` trains what is missing or stale.", ""]
     return "\n".join(lines)
+
+
+def _unfinished(runs: pd.DataFrame, table: pd.DataFrame) -> Iterator[str]:
+    """A line for each data set or cell of which nothing has been run, and for each run that ended badly or is stale."""
+    missing = runs[runs["status"] == "missing"]
+    for dataset, of_dataset in missing.groupby("dataset", sort=False):
+        if len(of_dataset) == (table["dataset"] == dataset).sum():
+            yield f"* {dataset}: none of its {len(of_dataset)} runs is there"
+            continue
+        for (method, epsilon), cell in of_dataset.groupby(["method", "epsilon"], sort=False):
+            yield f"* {dataset}/{method}/eps-{epsilon:g}: missing: seeds {', '.join(map(str, cell['seed']))}"
+    for _, run in runs.drop(missing.index).iterrows():
+        why = f" ({run['reason']})" if isinstance(run.get("reason"), str) else ""
+        yield f"* {run['dataset']}/{run['method']}/eps-{run['epsilon']:g}/seed-{run['seed']}: {run['status']}{why}"
 
 
 def _large_delta(runs: pd.DataFrame) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -51,8 +52,12 @@ class Choice:
 
 
 def names(study: Study, evaluation: str | None = None) -> list[str]:
-    """The study's sweeps, or those that are evaluated on ``test`` or ``validation``."""
-    return [name for name, sweep in study.sweeps.items() if evaluation in (None, sweep.evaluation)]
+    """The sweeps on data sets that the study trains: all, or those that are evaluated on ``test`` or ``validation``."""
+    return [
+        name
+        for name, sweep in study.sweeps.items()
+        if set(sweep.datasets) <= set(study.trained()) and evaluation in (None, sweep.evaluation)
+    ]
 
 
 def trials(study: Study, name: str, dataset: str, method: str) -> list[Trial]:
@@ -82,18 +87,32 @@ def table(study: Study, chosen: Sequence[str], sweeps: Path) -> list[dict[str, A
     """One row per run of these sweeps, with its ``status`` (see ``status``), ``settings`` (the trial's name), every
     setting as it was and, once it has ended, ``accuracy`` on its ``evaluation`` examples (a fraction), ``seconds`` and
     ``threads``. Raises ``ValueError`` naming a file that is no record."""
+    return [_row(study, trial, run, trial.folder(sweeps)) for trial, run in _looked(study, chosen, sweeps)]
+
+
+def curves(study: Study, chosen: Sequence[str], sweeps: Path) -> list[dict[str, Any]]:
+    """One row per epoch of every ended run of these sweeps: what ``table`` says of the run but its end, and the row of
+    its curve. Raises ``ValueError`` naming a file that is no record, and ``OSError`` for an absent curve."""
     rows = []
-    for trial in all_trials(study, chosen):
-        fingerprint = methods.fingerprint(methods.load(trial.runs[0].method))
-        folder = trial.folder(sweeps)
-        rows += [_row(study, trial, look(spec, fingerprint, folder), folder) for spec in trial.runs]
+    for trial, run in _looked(study, chosen, sweeps):
+        if run.record:
+            with (trial.folder(sweeps) / f"{run.spec.name()}.csv").open(encoding="utf-8", newline="") as file:
+                rows += [_settled(study, trial, run) | epoch for epoch in csv.DictReader(file)]
     return rows
 
 
-def _row(study: Study, trial: Trial, run: Run, folder: Path) -> dict[str, Any]:
+def _looked(study: Study, chosen: Sequence[str], sweeps: Path) -> Iterator[tuple[Trial, Run]]:
+    for trial in all_trials(study, chosen):
+        fingerprint = methods.fingerprint(methods.load(trial.runs[0].method))
+        for spec in trial.runs:
+            yield trial, look(spec, fingerprint, trial.folder(sweeps))
+
+
+def _settled(study: Study, trial: Trial, run: Run) -> dict[str, Any]:
+    """What is known of a run before it has ended, and its status."""
     spec = run.spec
     method = methods.create(spec.method, dict(spec.parameters))
-    row = {
+    return {
         "sweep": trial.sweep,
         "dataset": spec.dataset,
         "dataset_title": study.dataset(spec.dataset).title,
@@ -106,24 +125,24 @@ def _row(study: Study, trial: Trial, run: Run, folder: Path) -> dict[str, Any]:
         "settings": trial.name,
         **{key: getattr(spec, key) for key in (*OPTIMISER, "epochs")},
         "sensitivity": method.sensitivity(),
-        "accuracy": None,
-        "steps_taken": None,
-        "seconds": None,
-        "threads": None,
         **spec.parameters,
     }
+
+
+def _row(study: Study, trial: Trial, run: Run, folder: Path) -> dict[str, Any]:
+    row = _settled(study, trial, run) | dict.fromkeys(["accuracy", "steps_taken", "seconds", "threads"])
     if run.record is None:
         return row
     try:
         ended = {
-            "accuracy": run.record.result[f"{spec.evaluation}_accuracy"],
+            "accuracy": run.record.result[f"{run.spec.evaluation}_accuracy"],
             "steps_taken": run.record.ledger["steps_taken"],
             "seconds": run.record.seconds.get("total", 0.0),
             "threads": run.record.provenance["threads"],
         }
     except KeyError as error:
         remedy = "delete it and run the workflow again"
-        raise ValueError(f"{folder / spec.name()}.json: a damaged run record (lacks {error}); {remedy}") from None
+        raise ValueError(f"{folder / run.spec.name()}.json: a damaged run record (lacks {error}); {remedy}") from None
     return row | ended
 
 

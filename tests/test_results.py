@@ -202,7 +202,7 @@ def test_missing_run_enters_no_mean_and_is_listed(study: Study, runs: Path) -> N
     assert statuses(study, runs) == ["done", "missing", "done"]
     assert summary(study, runs).loc["dp-psasc", ["n", "missing"]].to_list() == [2, 1]
     results.collect(study, runs, runs.parent)
-    assert "digits/dp-psasc/eps-3/seed-1: missing" in (runs.parent / "README.md").read_text()
+    assert "digits/dp-psasc/eps-3: missing: seeds 1\n" in (runs.parent / "README.md").read_text()
 
 
 def test_stale_run_shows_no_number_in_any_table(study: Study, runs: Path) -> None:
@@ -226,7 +226,7 @@ def test_study_without_any_run_yet_has_tables_that_say_so(study: Study, tmp_path
     results.collect(study, tmp_path / "runs", tmp_path)
     assert list(pd.read_csv(tmp_path / "runs.csv")["status"]) == ["missing"] * 6
     assert list(pd.read_csv(tmp_path / "summary.csv")["missing"]) == [3, 3]
-    assert (tmp_path / "README.md").read_text().count(": missing") == 6
+    assert (tmp_path / "README.md").read_text().count("digits: none of its 6 runs is there") == 1
 
 
 # ------------------------------------------------------------------------------------------------ damage

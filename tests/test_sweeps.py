@@ -400,4 +400,4 @@ def test_nothing_is_written_from_a_run_whose_ledger_does_not_hold(
 def test_study_without_sweeps_is_told_so(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY))
     assert cli.main([command, "--config", str(tmp_path / "study.yaml"), "--output", str(tmp_path)]) == 2
-    assert "the study has no sweep" in capsys.readouterr().err
+    assert "the study has no sweep to ask for" in capsys.readouterr().err

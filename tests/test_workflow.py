@@ -178,12 +178,12 @@ def test_figures_can_be_drawn_from_the_tables(project: Path) -> None:
 
 
 def test_deviations_can_be_had_on_request(project: Path) -> None:
-    """Along one run, of all methods but the controls; no other run is trained for it."""
-    assert jobs(snakemake(project, "results/deviation.csv")) == {"deviation_digits": 1, "deviation": 1}
+    """Along one run for each seed, of all methods but the controls; no other run is trained for it."""
+    assert jobs(snakemake(project, "results/deviation.csv")) == {"deviation_digits": 2, "deviation": 1}
     header, *rows = (project / "results" / "deviation.csv").read_text().splitlines()
     assert "dataset,epsilon,trajectory,method" in header
     assert sorted(row.split(",")[:5] for row in rows) == [
-        ["Digits", "digits", "8.0", "dp-sgd", method] for method in ("dp-psasc", "dp-sgd")
+        ["Digits", "digits", "8.0", "dp-sgd", method] for method in ("dp-psasc", "dp-psasc", "dp-sgd", "dp-sgd")
     ]
 
 
@@ -282,7 +282,7 @@ def test_partial_results_can_be_collected_while_runs_are_missing(project: Path) 
         for method, epsilon in (("dp-sgd", 8), ("dp-psasc", 8), ("nonprivate", "inf"))
         for seed in (0, 1)
     )
-    assert "digits/dp-psasc/eps-8/seed-1: missing" in (project / "results" / "README.md").read_text()
+    assert "digits/dp-psasc/eps-8: missing: seeds 1\n" in (project / "results" / "README.md").read_text()
 
 
 def test_touched_method_retrains_nothing(project: Path) -> None:
@@ -421,13 +421,31 @@ def test_every_run_is_a_job_of_its_own_where_processes_are_not_shared(project: P
     assert jobs(snakemake(project, "--dry-run", "results/README.md"))["train_digits"] == 1
 
 
-def test_study_of_the_paper_can_be_planned(tmp_path: Path) -> None:
-    values = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text())
+def trained(output: str) -> dict[str, int]:
+    return {rule: count for rule, count in jobs(output).items() if rule.startswith("train_")}
+
+
+def test_shipped_study_trains_the_digits_and_what_else_it_is_asked_for(tmp_path: Path) -> None:
+    values = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     project = new_project(tmp_path, values)
-    counts = jobs(snakemake(project, "--dry-run"))
-    trained = sum(count for rule, count in counts.items() if rule.startswith("train_"))
-    private = len(values["methods"]) - 1  # the other has no epsilons
-    assert trained == len(values["datasets"]) * len(values["seeds"]) * (private * len(values["epsilons"]) + 1)
+    cells = (len(values["methods"]) - 1) * len(values["epsilons"]) + 1  # one has no epsilons
+    assert trained(snakemake(project, "--dry-run")) == {"train_digits": cells}
+    names = [name for name in values["datasets"] if name != "digits"]
+    output = snakemake(project, "--dry-run", "--config", f"train=[{', '.join(names)}]")
+    assert trained(output) == {f"train_{name}": cells * len(values["seeds"]) for name in names}
+
+
+def test_records_of_data_sets_that_are_not_trained_are_shown(project: Path) -> None:
+    """Asked for no training, the workflow makes its tables from the records that there are, anew when one is gone."""
+    shown = ["results/README.md", "--config", "train=[]"]
+    snakemake(project, *shown)
+    before = (project / "results" / "README.md").read_text()
+    assert jobs(snakemake(project, "--dry-run", *shown)) == {}
+    (project / RUNS / "dp-sgd" / "eps-8" / "seed-1.json").unlink()
+    assert trained(snakemake(project, *shown)) == {}
+    after = (project / "results" / "README.md").read_text()
+    assert "digits/dp-sgd/eps-8: missing: seeds 1\n" in after
+    assert "digits/dp-sgd/eps-8" not in before
 
 
 def test_resolved_study_is_kept_with_the_results(finished: Path) -> None:

@@ -8,6 +8,8 @@ rule verify:
         "logs/verify.log",
     conda:
         "../envs/psasc-bench.yaml"
+    params:
+        shown=of_others("results/runs"),
     shell:
         "python -m psasc_bench verify --output {output} > {log} 2>&1"
 
@@ -27,13 +29,14 @@ rule collect:
         "../envs/psasc-bench.yaml"
     params:
         study=STUDY.model_dump_json(exclude={"sweeps"}),
+        shown=of_others("results/runs"),
         sources=[methods.fingerprint(methods.load(name)) for name in STUDY.methods],
     shell:
         "python -m psasc_bench collect --config /dev/stdin > {log} 2>&1 <<< {params.study:q}"
 
 
 rule claims:
-    # A table that is not among the input leaves the claims that need it untested.
+    # A table that is not there leaves the claims that need it untested.
     input:
         expand(
             "results/{table}.csv",
@@ -46,5 +49,8 @@ rule claims:
         "logs/claims.log",
     conda:
         "../envs/psasc-bench.yaml"
+    params:
+        tables=list(there_is("deviation", "sweeps", "sweep_curves")),
+        shown=there_is("deviation", "sweeps", "sweep_curves"),
     shell:
-        "python -m psasc_bench claims {input} > {log} 2>&1"
+        "python -m psasc_bench claims {input} {params.tables} > {log} 2>&1"

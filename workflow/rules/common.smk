@@ -23,6 +23,7 @@ except studies.ConfigError as error:
     raise WorkflowError(error)
 
 CELLS = list(STUDY.cells())
+TRAINED = STUDY.trained()
 SWEEPS = Path("results/sweeps")
 TRIALS = {
     (name, dataset, method): sweeping.trials(STUDY, name, dataset, method)
@@ -43,13 +44,39 @@ wildcard_constraints:
     settings=r"[^/]+",
 
 
-def runs(cells=CELLS):
-    """The records of all runs of these cells."""
+def runs():
+    """The records of all runs that the workflow is to see trained."""
     return [
         f"results/runs/{STUDY.spec(cell, seed).name()}.json"
-        for cell in cells
+        for cell in CELLS
         for seed in STUDY.cell_seeds(cell.dataset)
+        if cell.dataset in TRAINED
     ]
+
+
+def digests(paths):
+    """Of those of these files that exist. What is shown if it is there is a parameter; as an input, Snakemake would have it
+    made."""
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(paths)
+        if path.exists()
+    }
+
+
+def there_is(*tables):
+    """The tables among these that exist. They are made on request, or shipped."""
+    return digests(Path(f"results/{table}.csv") for table in tables)
+
+
+def of_others(folder, ending="json"):
+    """What ``folder`` has of data sets that the workflow does not see trained."""
+    return digests(
+        path
+        for name in STUDY.datasets
+        if name not in TRAINED
+        for path in Path(folder).glob(f"**/{name}/**/*.{ending}")
+    )
 
 
 def job_seeds(dataset):
@@ -181,11 +208,12 @@ def trajectory_study(dataset):
 
 
 def trajectories():
-    """The deviations along one DP-SGD run for each data set and epsilon, of the first of its seeds."""
+    """The deviations along one DP-SGD run for each data set, epsilon and seed."""
     return [
-        f"results/deviation/{dataset}/eps-{label}/seed-{STUDY.cell_seeds(dataset)[0]}.csv"
-        for dataset in STUDY.datasets
+        f"results/deviation/{dataset}/eps-{label}/seed-{seed}.csv"
+        for dataset in TRAINED
         for label in budget_labels(dataset)
+        for seed in STUDY.cell_seeds(dataset)
         if label != "inf"
     ]
 
@@ -203,7 +231,7 @@ def sweep_runs(evaluation):
     return [
         f"{one.folder(SWEEPS)}/{spec.name()}.json"
         for (sweep, _, _), trials in TRIALS.items()
-        if STUDY.sweeps[sweep].evaluation == evaluation
+        if sweep in sweeping.names(STUDY, evaluation)
         for one in trials
         for spec in one.runs
     ]
@@ -254,18 +282,6 @@ def sweep_study(sweep, dataset, method, wildcards):
         "seeds": [max(grids["seeds"]) + 1]
     }  # a study has other seeds than its tuning
     return json.dumps(narrowed | unlike | {"sweeps": {sweep: grids}}, sort_keys=True)
-
-
-def there_is(*tables):
-    """The tables among these that exist, by digest. They are made on request, or shipped: to show them is a parameter, for
-    as an input Snakemake would make them.
-    """
-    files = [Path(f"results/{table}.csv") for table in tables]
-    return {
-        str(file): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in files
-        if file.exists()
-    }
 
 
 def trained_by(dataset, method):

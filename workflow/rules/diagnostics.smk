@@ -34,5 +34,8 @@ rule deviation:
         "logs/deviation.log",
     conda:
         "../envs/psasc-bench.yaml"
+    params:
+        others=list(of_others("results/deviation", "csv")),
+        shown=of_others("results/deviation", "csv"),
     shell:
-        "awk 'NR == 1 || FNR > 1' {input} > {output} 2> {log}"
+        "awk 'NR == 1 || FNR > 1' {input} {params.others} < /dev/null > {output} 2> {log}"

@@ -58,11 +58,13 @@ rule sweeps:
         sweep_runs("test"),
     output:
         "results/sweeps.csv",
+        "results/sweep_curves.csv",
     log:
         "logs/sweeps.log",
     conda:
         "../envs/psasc-bench.yaml"
     params:
+        shown=of_others("results/sweeps"),
         study=STUDY.model_dump_json(),
     shell:
         "python -m psasc_bench collect-sweeps --config /dev/stdin > {log} 2>&1 <<< {params.study:q} && cat {log} >&2"
