@@ -188,8 +188,9 @@ def merge(options: argparse.Namespace) -> None:
     for folder in options.sources:
         if not folder.is_dir():
             raise ValueError(f"{folder}: not a folder")
-    copied = merging.merge([_runs(folder) for folder in options.sources], options.into)
-    print(f"{copied} records copied to {options.into}")
+    target = _runs(options.into)
+    copied = merging.merge([_runs(folder) for folder in options.sources], target)
+    print(f"{copied} records copied to {target}")
 
 
 def check(options: argparse.Namespace) -> int:
