@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command(commands.merge)
     added.add_argument("sources", type=Path, nargs="+", metavar="source", help="a results folder made elsewhere")
-    added.add_argument("--into", type=Path, default=Path("results/runs"), help="records, or results with runs (%(default)s)")
+    added.add_argument("--into", type=Path, default=Path("results/runs"), help="(%(default)s)")
 
     added = command(commands.check)
     study(added, dataset=False)
