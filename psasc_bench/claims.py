@@ -134,6 +134,7 @@ def preserves_privacy(tables: Tables) -> list[Finding]:
                 epsilon=epsilon,
                 method=method,
                 n=len(runs),
+                unit="of epsilon",
                 low=low,
                 high=high,
                 verdict="not supported" if refuted or overspent else "supported" if len(runs) else "not tested",

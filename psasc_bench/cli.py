@@ -187,6 +187,10 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("tables", type=Path, nargs="*", metavar="TABLE.csv", help="(default: those where --output is)")
     added.add_argument("--output", type=Path, default=Path("results"), help="(%(default)s)")
 
+    added = command(commands.write_up)
+    added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
+    added.add_argument("--output", type=Path, default=Path("docs/study.md"), help="(%(default)s)")
+
     added = command(commands.figure)
     added.add_argument("figures", nargs="*", metavar="figure", help="(default: all)")
     added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")

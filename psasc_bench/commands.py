@@ -358,6 +358,13 @@ def claims(options: argparse.Namespace) -> None:
     judged.write(tables, options.output)
 
 
+def write_up(options: argparse.Namespace) -> None:
+    """Write the study up in two pages, every number from its tables."""
+    from psasc_bench import writeup
+
+    files.write_text(options.output, writeup.render(options.results))
+
+
 def figure(options: argparse.Namespace) -> None:
     """Draw figures from the tidy tables."""
     from psasc_bench import plots

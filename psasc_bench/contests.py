@@ -23,13 +23,14 @@ VERDICTS = {
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """What became of a claim. ``estimate`` is the mean difference of ``method`` to ``reference``, ``low`` to ``high``
-    its 95 % interval, all in the unit of the column that was compared."""
+    its 95 % interval, all in the ``unit``."""
 
     dataset: str = ""
     epsilon: float = math.nan
     method: str = ""
     reference: str = ""
     n: int = 0
+    unit: str = ""
     estimate: float = math.nan
     low: float = math.nan
     high: float = math.nan
@@ -79,9 +80,10 @@ class Contest:
             method=self.method,
             reference=self.reference,
             n=compared.n,
-            estimate=compared.mean,
-            low=compared.low,
-            high=compared.high,
+            unit=self.measure.unit,
+            estimate=self.measure.scale * compared.mean,
+            low=self.measure.scale * compared.low,
+            high=self.measure.scale * compared.high,
             p_holm=p_holm,
             verdict=VERDICTS[compared.verdict(p_holm)] if compared.n else "not tested",
             evidence="; ".join(part for part in (_numbers(self.measure, compared, p_holm), self.note) if part),

@@ -184,14 +184,18 @@ def report(study: Study, table: pd.DataFrame, summary: pd.DataFrame) -> str:
 
 
 def _unfinished(runs: pd.DataFrame, table: pd.DataFrame) -> Iterator[str]:
-    """A line for each data set or cell of which nothing has been run, and for each run that ended badly or is stale."""
+    """A line for each data set, epsilon or cell with runs missing, and for each run that ended badly or is stale."""
     missing = runs[runs["status"] == "missing"]
     for dataset, of_dataset in missing.groupby("dataset", sort=False):
         if len(of_dataset) == (table["dataset"] == dataset).sum():
             yield f"* {dataset}: none of its {len(of_dataset)} runs is there"
             continue
-        for (method, epsilon), cell in of_dataset.groupby(["method", "epsilon"], sort=False):
-            yield f"* {dataset}/{method}/eps-{epsilon:g}: missing: seeds {', '.join(map(str, cell['seed']))}"
+        for epsilon, of_epsilon in of_dataset.groupby("epsilon", sort=False):
+            if len(of_epsilon) == ((table["dataset"] == dataset) & (table["epsilon"] == epsilon)).sum():
+                yield f"* {dataset}, eps-{epsilon:g}: none of its {len(of_epsilon)} runs is there"
+                continue
+            for method, cell in of_epsilon.groupby("method", sort=False):
+                yield f"* {dataset}/{method}/eps-{epsilon:g}: missing: seeds {', '.join(map(str, cell['seed']))}"
     for _, run in runs.drop(missing.index).iterrows():
         why = f" ({run['reason']})" if isinstance(run.get("reason"), str) else ""
         yield f"* {run['dataset']}/{run['method']}/eps-{run['epsilon']:g}/seed-{run['seed']}: {run['status']}{why}"

@@ -121,9 +121,9 @@ def test_accuracy_is_decided_against_dp_sgd(ours: list[float], verdict: str) -> 
 
 def test_finding_has_the_numbers_that_decide_it() -> None:
     row = only("C1", study(dp_sgd=SGD, dp_psasc=AHEAD))
-    half = 4.302653 * 0.01 / math.sqrt(3)
+    half = 4.302653 * 1 / math.sqrt(3)
     assert row[["dataset", "epsilon", "method", "reference", "n"]].to_list() == ["digits", 3, "dp-psasc", "dp-sgd", 3]
-    assert row[["estimate", "low", "high"]].to_list() == pytest.approx([0.03, 0.03 - half, 0.03 + half], rel=1e-6)
+    assert row[["estimate", "low", "high"]].to_list() == pytest.approx([3, 3 - half, 3 + half], rel=1e-6)
     assert row["p_holm"] == pytest.approx(P_AHEAD)
     assert row["evidence"] == "+3.00 points [+0.52, +5.48] in 3 pairs, p 0.035"
 
@@ -208,7 +208,7 @@ WIDE = [[0.80, 0.795, 0.795, 0.795], [0.80, 0.79, 0.79, 0.79], [0.80, 0.795, 0.7
 
 def test_share_of_the_grid_within_a_point_of_the_methods_own_best() -> None:
     row = only("C4", {"sweeps": sweep(dp_sgd=NARROW, dp_psasc=WIDE)})
-    assert (row["estimate"], row["n"]) == (0.5, 3)
+    assert (row["estimate"], row["n"]) == (50, 3)
     assert "dp-psasc has 92% of 4 settings within a point of its best" in row["evidence"]
     assert "dp-sgd has 42% of 4 settings" in row["evidence"]
 
@@ -216,7 +216,7 @@ def test_share_of_the_grid_within_a_point_of_the_methods_own_best() -> None:
 def test_diverged_setting_is_not_near_the_best() -> None:
     diverged = [[*row[:3], math.nan] for row in WIDE]
     assert only("C4", {"sweeps": sweep(dp_sgd=NARROW, dp_psasc=diverged)})["estimate"] == pytest.approx(
-        (1 + 1 + 2) / 12
+        100 * (1 + 1 + 2) / 12
     )
 
 
@@ -256,7 +256,7 @@ def test_settings_of_the_momentum_sweep_are_held_against_the_studys_own_runs() -
     settings = [momentum(2, 5, AHEAD), momentum(2, 10, SGD), momentum(4, 10, [0.9] * 3, evaluation="validation")]
     tables = {"sweeps": pd.concat(settings), "runs": runs(dp_psasc=SGD), "curves": curves(dp_psasc=[[0.8]])}
     rows = found("C5", tables)
-    assert list(rows["estimate"]) == pytest.approx([0.03, 0])
+    assert list(rows["estimate"]) == pytest.approx([3, 0])
     assert rows.loc[0, "evidence"].endswith("epochs 5, iterates 2: 1 times the gradients")
     assert rows.loc[1, "evidence"].endswith("epochs 10, iterates 2: 2 times the gradients")
 
@@ -334,7 +334,7 @@ def test_table_has_the_columns_agreed_upon(tmp_path: Path) -> None:
     assert cli.main(["claims", "--output", str(tmp_path)]) == 0
     written = pd.read_csv(tmp_path / "claims.csv")
     assert ",".join(written) == (
-        "claim,dataset,epsilon,method,reference,n,estimate,low,high,p_holm,verdict,evidence,figure"
+        "claim,dataset,epsilon,method,reference,n,unit,estimate,low,high,p_holm,verdict,evidence,figure"
     )
     assert written.loc[0, ["claim", "verdict"]].to_list() == ["C1", "supported"]
 

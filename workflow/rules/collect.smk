@@ -54,3 +54,16 @@ rule claims:
         shown=there_is("deviation", "sweeps", "sweep_curves"),
     shell:
         "python -m psasc_bench claims {input} {params.tables} > {log} 2>&1"
+
+
+rule write_up:
+    input:
+        expand("results/{table}.csv", table=["summary", "runs", "claims"]),
+    output:
+        "docs/study.md",
+    log:
+        "logs/write_up.log",
+    conda:
+        "../envs/psasc-bench.yaml"
+    shell:
+        "python -m psasc_bench write-up --output {output} > {log} 2>&1"

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from psasc_bench import claims, literature, results, writeup
+from psasc_bench.writeup import Judged
+
+CELL = {"dataset": "mnist", "dataset_title": "MNIST", "epsilon": 3.0, "n": 5}
+
+
+def summary(*cells: tuple[str, float, float]) -> pd.DataFrame:
+    """Cells of MNIST at epsilon 3: method, mean and half width in percent."""
+    rows = [
+        CELL
+        | {"method": method, "method_title": method}
+        | {"accuracy_mean": mean / 100, "accuracy_high": (mean + half) / 100}
+        for method, mean, half in cells
+    ]
+    return pd.DataFrame(rows)
+
+
+def agreement(mean: float, half: float) -> dict[str, bool]:
+    """With AdaSig's 98.11 ± .04, R+R's 98.15 ± .14 and Tramer & Boneh's 98.1, which has no interval."""
+    compared = literature.compare(summary(("dp-sgd", mean, half))).set_index("source")
+    assert compared.loc["AdaSig 2025", "difference"] == pytest.approx(mean - 98.11)
+    return {source: agrees for source, agrees in compared["agrees"].items() if not pd.isna(agrees)}
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "agrees"),
+    [(98.1, 0.01, (True, True)), (98.26, 0.1, (False, True)), (98.26, 0.12, (True, True)), (97, 0.5, (False, False))],
+)
+def test_accuracies_agree_where_their_intervals_meet(mean: float, half: float, agrees: tuple[bool, bool]) -> None:
+    found = agreement(mean, half)
+    assert (found["AdaSig 2025"], found["R+R Auto-S 2024"]) == agrees
+    assert "Tramer & Boneh 2021" not in found
+
+
+def test_one_seed_agrees_with_nothing_and_contradicts_nothing() -> None:
+    assert agreement(90, float("nan")) == {}
+
+
+def test_cells_that_have_not_been_run_are_not_compared() -> None:
+    cells = summary(("dp-sgd", 98, 0.1), ("auto-s", 98, 0.1))
+    cells.loc[1, "n"] = 0
+    assert set(literature.compare(cells)["method"]) == {"dp-sgd"}
+
+
+@pytest.mark.parametrize(
+    ("counts", "decided"),
+    [
+        ({"supported": 2, "not tested": 5}, "holds"),
+        ({"supported": 1, "inconclusive": 5}, "holds in part"),
+        ({"supported": 1, "not supported": 1}, "mixed"),
+        ({"not supported": 1, "inconclusive": 1}, "fails in part"),
+        ({"not supported": 1, "not tested": 1}, "fails"),
+        ({"inconclusive": 3}, "open"),
+        ({"not tested": 3}, "open"),
+    ],
+    ids=str,
+)
+def test_a_claim_is_decided_by_what_has_been_run(counts: dict[str, int], decided: str) -> None:
+    assert Judged("C1", "", "", counts, "").decided == decided
+
+
+def write_tables(folder: Path, *, status: str = "done") -> pd.DataFrame:
+    """Three pairs of runs on the digits, DP-PSASC ahead by .04 .01 .04, and one of another data set that is missing."""
+    accuracies = {"dp-sgd": [0.50, 0.60, 0.70], "dp-psasc": [0.54, 0.61, 0.74]}
+    of_digits = {"dataset": "digits", "dataset_title": "Digits", "epsilon": 3.0, "control": False, "status": status}
+    rows = [
+        of_digits
+        | {"method": method, "method_title": method.upper(), "seed": seed, "test_accuracy": value, "seconds": 360}
+        for method, values in accuracies.items()
+        for seed, value in enumerate(values)
+    ]
+    rows.append(rows[0] | {"dataset": "mnist", "dataset_title": "MNIST", "status": "missing", "seconds": None})
+    runs = pd.DataFrame(rows)
+    summary = results.summarise(runs)
+    for name, table in {"runs": runs, "summary": summary}.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    claims.write([folder / "runs.csv", folder / "summary.csv"], folder)
+    return summary.set_index(["dataset", "method"]).loc["digits"]
+
+
+def test_every_number_is_from_the_tables(tmp_path: Path) -> None:
+    cells = write_tables(tmp_path)
+    written = writeup.render(tmp_path)
+    assert f"| {100 * cells.loc['dp-psasc', 'accuracy_mean']:.2f} " in written
+    assert "+3.00 [" in written
+    assert "* Digits: 6 of 6 runs, 0.6 hours" in written
+    assert "* MNIST: 0 of 1 runs.\n" in written
+    assert written.count("### C") == len(claims.CLAIMS)
+
+
+def test_it_links_what_is_there(tmp_path: Path) -> None:
+    write_tables(tmp_path)
+    links = re.findall(r"\]\(\.\./([^)]+)\)", writeup.render(tmp_path))
+    root = Path(__file__).parent.parent
+    assert links
+    assert [link for link in links if not (root / link).exists()] == []
+
+
+def test_study_of_no_published_data_set_says_so(tmp_path: Path) -> None:
+    write_tables(tmp_path)
+    assert "No published accuracy is of a cell that has been run." in writeup.render(tmp_path)
+
+
+def test_study_that_has_not_begun_is_refused(tmp_path: Path) -> None:
+    write_tables(tmp_path, status="missing")
+    with pytest.raises(ValueError, match="no run has finished"):
+        writeup.render(tmp_path)
