@@ -218,6 +218,20 @@ def figure(options: argparse.Namespace) -> None:
     plots.draw(options.figure, options.results, options.output)
 
 
+def table(options: argparse.Namespace) -> None:
+    """Typeset one table from the tidy tables: CSV, Markdown, LaTeX and HTML."""
+    from psasc_bench import typeset
+
+    typeset.write(options.table, options.results, options.output)
+
+
+def explorer(options: argparse.Namespace) -> None:
+    """Write the page to explore a study with, from the tidy tables."""
+    from psasc_bench import explorer as page
+
+    page.write(options.results, options.output)
+
+
 def _prepared(study: Study, name: str) -> Dataset:
     """The data set, prepared now if it has not been."""
     from psasc_bench import data

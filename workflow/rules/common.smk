@@ -8,6 +8,13 @@ from psasc_bench import methods, record
 from snakemake.exceptions import WorkflowError
 
 FIGURES = ["accuracy", "convergence", "weights", "audit"]
+TABLES = ["accuracy", "convergence"]
+FORMATS = ["csv", "md", "tex", "html"]  # that a table is typeset in
+# Made on request, or by hand: what there is of them is shown.
+OPTIONAL = ["claims", "cost", "deviation", "sweeps"]
+
+if Path("results/cost.csv").exists():
+    TABLES.append("cost")
 
 try:
     STUDY = studies.parse(
@@ -133,12 +140,29 @@ def audited_study():
     return json.dumps(cells[0] | narrowed, sort_keys=True)
 
 
+def dataset_titles():
+    return ", ".join(protocol.title for protocol in STUDY.datasets.values())
+
+
 def figure_tables(wildcards):
     """What a figure is drawn from."""
     tables = ["runs", "curves", "summary", "weights"]
     if wildcards.figure == "audit":
         tables.append("audit")
     return expand("results/{table}.csv", table=tables)
+
+
+def table_sources(wildcards):
+    """What a table is typeset from."""
+    names = ["cost"] if wildcards.table == "cost" else ["curves", "summary"]
+    return expand("results/{table}.csv", table=names)
+
+
+def explored_tables(wildcards):
+    """What the page to explore the study with holds."""
+    names = ["runs", "curves", "summary", "weights", "audit"]
+    names += [name for name in OPTIONAL if Path(f"results/{name}.csv").exists()]
+    return expand("results/{table}.csv", table=names)
 
 
 def trained_by(dataset, method):
