@@ -3,6 +3,7 @@ which the page fills: what is chosen there, with the quantity to show in a colum
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -14,8 +15,6 @@ from psasc_bench.style import Look
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])  # as vl-convert calls it: without the patch
 SHAPES = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross"}
 SHAPES |= {"<": "triangle-left", ">": "triangle-right"}
-RECORD = ["seed", "status", "test_accuracy", "test_loss", "learning_rate", "momentum", "noise_multiplier"]
-RECORD += ["epsilon_rdp", "epsilon_pld", "delta", "steps_taken", "seconds", "peak_memory_mib", "commit"]
 INK = "currentColor"  # so that the page's style sheet decides, in light and dark
 AXES: dict[str, Any] = {"labelColor": INK, "titleColor": INK, "domainColor": INK, "tickColor": INK, "gridColor": INK}
 AXES |= {"gridOpacity": 0.12, "domainOpacity": 0.5, "tickOpacity": 0.5}
@@ -37,22 +36,25 @@ class Theme:
         self._offset = alt.XOffset("method:N", sort=names)
         self._quantiles = [float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) if n > 1 else 0 for n in range(most + 1)]
 
-    def by_budget(self) -> dict[str, Any]:
+    def by_budget(self, record: Sequence[str]) -> dict[str, Any]:
+        """Means with their intervals, and the runs; the columns ``record`` are what one can learn of a run."""
         budget = alt.X("epsilon:O", sort=None, title="Privacy budget ε", axis=_budget_axis())
         rows = alt.Chart(alt.NamedData("rows")).encode(x=budget, xOffset=self._offset, color=self._color)
         value = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False))
-        record = [alt.Tooltip("method_title:N", title="method"), alt.Tooltip("epsilon:N", title="epsilon")]
-        record += [alt.Tooltip(f"{field}:N", title=field) for field in RECORD]
-        runs = rows.mark_circle(size=18, opacity=0.45).encode(y=value, tooltip=record)
+        fields = [alt.Tooltip("method_title:N", title="method"), alt.Tooltip("epsilon:N", title="epsilon")]
+        fields += [alt.Tooltip(f"{field}:N", title=field) for field in record]
+        runs = rows.mark_circle(size=18, opacity=0.45).encode(y=value, tooltip=fields)
         means = self._means(rows, "epsilon")
         bars = means.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=None), y2="high:Q")
         points = means.mark_point(filled=True, size=60, opacity=1).encode(y="mean:Q", shape=self._shape)
-        return self._finish(alt.layer(runs, bars, points.encode(tooltip=_summary("epsilon:N"))))
+        return self._finish(alt.layer(bars, runs, points.encode(tooltip=_summary("epsilon:N"))))
 
     def by_epoch(self) -> dict[str, Any]:
         # One scale for all panels: the page says from where to where.
         span = alt.Scale(domain=[alt.ExprRef("least"), alt.ExprRef("most")], zero=False)
-        rows = alt.Chart(alt.NamedData("rows")).encode(x=alt.X("epoch:Q", title="Epoch"), color=self._color)
+        rows = alt.Chart(alt.NamedData("rows")).encode(
+            x=alt.X("epoch:Q", title="Epoch", axis=alt.Axis(tickMinStep=1, format="d")), color=self._color
+        )
         means = self._means(rows, "epoch")
         band = means.mark_area(opacity=0.13, clip=True).encode(y=alt.Y("low:Q", title=None, scale=span), y2="high:Q")
         line = means.mark_line(clip=True, strokeWidth=1.8).encode(y="mean:Q", strokeDash=self._dash)

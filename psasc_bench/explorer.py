@@ -24,6 +24,8 @@ from psasc_bench.tables import Tables
 DIGITS = 5  # significant ones: a page twice as large would show nothing more
 READABLE = 3.0  # the contrast that WCAG 2 asks of lines and markers
 DARK = "#16181d"  # the page's background in dark mode
+RECORD = ["seed", "status", "test_accuracy", "test_loss", "learning_rate", "momentum", "noise_multiplier"]
+RECORD += ["epsilon_rdp", "epsilon_pld", "delta", "steps_taken", "seconds", "peak_memory_mib", "commit"]
 LISTED = {
     "summary": "Mean of each data set, budget and method",
     "claims": "Claims",
@@ -124,8 +126,9 @@ def _figures(frames: dict[str, pd.DataFrame], looks: dict[str, Look], tables: Ta
     metrics = {"accuracy_percent": "Test accuracy (%)", "test_loss": "Test loss (nats)", "seconds": "Seconds"}
     if frames["runs"]["difference_points"].notna().any():
         metrics |= {"difference_points": f"Difference to {baseline}, paired by seed (percentage points)"}
+    record = [column for column in RECORD if column in frames["runs"]]
     caption = f"{interval} Small: the runs; point at one for its record."
-    figures = [Figure("budget", "By privacy budget", caption, "runs", metrics, theme.by_budget())]
+    figures = [Figure("budget", "By privacy budget", caption, "runs", metrics, theme.by_budget(record))]
     by_epoch = {"by": "epsilon", "by_title": "ε"}
     if len(frames["curves"]):
         metrics = {"accuracy_percent": "Test accuracy (%)", "test_loss": "Test loss (nats)"}
