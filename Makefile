@@ -1,12 +1,17 @@
-# `make figures` runs the default study; `make test` runs every check. Both build the environment first, in .venv.
+# `make figures` runs the default study, `make report` also reports on it; `make test` runs every check. All build the
+# environment first, in .venv.
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: figures test lint smoke lock clean
+.PHONY: figures report test lint smoke lock clean
 
 figures: .venv/ready
 	snakemake --cores $(CORES)
+
+# Snakemake's own: figures and tables with captions, configuration, code and times of every rule, in one file.
+report: figures
+	snakemake --cores $(CORES) --report results/report.html
 
 test: lint smoke
 	OMP_NUM_THREADS=1 pytest --numprocesses auto --maxprocesses 8 --dist worksteal

@@ -195,6 +195,15 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("figures", nargs="*", metavar="figure", help="(default: all)")
     added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=Path("figures"), help="(%(default)s)")
+
+    added = command(commands.table)
+    added.add_argument("tables", nargs="+", metavar="table", help="accuracy, convergence, claims, robustness or cost")
+    added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
+    added.add_argument("--output", type=Path, default=Path("results/tables"), help="(%(default)s)")
+
+    added = command(commands.explorer)
+    added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
+    added.add_argument("--output", type=Path, default=Path("results/explorer.html"), help="(%(default)s)")
     return parser
 
 

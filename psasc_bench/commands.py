@@ -388,6 +388,21 @@ def _inputs(options: argparse.Namespace, study: Study, spec: RunSpec) -> tuple[D
     return dataset, _budget(spec, len(dataset.y_train), epsilon=spec.epsilon, delta=spec.delta)
 
 
+def table(options: argparse.Namespace) -> None:
+    """Typeset tables from the tidy ones: CSV, Markdown, LaTeX and HTML."""
+    from psasc_bench import typeset
+
+    for name in options.tables:
+        typeset.write(name, options.results, options.output)
+
+
+def explorer(options: argparse.Namespace) -> None:
+    """Write the page to explore a study with, from the tidy tables."""
+    from psasc_bench import explorer as page
+
+    page.write(options.results, options.output)
+
+
 def _prepared(study: Study, name: str) -> Dataset:
     """The data set, prepared now if it has not been."""
     from psasc_bench import data

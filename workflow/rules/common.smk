@@ -11,6 +11,14 @@ from psasc_bench.spec import format_epsilon
 from snakemake.exceptions import WorkflowError
 
 FIGURES = ["accuracy", "convergence", "weights", "audit"]
+# Tables to typeset, each with the table that is made on request and without which there is nothing to typeset.
+TYPESET = {
+    "accuracy": None,
+    "convergence": None,
+    "claims": None,
+    "robustness": "sweeps",
+    "cost": "cost",
+}
 
 try:
     STUDY = studies.parse(
@@ -67,6 +75,13 @@ def digests(paths):
 def there_is(*tables):
     """The tables among these that exist. They are made on request, or shipped."""
     return digests(Path(f"results/{table}.csv") for table in tables)
+
+
+def tables():
+    """What can be typeset."""
+    return [
+        name for name, source in TYPESET.items() if source is None or there_is(source)
+    ]
 
 
 def of_others(folder, ending="json"):
@@ -216,6 +231,10 @@ def trajectories():
         for seed in STUDY.cell_seeds(dataset)
         if label != "inf"
     ]
+
+
+def dataset_titles():
+    return ", ".join(protocol.title for protocol in STUDY.datasets.values())
 
 
 def figure_tables(wildcards):

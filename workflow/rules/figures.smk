@@ -2,7 +2,13 @@ rule figure:
     input:
         figure_tables,
     output:
-        expand("figures/{{figure}}.{format}", format=["svg", "pdf"]),
+        report(
+            "figures/{figure}.svg",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"metric": "{figure}", "data sets": dataset_titles()},
+        ),
+        "figures/{figure}.pdf",
     log:
         "logs/figures/{figure}.log",
     wildcard_constraints:

@@ -1,0 +1,22 @@
+rule explorer:
+    input:
+        expand(
+            "results/{table}.csv",
+            table=["runs", "curves", "summary", "weights", "audit", "claims"],
+        ),
+        "results/study.json",
+    output:
+        report(
+            "results/explorer.html",
+            caption="../report/explorer.rst",
+            category="Explorer",
+            labels={"metric": "all", "data sets": dataset_titles()},
+        ),
+    log:
+        "logs/explorer.log",
+    conda:
+        "../envs/psasc-bench.yaml"
+    params:
+        shown=there_is("cost", "deviation", "sweeps"),
+    shell:
+        "python -m psasc_bench explorer > {log} 2>&1"
