@@ -63,7 +63,7 @@ def write(results: Path, output: Path) -> None:
     frames = _frames(tables)
     configuration = results / "study.json"
     page = {
-        "datasets": tables.titles,
+        "datasets": {name: tables.titles[name] for name in tables.finished["dataset"].unique()},
         "methods": [_entry(name, look, tables) for name, look in looks.items()],
         "epsilons": [_number(epsilon) for epsilon in sorted(tables.finished["epsilon"].unique())],
         "seeds": sorted(int(seed) for seed in frames["runs"]["seed"].unique()),

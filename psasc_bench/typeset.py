@@ -140,7 +140,7 @@ def robustness(tables: Tables) -> Table:
     )
     caption = (
         "Share of the settings of a tuning grid whose accuracy is within a point of the method's own best, mean over "
-        "the seeds, and the best, median and worst setting's mean accuracy (percent), all on held-out training examples. "
+        "the seeds, and the mean accuracy (percent) of the best, median and worst, all on held-out training examples. "
         "Every method has as many settings."
     )
     return Table(rows, shown, caption)

@@ -341,6 +341,16 @@ def test_study_without_a_finished_run_is_refused(tmp_path: Path) -> None:
         explorer.write(folder, folder / "explorer.html")
 
 
+def test_data_sets_without_a_finished_run_are_not_offered(tmp_path: Path, open_page: Open) -> None:
+    folder = write(tmp_path / "results")
+    summary = pd.read_csv(folder / "summary.csv")
+    summary.loc[summary["dataset"] == "hostile", "n"] = 0
+    summary.to_csv(folder / "summary.csv", index=False)
+    explorer.write(folder, folder / "explorer.html")
+    page = open_page(path=folder / "explorer.html")
+    assert page.locator("select[name=dataset] option").all_inner_texts() == ["Digits"]
+
+
 def test_a_large_study_fits_a_page(tmp_path: Path) -> None:
     """Three data sets, 25 cells and five seeds each, 60 epochs with twelve diagnostics."""
     folder = write(tmp_path / "results")
