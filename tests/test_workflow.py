@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+from playwright.sync_api import Browser, expect
 
 from psasc_bench import cli, record
 
@@ -185,6 +186,24 @@ def test_deviations_can_be_had_on_request(project: Path) -> None:
     assert sorted(row.split(",")[:5] for row in rows) == [
         ["Digits", "digits", "8.0", "dp-sgd", method] for method in ("dp-psasc", "dp-psasc", "dp-sgd", "dp-sgd")
     ]
+
+
+def test_report_opens_in_a_browser_and_asks_for_nothing(project: Path, browser: Browser) -> None:
+    """Snakemake's own, with what the study has to show; each of it is one click away."""
+    snakemake(project)
+    snakemake(project, "--report", "results/report.html")
+    page, asked, errors = browser.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    for category, shown in {"Figures": "accuracy", "Tables": "convergence", "Explorer": "Digits"}.items():
+        page.goto((project / "results" / "report.html").as_uri())
+        page.get_by_text(category, exact=True).click()
+        expect(page.get_by_text(shown).first).to_be_visible()
+    assert page.screenshot()
+    page.close()
+    assert [url for url in asked if not url.endswith("/results/report.html")] == []
+    assert errors == []
 
 
 # ------------------------------------------------------------------------------------------------ what is made again
