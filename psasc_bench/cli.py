@@ -9,8 +9,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from psasc_bench import commands
+from psasc_bench.data import Features
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -121,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--path", type=Path, help="the .npz")
     added.add_argument("--mean", type=_above(-math.inf), nargs="+", help="per channel")
     added.add_argument("--deviation", type=_above(0), nargs="+", help="per channel")
+    added.add_argument("--features", choices=get_args(Features), default="pixels", help="(%(default)s)")
     added.add_argument("--data-root", type=Path, default=data_root, help="torchvision's folders (%(default)s)")
     added.add_argument("--output", type=Path, required=True)
 

@@ -58,6 +58,7 @@ def prepare(options: argparse.Namespace) -> None:
         path=options.path,
         mean=options.mean,
         deviation=options.deviation,
+        features=options.features,
     )
 
 
@@ -416,6 +417,7 @@ def _prepared(study: Study, name: str) -> Dataset:
             path=Path(protocol.path) if protocol.path else None,
             mean=protocol.mean,
             deviation=protocol.deviation,
+            features=protocol.features,
         )
     return data.load(prepared)
 

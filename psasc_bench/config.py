@@ -15,7 +15,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from psasc_bench import methods
-from psasc_bench.data import prepared_name
+from psasc_bench.data import Features, prepared_name
 from psasc_bench.methods import Method
 from psasc_bench.methods.base import LARGEST, SMALLEST
 from psasc_bench.spec import RunSpec, format_epsilon
@@ -95,6 +95,7 @@ class DatasetConfig(_Strict):
     path: str | None = None
     mean: tuple[Annotated[Finite, Field(ge=-LARGEST, le=LARGEST)], ...] | None = None
     deviation: tuple[Positive, ...] | None = None
+    features: Features = "pixels"
     title: str
     model: str
     expected_batch_size: Count
@@ -183,7 +184,9 @@ class Study(_Strict):
         protocol = self.dataset(dataset)
         try:
             path = Path(protocol.path) if protocol.path else None
-            name = prepared_name(dataset, path=path, mean=protocol.mean, deviation=protocol.deviation)
+            name = prepared_name(
+                dataset, path=path, mean=protocol.mean, deviation=protocol.deviation, features=protocol.features
+            )
         except ValueError as error:
             raise ConfigError(f"datasets.{dataset}.path: {error}") from None
         return Path("data", "prepared", f"{name}.npz")

@@ -65,6 +65,7 @@ TORCHVISION = {
     ),
     "cifar10": Published("CIFAR10", (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), {}),
 }
+Features = Literal["pixels", "scattering"]
 SOURCES = ("digits", *TORCHVISION, "npz")
 
 
@@ -89,9 +90,11 @@ def prepare(
     path: Path | None = None,
     mean: Sequence[float] | None = None,
     deviation: Sequence[float] | None = None,
+    features: Features = "pixels",
 ) -> None:
     """Write the prepared file of ``source`` to ``target``; ``root`` holds torchvision's folders, ``path`` the npz,
-    whose public channel ``mean`` and ``deviation`` are of pixels in [0, 1] (or of the floats).
+    whose public channel ``mean`` and ``deviation`` are of pixels in [0, 1] (or of the floats). With ``features``
+    scattering, images become their ScatterNet features, see ``scattering``.
 
     Raises ``FileNotFoundError`` for data that is not there and ``ValueError`` for data that cannot be right; both say
     what to do. ``target`` is complete or absent.
@@ -110,6 +113,8 @@ def prepare(
     else:
         raise ValueError(f"unknown source {source!r}; known: {', '.join(SOURCES)}")
     constants = {"offset": np.array(offset, np.float32), "scale": np.array(scale, np.float32)}
+    if features == "scattering":
+        arrays, constants = _scattered(arrays, **constants)
     with replacing(target) as file:
         np.savez(file, allow_pickle=False, **arrays, **constants)
 
@@ -120,9 +125,11 @@ def prepared_name(
     path: Path | None = None,
     mean: Sequence[float] | None = None,
     deviation: Sequence[float] | None = None,
+    features: Features = "pixels",
 ) -> str:
-    """The stem of the prepared file of data set ``name``: of an ``.npz`` it holds a digest of all that it is made from,
-    so that other data has another name. Raises ``ValueError`` if the file cannot be read."""
+    """The stem of the prepared file of data set ``name``: it holds the kind of features and, of an ``.npz``, a digest
+    of all that it is made from, so that other data has another name. Raises ``ValueError`` if it cannot be read."""
+    name = name if features == "pixels" else f"{name}-{features}"
     if path is None:
         return name
     digest = hashlib.sha256(repr((mean, deviation)).encode())
@@ -132,6 +139,15 @@ def prepared_name(
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
     return f"{name}-{digest.hexdigest()[:12]}"
+
+
+def _scattered(arrays: Arrays, offset: NDArray[np.float32], scale: NDArray[np.float32]) -> tuple[Arrays, Arrays]:
+    """The features in place of the images, and constants that leave them as they are."""
+    from psasc_bench import scattering
+
+    found = {name: scattering.features(arrays[name], offset, scale) for name in ("x_train", "x_test")}
+    size = found["x_train"].shape[1]
+    return arrays | found, {"offset": np.zeros(size, np.float32), "scale": np.ones(size, np.float32)}
 
 
 def load(path: Path) -> Dataset:

@@ -39,10 +39,17 @@ def cifar_cnn() -> nn.Sequential:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(2048, 128), nn.Tanh(), nn.Linear(128, 10))
 
 
+def scatter_linear() -> nn.Sequential:
+    """ScatterNet features of 32x32 colour images (see ``scattering``), 10 classes; 155,530 parameters (Tramer & Boneh
+    2021, section 3)."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(243 * 8 * 8, 10))
+
+
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "digits_cnn": digits_cnn,
     "mnist_cnn": mnist_cnn,
     "cifar_cnn": cifar_cnn,
+    "scatter_linear": scatter_linear,
 }
 
 

@@ -13,8 +13,8 @@ from torch import nn
 from psasc_bench import models
 from psasc_bench.data import Dataset
 
-SHAPES = {"digits_cnn": (1, 8, 8), "mnist_cnn": (1, 28, 28), "cifar_cnn": (3, 32, 32)}
-PARAMETERS = {"digits_cnn": 9_370, "mnist_cnn": 26_010, "cifar_cnn": 550_570}
+SHAPES = {"digits_cnn": (1, 8, 8), "mnist_cnn": (1, 28, 28), "cifar_cnn": (3, 32, 32), "scatter_linear": (15_552, 1, 1)}
+PARAMETERS = {"digits_cnn": 9_370, "mnist_cnn": 26_010, "cifar_cnn": 550_570, "scatter_linear": 155_530}
 
 
 @pytest.mark.parametrize("name", models.MODELS)

@@ -141,6 +141,7 @@ def source_arguments(dataset):
         "path": [protocol.path],
         "mean": protocol.mean,
         "deviation": protocol.deviation,
+        "features": [protocol.features] if protocol.features != "pixels" else None,
     }
     root = os.environ.get("PSASC_BENCH_DATA") or STUDY.data_root
     return arguments(
