@@ -366,11 +366,15 @@ def write_up(options: argparse.Namespace) -> None:
 
 
 def figure(options: argparse.Namespace) -> None:
-    """Draw figures from the tidy tables."""
-    from psasc_bench import plots
+    """Draw figures from the tidy tables; without names, all whose tables there are."""
+    from psasc_bench import figures, plots
 
-    for name in options.figures or plots.FIGURES:
+    chosen = options.figures or figures.drawable(options.results)
+    for name in chosen:
         plots.draw(name, options.results, options.output)
+    if not options.figures:
+        for name in figures.FIGURES.keys() - set(chosen):
+            print(f"{name} is not drawn: it {figures.FIGURES[name].lacks(options.results)}")
 
 
 def _runs(results: Path) -> Path:

@@ -84,22 +84,53 @@ def _cycle(values: Sequence[Any], index: int) -> Any:
     return values[index % len(values)]
 
 
-def panels(datasets: int, rows: int) -> tuple[Figure, list[list[Axes]]]:
-    """A figure with a column of ``rows`` panels per data set; beyond ``MOST_ABREAST``, blocks below each other."""
-    columns = min(datasets, MOST_ABREAST)
-    blocks = math.ceil(datasets / columns)
-    width = SINGLE_COLUMN if datasets == 1 else DOUBLE_COLUMN
-    figure = Figure(figsize=(width, 0.9 + 1.5 * rows * blocks), layout="constrained")
+def panels(
+    count: int, rows: int, *, abreast: int = MOST_ABREAST, height: float = 1.5
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with ``count`` columns of ``rows`` panels, each ``height`` inches; beyond ``abreast``, blocks below each
+    other."""
+    columns = min(count, abreast)
+    blocks = math.ceil(count / columns)
+    width = SINGLE_COLUMN if count == 1 else DOUBLE_COLUMN
+    figure = Figure(figsize=(width, 0.9 + height * rows * blocks), layout="constrained")
     axes = figure.subplots(blocks * rows, columns, squeeze=False)
     cells = [
         [axes[block * rows + row, column] for row in range(rows)]
         for block in range(blocks)
         for column in range(columns)
     ]
-    for empty in cells[datasets:]:
+    for empty in cells[count:]:
         for panel in empty:
             panel.remove()
-    return figure, cells[:datasets]
+    return figure, cells[:count]
+
+
+def align(columns: Sequence[Sequence[Axes]], groups: Sequence[str], labels: Sequence[str]) -> None:
+    """Panels of a row and group have the same y axis, which is written once where they are side by side; ``labels`` are
+    those of the rows, and stand at the left of the figure."""
+    firsts: dict[str, Sequence[Axes]] = {}
+    before = None
+    for column, group in zip(columns, groups, strict=True):
+        first = firsts.setdefault(group, column)
+        for panel, like, label in zip(column, first, labels, strict=True):
+            leftmost = bool((place := panel.get_subplotspec()) and place.is_first_col())
+            if panel is not like:
+                ends = [*panel.get_ylim(), *like.get_ylim()]
+                panel.sharey(like)
+                like.set_ylim(min(ends), max(ends))
+            if leftmost:
+                panel.set_ylabel(label, parse_math="$" in label)
+            panel.tick_params(labelleft=leftmost or group != before)
+        for panel in column[:-1]:
+            panel.tick_params(labelbottom=False)
+        before = group
+
+
+def power(value: float) -> str:
+    """``1e-05`` as mathematics, without dollar signs."""
+    mantissa, exponent = f"{value:e}".split("e")
+    factor = "" if float(mantissa) == 1 else rf"{float(mantissa):g} \times "
+    return f"{factor}10^{{{int(exponent)}}}"
 
 
 def annotate(figure: Figure, entries: Sequence[tuple[str, Look, bool]], notes: Sequence[str]) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from psasc_bench import style
 from psasc_bench.results import UNFINISHED
+from psasc_bench.statistics import CONFIDENCE
 from psasc_bench.style import Look
 
 NAMES = {"dataset": str, "method": str, "dataset_title": str, "method_title": str}
@@ -74,8 +80,69 @@ class Tables:
             return "One seed, hence no interval."
         return f"Mean and 95 % t-interval over {most if least == most else f'{least} to {most}'} seeds."
 
+    @cached_property
+    def contests(self) -> list[tuple[str, float]]:
+        """The data sets and budgets at which a contestant has finished a run, in the order of the study; where only
+        controls have, the data set without a budget."""
+        found = []
+        for dataset, cells in self.finished.groupby("dataset", sort=False):
+            budgets = sorted(cells.loc[~cells["control"], "epsilon"].unique())
+            found += [(str(dataset), epsilon) for epsilon in budgets or [math.inf]]
+        return found
+
+    @cached_property
+    def extremes(self) -> list[tuple[str, float]]:
+        """Of the ``contests``, the smallest and the largest budget of each data set."""
+        budgets: dict[str, list[float]] = {}
+        for dataset, epsilon in self.contests:
+            budgets.setdefault(dataset, []).append(epsilon)
+        return [(dataset, epsilon) for dataset, of in budgets.items() for epsilon in dict.fromkeys([of[0], of[-1]])]
+
+    def title(self, dataset: str, epsilon: float) -> str:
+        return f"{self.titles[dataset]}, ε = {epsilon:g}"
+
+    def unseen(self, shown: Collection[str]) -> list[str]:
+        """In words, which data sets of the study are not among those ``shown``; empty if none."""
+        absent = [title for dataset, title in self.titles.items() if dataset not in shown]
+        return [f"Without a finished run: {', '.join(absent)}."] if absent else []
+
     def gaps(self) -> list[str]:
-        """In words, what the means lack; empty if nothing."""
-        counts = {status: self.summary[status].sum() for status in UNFINISHED if status in self.summary}
+        """In words, what is not shown and what the means lack; empty if nothing."""
+        absent = list(self._absent())
+        notes = [f"No finished run: {'; '.join(absent)}."] if absent else []
+        partial = self.summary.assign(missing=self.summary["missing"].where(self.summary["n"] > 0, 0))
+        counts = {status: partial[status].sum() for status in UNFINISHED}
         found = [f"{count} {status}" for status, count in counts.items() if count]
-        return [f"Runs that enter no mean: {', '.join(found)}."] if found else []
+        return [*notes, f"Runs that enter no mean: {', '.join(found)}."] if found else notes
+
+    def _absent(self) -> Iterator[str]:
+        """Data sets, budgets and methods without a finished run, each as large a part of the study as can be."""
+        for dataset, cells in self.summary.groupby("dataset", sort=False):
+            title = self.titles[str(dataset)]
+            if not cells["n"].any():
+                yield title
+                continue
+            budgets: dict[str, list[str]] = {}
+            for epsilon, rows in cells.groupby("epsilon"):
+                if len(empty := rows[rows["n"] == 0]):
+                    all_of_many = len(empty) == len(rows) > 1
+                    which = "" if all_of_many else f", {', '.join(empty['method_title'])}"
+                    budgets.setdefault(which, []).append(f"{epsilon:g}")
+            for which, at in budgets.items():
+                yield f"{title}{which}" + ("" if at == ["inf"] else f" at ε = {', '.join(at)}")
+
+
+def percent(cells: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Columns ``mean``, ``low`` and ``high`` of the quantity called ``name``, in percent."""
+    ends = {end: 100 * cells[f"{name}_{end}"] for end in ("mean", "low", "high")}
+    return cells[["method", "epsilon"]].assign(**ends)
+
+
+def averages(values: pd.Series[Any], curves: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
+    """By data set, epsilon and method: ``mean``, ``low`` and ``high`` over seeds of the ``values`` that stand beside
+    ``curves``, with the epoch as index; epochs without a value are left out."""
+    groups = values.groupby([curves[key] for key in ("dataset", "epsilon", "method", "epoch")])
+    mean, count = groups.mean(), groups.count()
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * groups.std() / np.sqrt(count)
+    table = pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half}).dropna(subset="mean")
+    return {key: rows.droplevel([0, 1, 2]) for key, rows in table.groupby(level=[0, 1, 2])}

@@ -20,6 +20,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import StepPatch
 
 from psasc_bench import plots, results, statistics, style
+from psasc_bench.tables import averages
 
 Key = tuple[str, float, int]
 Tables = Callable[..., Path]
@@ -95,7 +96,7 @@ def write(
 
 
 def _epoch(epoch: int, score: float) -> dict[str, float]:
-    norms = {"nonprivate_norm_q10": 0.1, "nonprivate_norm_q90": 2.0}
+    norms = {"nonprivate_norm_q10": 0.1 / epoch, "nonprivate_norm_q50": 1.0, "nonprivate_norm_q90": 2.0}
     return {"epoch": epoch, "test_accuracy": score * epoch / 5, "nonprivate_train_loss": 2 / epoch, **norms}
 
 
@@ -210,7 +211,7 @@ def test_a_complete_study_mentions_no_unfinished_runs(study: Path) -> None:
 
 def test_a_control_far_below_is_written_instead_of_squashing_the_rest(study: Path) -> None:
     assert "Below the axis: noise only, 12 to 12 %" in text(study / "figures" / "accuracy.svg")
-    assert plots.accuracy(plots.Tables(study)).axes[0].get_ylim()[0] > 50
+    assert plots.figure("accuracy", plots.Tables(study)).axes[0].get_ylim()[0] > 50
 
 
 def test_a_control_near_the_contestants_is_drawn(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +258,7 @@ def test_nothing_finished_is_one_clear_error(figure: str, tables: Tables, tmp_pa
 def test_weights_need_no_finished_run(tables: Tables) -> None:
     found = written("weights", tables(status=lambda _: "missing"))
     assert "DP-PSASC" in found
-    assert "Shaded" not in found
+    assert "Bars" not in found
 
 
 def test_audit_needs_no_finished_run(tables: Tables) -> None:
@@ -271,7 +272,7 @@ def test_nothing_audited_is_one_clear_error(tables: Tables, tmp_path: Path) -> N
 
 def test_points_of_the_audit_are_its_bounds_and_stand_below_the_claim(study: Path) -> None:
     bounds = pd.read_csv(study / "audit.csv").set_index("method")
-    panels = plots.audit(plots.Tables(study)).axes
+    panels = plots.figure("audit", plots.Tables(study)).axes
     assert len(panels) == len(SCHEDULES)
     for axes, (sampling_rate, _) in zip(panels, SCHEDULES, strict=True):
         expected = bounds[bounds["sampling_rate"] == sampling_rate].loc["dp-psasc"]
@@ -283,7 +284,7 @@ def test_points_of_the_audit_are_its_bounds_and_stand_below_the_claim(study: Pat
 
 def test_a_bound_above_the_claim_is_in_the_shade_and_named(tables: Tables) -> None:
     folder = tables(refuted=["mine"])
-    for axes in plots.audit(plots.Tables(folder)).axes:
+    for axes in plots.figure("audit", plots.Tables(folder)).axes:
         (line,) = [line for line in axes.lines if line.get_marker() == style.looks(["mine"], set())["mine"].marker]
         (shade,) = [patch for patch in axes.patches if isinstance(patch, StepPatch) and patch.get_fill()]
         assert np.array_equal(shade.get_data().baseline, claimed(axes).values)
@@ -308,7 +309,7 @@ def test_an_unknown_figure_is_an_error_that_names_the_known(tmp_path: Path) -> N
 
 def test_points_are_the_summary_in_percent(study: Path) -> None:
     summary = pd.read_csv(study / "summary.csv").set_index(["method", "epsilon"])
-    upper, lower = plots.accuracy(plots.Tables(study)).axes
+    upper, lower = plots.figure("accuracy", plots.Tables(study)).axes
     marker = style.KNOWN["dp-psasc"].marker
     for axes, name in ((upper, "accuracy_mean"), (lower, "difference_mean")):
         (line,) = [line for line in axes.lines if line.get_marker() == marker]
@@ -316,7 +317,7 @@ def test_points_are_the_summary_in_percent(study: Path) -> None:
 
 
 def test_intervals_do_not_cover_each_other(study: Path) -> None:
-    axes = plots.accuracy(plots.Tables(study)).axes[0]
+    axes = plots.figure("accuracy", plots.Tables(study)).axes[0]
     places = np.concatenate([line.get_xdata() for line in axes.lines if line.get_linestyle() == "None"])
     assert len(places) == 8  # four contestants at two budgets
     assert np.diff(np.sort(places)).min() > 0.05
@@ -326,7 +327,7 @@ def test_bands_are_the_tables_own_t_intervals() -> None:
     curves = pd.DataFrame(
         {"dataset": "digits", "epsilon": 1.0, "method": "dp-sgd", "epoch": 1, "loss": [0.1, 0.4, 0.9]}
     )
-    band = plots._averages(curves["loss"], curves)["digits", 1.0, "dp-sgd"].loc[1]
+    band = averages(curves["loss"], curves)["digits", 1.0, "dp-sgd"].loc[1]
     assert np.allclose(band[["mean", "low", "high"]], statistics.t_interval(curves["loss"].to_numpy()))
 
 

@@ -5,12 +5,10 @@ import shlex
 from pathlib import Path
 
 from psasc_bench import config as studies
-from psasc_bench import methods, record
+from psasc_bench import figures, methods, record
 from psasc_bench import sweeps as sweeping
 from psasc_bench.spec import format_epsilon
 from snakemake.exceptions import WorkflowError
-
-FIGURES = ["accuracy", "convergence", "weights", "audit"]
 
 try:
     STUDY = studies.parse(
@@ -220,10 +218,14 @@ def trajectories():
 
 def figure_tables(wildcards):
     """What a figure is drawn from."""
-    tables = ["runs", "curves", "summary", "weights"]
-    if wildcards.figure == "audit":
-        tables.append("audit")
+    tables = figures.FIGURES[wildcards.figure].tables
     return expand("results/{table}.csv", table=tables)
+
+
+def requested_tables(wildcards):
+    """What a figure shows of the tables that are made on request."""
+    plan = figures.FIGURES[wildcards.figure]
+    return there_is(*plan.needs, *plan.shows)
 
 
 def sweep_runs(evaluation):

@@ -6,8 +6,10 @@ rule figure:
     log:
         "logs/figures/{figure}.log",
     wildcard_constraints:
-        figure=alternatives(FIGURES),
+        figure=alternatives(figures.FIGURES),
     conda:
         "../envs/psasc-bench.yaml"
+    params:
+        requested=requested_tables,
     shell:
         "python -m psasc_bench figure {wildcards.figure} > {log} 2>&1"
