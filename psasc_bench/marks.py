@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -57,22 +58,16 @@ def references(axes: Axes, cells: pd.DataFrame, budgets: list[float], tables: Ta
     source."""
     letters = sorted(cells["letter"].unique())
     room = width * _step(tables) / max(len(budgets), 1)
-    above: dict[str, Any] = {
-        "xytext": (0, 2.5),
-        "textcoords": "offset points",
-        "ha": "center",
-        "va": "bottom",
-        "fontsize": 5.5,
-    }
-    for (method, letter), rows in cells.groupby(["method", "letter"]):
-        look = tables.looks[method]
-        aside = (0.3 + 0.5 * (letters.index(letter) + 1) / len(letters)) * _step(tables)
+    for method, (k, letter) in product(tables.contestants, enumerate(letters, start=1)):
+        rows, look = cells[(cells["method"] == method) & (cells["letter"] == letter)], tables.looks[method]
+        aside = (0.3 + 0.5 * k / len(letters)) * _step(tables)
         places = [_place(method, epsilon, budgets, tables) + aside for epsilon in rows["epsilon"]]
         hollow = look.points(scale=min(0.8, max(0.4, room / 10))) | {"markerfacecolor": "white"}
         axes.vlines(places, rows["low"], rows["high"], color=look.color, linewidth=0.4, zorder=2)
         axes.plot(places, rows["mean"], linestyle="none", **hollow, zorder=3)
         for place, top in zip(places, rows["high"].fillna(rows["mean"]), strict=True):
-            axes.annotate(letter, (place, top), **above, color=look.color)
+            above: dict[str, Any] = {"xytext": (0, 2.5), "textcoords": "offset points", "ha": "center"}
+            axes.annotate(letter, (place, top), **above, fontsize=5.5, color=look.color)
 
 
 def _step(tables: Tables) -> float:
@@ -116,9 +111,9 @@ def annotate(
     lines: Collection[str] | None = None,
 ) -> None:
     """Legend and notes. ``lines``: the methods that are drawn as lines; all if not given."""
-    entries = [
-        (tables.method_titles[method], look, lines is None or method in lines)
+    handles = [
+        style.handle(tables.method_titles[method], look, line=lines is None or method in lines)
         for method, look in tables.looks.items()
         if method in shown
     ]
-    style.annotate(figure, entries, notes)
+    style.annotate(figure, handles, notes)

@@ -133,14 +133,17 @@ def power(value: float) -> str:
     return f"{factor}10^{{{int(exponent)}}}"
 
 
-def annotate(figure: Figure, entries: Sequence[tuple[str, Look, bool]], notes: Sequence[str]) -> None:
-    """Put the legend above and the notes below. An entry is a title, its look, and whether it is drawn with a line."""
+def handle(title: str, look: Look, *, line: bool) -> Line2D:
+    """An entry of the legend, with a line or only its marker."""
+    drawn = look.line() if line else {"color": look.color, "linestyle": "none"}
+    return Line2D([], [], **drawn, **look.points(), label=title)
+
+
+def annotate(figure: Figure, handles: Sequence[Line2D], notes: Sequence[str]) -> None:
+    """Put the legend above and the notes below."""
     wide = figure.get_figwidth() > SINGLE_COLUMN
-    handles = []
-    for title, look, line in entries:
-        drawn = look.line() if line else {"color": look.color, "linestyle": "none"}
-        handles.append(Line2D([], [], **drawn, **look.points(), label=title))
-    legend = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 6 if wide else 3))
+    columns = max(1, min(len(handles), 6 if wide else 3))
+    legend = figure.legend(handles=list(handles), loc="outside upper center", ncols=columns)
     for text in legend.get_texts():
         text.set_parse_math(False)
     paragraph = textwrap.wrap(" ".join(notes), 136 if wide else 62)

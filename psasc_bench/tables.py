@@ -33,6 +33,14 @@ class Tables:
         except pd.errors.EmptyDataError:
             return pd.DataFrame()
 
+    def requested(self, *names: str) -> pd.DataFrame:
+        """The first of these tables that there is, as far as it is about the study; empty if there is none."""
+        for name in names:
+            if (self.folder / f"{name}.csv").exists():
+                table = self.read(name)
+                return table[table["dataset"].isin(self.titles)] if len(table) else table
+        return pd.DataFrame()
+
     @cached_property
     def summary(self) -> pd.DataFrame:
         return self.read("summary")
@@ -111,9 +119,7 @@ class Tables:
         absent = list(self._absent())
         notes = [f"No finished run: {'; '.join(absent)}."] if absent else []
         partial = self.summary.assign(missing=self.summary["missing"].where(self.summary["n"] > 0, 0))
-        counts = {status: partial[status].sum() for status in UNFINISHED}
-        found = [f"{count} {status}" for status, count in counts.items() if count]
-        return [*notes, f"Runs that enter no mean: {', '.join(found)}."] if found else notes
+        return [*notes, *unfinished(partial[UNFINISHED].sum())]
 
     def _absent(self) -> Iterator[str]:
         """Data sets, budgets and methods without a finished run, each as large a part of the study as can be."""
@@ -130,6 +136,12 @@ class Tables:
                     budgets.setdefault(which, []).append(f"{epsilon:g}")
             for which, at in budgets.items():
                 yield f"{title}{which}" + ("" if at == ["inf"] else f" at ε = {', '.join(at)}")
+
+
+def unfinished(counts: pd.Series[int]) -> list[str]:
+    """In words, how many runs enter no mean, by their status; empty if none."""
+    found = [f"{counts[status]} {status}" for status in UNFINISHED if counts.get(status, 0)]
+    return [f"Runs that enter no mean: {', '.join(found)}."] if found else []
 
 
 def percent(cells: pd.DataFrame, name: str) -> pd.DataFrame:

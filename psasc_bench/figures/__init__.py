@@ -38,8 +38,8 @@ class Plan:
 
 FIGURES = {
     "accuracy": Plan(
-        caption="Final test accuracy against epsilon, and below it the difference to DP-SGD, paired by seed: means and "
-        "95 % t-intervals over the seeds. Hollow markers are published numbers, not ours.",
+        caption="Final test accuracy against epsilon, and below it the difference to DP-SGD, paired by seed: means "
+        "and 95 % t-intervals over the seeds. Hollow markers are published numbers, not ours.",
         tables=("runs", "summary"),
     ),
     "audit": Plan(
@@ -47,9 +47,46 @@ FIGURES = {
         tables=("summary", "audit"),
     ),
     "convergence": Plan(
-        caption="Test accuracy and training loss by epoch: means over the seeds with 95 % t-intervals. The loss is not "
-        "private.",
+        caption="Test accuracy and training loss by epoch: means over the seeds with 95 % t-intervals. The loss is "
+        "not private.",
         tables=("summary", "curves"),
+    ),
+    "differences": Plan(
+        caption="Difference in final test accuracy to DP-SGD, paired by seed, with its 95 % t-interval; p of the "
+        "paired t-test, Holm-corrected over all contestants, budgets and data sets. In the shaded margin methods are "
+        "tied.",
+        tables=("summary",),
+    ),
+    "norms": Plan(
+        caption="Gradient norms of the examples by epoch: 10th, 50th and 90th percentile, mean over seeds, and the "
+        "share of examples below the norm at which the method's weight peaks. Not private.",
+        tables=("summary", "weights", "curves"),
+    ),
+    "deviation": Plan(
+        caption="How far a method's scaled mean gradient is from the true one, on a fixed set of training examples: "
+        "along one run that all methods share, and along each method's own runs; and how much larger than the noise "
+        "its sum is. Not private.",
+        tables=("summary", "curves"),
+        shows=("deviation",),
+    ),
+    "robustness": Plan(
+        caption="Accuracy on held-out training examples over learning rate and shape of the weight: mean over seeds. "
+        "The title has the share of the settings within a point of the method's best.",
+        tables=("summary",),
+        needs=("sweeps", "tuning"),
+    ),
+    "momentum": Plan(
+        caption="Difference in final test accuracy of inner momentum over k iterates with decay beta to none, paired "
+        "by seed, with its 95 % t-interval: with as many steps, which cost k times as many gradients, and with fewer "
+        "steps that cost as many.",
+        tables=("summary", "runs"),
+        needs=("sweeps",),
+    ),
+    "cost": Plan(
+        caption="Time of one training step as a ratio to the fastest ordinary one: median over rounds in which the "
+        "contestants take turns, and quartiles.",
+        tables=(),
+        needs=("cost",),
     ),
     "weights": Plan(
         caption="The weight that a method gives an example's gradient, and what the example then contributes, against "

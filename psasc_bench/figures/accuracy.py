@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from psasc_bench import marks, published, style
+from psasc_bench import literature, marks, style
 from psasc_bench.results import REFERENCE
 from psasc_bench.tables import Tables, percent
 
@@ -67,7 +67,7 @@ def _published(tables: Tables) -> pd.DataFrame:
     """What has been published of the cells that are shown, with ``mean``, ``low`` and ``high`` in percent and a
     ``letter`` for its source; controls are drawn without."""
     contest = tables.finished[~tables.finished["control"]]
-    found = published.accuracies().merge(contest[["dataset", "epsilon", "method"]])
+    found = literature.published().merge(contest[["dataset", "epsilon", "method"]])
     letters = dict(zip(found["source"].unique(), string.ascii_lowercase, strict=False))
     return found.assign(
         letter=found["source"].map(letters),

@@ -65,9 +65,9 @@ def _norms(tables: Tables) -> pd.DataFrame:
     epochs = curves.groupby("dataset")["epoch"]
     ends = (curves["epoch"] == epochs.transform("min")) | (curves["epoch"] == epochs.transform("max"))
     shown = curves[ends & curves["method"].isin(tables.contestants)]
-    logs = np.log(shown[[f"nonprivate_norm_{q}" for q in ("q10", "q50", "q90")]].clip(lower=1e-12))
-    means = logs.groupby([shown[key] for key in ("dataset", "method", "epoch")]).mean()
-    return means.transform(np.exp).rename(columns=lambda name: name.removeprefix("nonprivate_norm_")).reset_index()
+    quantiles = shown[[f"nonprivate_norm_{q}" for q in ("q10", "q50", "q90")]].clip(lower=1e-12)
+    means = quantiles.apply(np.log).groupby([shown[key] for key in ("dataset", "method", "epoch")]).mean()
+    return means.apply(np.exp).rename(columns=lambda name: name.removeprefix("nonprivate_norm_")).reset_index()
 
 
 def _bands(axes: Axes, norms: pd.DataFrame, tables: Tables) -> None:

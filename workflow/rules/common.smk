@@ -10,6 +10,9 @@ from psasc_bench import sweeps as sweeping
 from psasc_bench.spec import format_epsilon
 from snakemake.exceptions import WorkflowError
 
+# Not those of tables that nobody has asked for.
+FIGURES = figures.drawable(Path("results"))
+
 try:
     STUDY = studies.parse(
         dict(config),
