@@ -39,8 +39,8 @@ def draw(tables: Tables) -> Figure:
     seeds = differences.groupby(["dataset", "epsilon", "method", "settings"]).size()
     many = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
     notes = [
-        "Test accuracy with inner momentum over k iterates minus that without, paired by seed: mean and 95 % t-interval",
-        f"over {many} seeds. Equal steps take k times as many gradients; equal computing, k times fewer steps.",
+        "Test accuracy with inner momentum over k iterates minus that without, paired by seed: mean and 95 %",
+        f"t-interval over {many} seeds. Equal steps: k times as many gradients. Equal computing: k times fewer steps.",
         *unfinished(_tested(tables)["status"].value_counts()),
     ]
     methods = [method for method in tables.contestants if method in set(differences["method"])]

@@ -36,9 +36,9 @@ def draw(tables: Tables) -> Figure:
         bar.set_label("Held-out accuracy (%)")
         bar.outline.set_visible(False)
     notes = [
-        f"Mean over seeds on held-out training examples, a frame around each best. Blank: not tried; {TIMES}: a seed has",
-        f"no result. Titles: share of the settings within {100 * NEAR:g} point of the best. Δ: the sensitivity; times the",
-        "learning rate, it is the longest step that an example can make.",
+        "Mean over seeds on held-out training examples, a frame around each best. Blank: not tried;",
+        f"{TIMES}: a seed has no result. Titles: share of the settings within {100 * NEAR:g} point of the best.",
+        "Δ: the sensitivity; times the learning rate, it is the longest step that an example can make.",
         *unfinished(tuning["status"].value_counts()),
     ]
     style.annotate(figure, [], notes)
