@@ -142,10 +142,11 @@ def handle(title: str, look: Look, *, line: bool) -> Line2D:
 def annotate(figure: Figure, handles: Sequence[Line2D], notes: Sequence[str]) -> None:
     """Put the legend above and the notes below."""
     wide = figure.get_figwidth() > SINGLE_COLUMN
-    columns = max(1, min(len(handles), 6 if wide else 3))
-    legend = figure.legend(handles=list(handles), loc="outside upper center", ncols=columns)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    if handles:
+        columns = min(len(handles), 6 if wide else 3)
+        legend = figure.legend(handles=list(handles), loc="outside upper center", ncols=columns)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     paragraph = textwrap.wrap(" ".join(notes), 136 if wide else 62)
     below = figure.supxlabel("\n".join(paragraph), x=0.01, ha="left", fontsize=7, linespacing=1.3)
     below.set_parse_math(False)  # notes hold titles, as does the legend

@@ -122,20 +122,27 @@ class Tables:
         return [*notes, *unfinished(partial[UNFINISHED].sum())]
 
     def _absent(self) -> Iterator[str]:
-        """Data sets, budgets and methods without a finished run, each as large a part of the study as can be."""
+        """Data sets without a finished run, or what of them has none, by budget and method."""
         for dataset, cells in self.summary.groupby("dataset", sort=False):
             title = self.titles[str(dataset)]
-            if not cells["n"].any():
+            if cells["n"].any():
+                parts = _empty(cells)
+                if parts:
+                    yield f"{title} ({'; '.join(parts)})"
+            else:
                 yield title
-                continue
-            budgets: dict[str, list[str]] = {}
-            for epsilon, rows in cells.groupby("epsilon"):
-                if len(empty := rows[rows["n"] == 0]):
-                    all_of_many = len(empty) == len(rows) > 1
-                    which = "" if all_of_many else f", {', '.join(empty['method_title'])}"
-                    budgets.setdefault(which, []).append(f"{epsilon:g}")
-            for which, at in budgets.items():
-                yield f"{title}{which}" + ("" if at == ["inf"] else f" at ε = {', '.join(at)}")
+
+
+def _empty(cells: pd.DataFrame) -> list[str]:
+    """The budgets at which no method in ``cells`` has a finished run, and the methods that have none at others."""
+    budgets: dict[str, list[str]] = {}
+    for epsilon, rows in cells.groupby("epsilon"):
+        empty = rows[rows["n"] == 0]
+        if len(empty):
+            which = "" if len(empty) == len(rows) > 1 else ", ".join(empty["method_title"])
+            budgets.setdefault(which, []).append(f"{epsilon:g}")
+    at = {which: "" if values == ["inf"] else f"ε = {', '.join(values)}" for which, values in budgets.items()}
+    return [" at ".join(part for part in (which, where) if part) for which, where in at.items()]
 
 
 def unfinished(counts: pd.Series[int]) -> list[str]:

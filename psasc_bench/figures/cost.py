@@ -30,7 +30,7 @@ def draw(tables: Tables) -> Figure:
         axes.set_xlabel("Time of a step (ratio)")
     style.align(columns, ["all"] * len(columns), [""])
     notes = [
-        "Gradient of a step, without noise and update: ratio to the fastest ordinary step of the same round (grey line),",
+        "Gradient of a step, without noise and update: ratio to the fastest ordinary step of the same round (line),",
         "median and quartiles over rounds. Contestants take turns, so that other work on the machine slows all.",
         "Filled: this suite.",
     ]

@@ -39,7 +39,7 @@ def draw(tables: Tables) -> Figure:
     style.align(panels, ["all"] * len(datasets), [""])
     notes = [
         tables.sample(),
-        "Paired by seed. Right: Holm-corrected p and, where there is one, the verdict; without, it is inconclusive.",
+        "Paired by seed. Right: p, Holm-corrected as the intervals are not, and the verdict, if not inconclusive.",
         f"Shaded: the margin of a tie, ±{100 * MARGIN:g} points.",
     ]
     marks.annotate(figure, tables, methods, [*notes, *tables.gaps()], lines=())
