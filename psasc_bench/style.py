@@ -105,9 +105,11 @@ def panels(
     return figure, cells[:count]
 
 
-def align(columns: Sequence[Sequence[Axes]], groups: Sequence[str], labels: Sequence[str]) -> None:
+def align(
+    columns: Sequence[Sequence[Axes]], groups: Sequence[str], labels: Sequence[str], *, math: bool = False
+) -> None:
     """Panels of a row and group have the same y axis, which is written once where they are side by side; ``labels`` are
-    those of the rows, and stand at the left of the figure."""
+    those of the rows, with mathematics or as they are, and stand at the left of the figure."""
     firsts: dict[str, Sequence[Axes]] = {}
     before = None
     for column, group in zip(columns, groups, strict=True):
@@ -119,7 +121,7 @@ def align(columns: Sequence[Sequence[Axes]], groups: Sequence[str], labels: Sequ
                 panel.sharey(like)
                 like.set_ylim(min(ends), max(ends))
             if leftmost:
-                panel.set_ylabel(label, parse_math="$" in label)
+                panel.set_ylabel(label, parse_math=math)
             panel.tick_params(labelleft=leftmost or group != before)
         for panel in column[:-1]:
             panel.tick_params(labelbottom=False)

@@ -13,8 +13,8 @@ from pathlib import Path
 REQUESTED = {
     "cost": "python benchmarks/step_cost.py --model mnist --batch 256 --output results/cost.csv",
     "deviation": "snakemake --cores 8 results/deviation.csv",
-    "sweeps": "snakemake --cores 8 results/sweeps.csv",
-    "tuning": "snakemake --cores 8 results/tuning.csv",
+    "sweeps": "snakemake --cores 8 sweeps",
+    "tuning": "snakemake --cores 8 tune",
 }
 
 
@@ -73,7 +73,7 @@ FIGURES = {
         caption="Accuracy on held-out training examples over learning rate and shape of the weight: mean over seeds. "
         "The title has the share of the settings within a point of the method's best.",
         tables=("summary",),
-        needs=("sweeps", "tuning"),
+        needs=("tuning", "sweeps"),
     ),
     "momentum": Plan(
         caption="Difference in final test accuracy of inner momentum over k iterates with decay beta to none, paired "

@@ -11,27 +11,26 @@ from psasc_bench import marks, style
 from psasc_bench.figures import REQUESTED
 from psasc_bench.tables import Tables, averages
 
-OWN = {
+MEASURES = {
+    "cosine": "Cosine,\nshared run",
+    "relative_error": "Relative error,\nshared run",
     "nonprivate_cosine": "Cosine,\nown run",
     "nonprivate_relative_error": "Relative error,\nown run",
     "nonprivate_signal_to_noise": "Signal to noise",
 }
-SHARED = {"cosine": "Cosine,\nshared run", "relative_error": "Relative error,\nshared run"}
 
 
 def draw(tables: Tables) -> Figure:
     """A column per data set and budget, a row per measure: first along one run that the methods share, where that was
     asked for, then along the runs of each."""
-    shared, curves = tables.requested("deviation"), tables.curves
-    measures = {**(SHARED if len(shared) else {}), **OWN}
-    rows = {name: averages(table[name], table) for table in (shared, curves) for name in measures if name in table}
-    measures = {name: label for name, label in measures.items() if rows.get(name)}
-    if not measures:
-        raise ValueError(
-            f"{tables.folder}: no run has measured its deviation, see probe_every_epochs in the configuration"
-        )
-    figure, columns = style.panels(len(tables.extremes), len(measures), abreast=6, height=1.1)
-    for (dataset, epsilon), column in zip(tables.extremes, columns, strict=True):
+    cells, shared = tables.extremes, tables.requested("deviation")
+    curves = tables.curves[tables.curves["method"].isin(tables.contestants)]
+    rows = {name: averages(table[name], table) for table in (shared, curves) for name in MEASURES if name in table}
+    measures = {name: label for name, label in MEASURES.items() if rows.get(name)}
+    if curves.empty or not measures:
+        raise ValueError(f"{tables.folder}: no private method has measured a deviation, nothing to draw")
+    figure, columns = style.panels(len(cells), len(measures), abreast=6, height=1.1)
+    for (dataset, epsilon), column in zip(cells, columns, strict=True):
         last = curves.loc[curves["dataset"] == dataset, "epoch"].max()
         for name, axes in zip(measures, column, strict=True):
             if name == "nonprivate_signal_to_noise":
@@ -68,7 +67,7 @@ def _bands(axes: Axes, found: dict[str, pd.DataFrame], tables: Tables) -> None:
     if axes.get_yscale() == "log":
         axes.set_ylim(0.7 * means.min(), 1.4 * means.max())
     else:
-        margin = 0.15 * (means.max() - means.min())
+        margin = max(0.15 * (means.max() - means.min()), 0.01)
         axes.set_ylim(means.min() - margin, means.max() + margin)
 
 

@@ -15,14 +15,16 @@ QUANTILES = ("q10", "q50", "q90")
 def draw(tables: Tables) -> Figure:
     """A row per data set and budget: for each method, the 10th to 90th percentile of the examples' gradient norms by
     epoch, with the norm at which its weight peaks, and beside them, for all, the share of examples below that."""
-    curves, weights = tables.curves, tables.read("weights")
+    cells, curves, weights = tables.extremes, tables.curves, tables.read("weights")
     quantiles = [averages(curves[f"nonprivate_norm_{q}"], curves) for q in QUANTILES]
     shares = averages(100 * curves["nonprivate_below_peak"], curves)
     peaks = _peaks(weights)
     shown = [method for method in tables.contestants if method in set(curves["method"])]
+    if not shown:
+        raise ValueError(f"{tables.folder}: no run of a private method has finished, nothing to draw")
     columns = len(shown) + 1
-    figure, panels = style.panels(columns, len(tables.extremes), abreast=columns, height=1.05)
-    for row, (dataset, epsilon) in enumerate(tables.extremes):
+    figure, panels = style.panels(columns, len(cells), abreast=columns, height=1.05)
+    for row, (dataset, epsilon) in enumerate(cells):
         share = panels[-1][row]
         for method, column in zip(shown, panels, strict=False):
             key = (dataset, epsilon, method)
@@ -37,7 +39,7 @@ def draw(tables: Tables) -> Figure:
     ):
         column[0].set_title(title, parse_math=False)
         column[-1].set_xlabel("Epoch")
-    labels = [f"{tables.titles[dataset]}\nε = {epsilon:g}" for dataset, epsilon in tables.extremes]
+    labels = [f"{tables.titles[dataset]}\nε = {epsilon:g}" for dataset, epsilon in cells]
     style.align(panels, [*["norms"] * len(shown), "share"], labels)
     for axes in figure.axes:
         axes.tick_params(labelbottom=True)  # data sets differ in epochs

@@ -47,7 +47,7 @@ def draw(tables: Tables) -> Figure:
 
 def _tuning(tables: Tables) -> pd.DataFrame:
     """The runs that were evaluated on held-out examples, with ``step``, their learning rate times the sensitivity."""
-    sweeps = tables.requested("sweeps", "tuning")
+    sweeps = tables.requested("tuning", "sweeps")
     tuning = sweeps[(sweeps["evaluation"] == "validation") & sweeps["method"].isin(tables.contestants)]
     if not (tuning["status"] == "done").any():
         raise ValueError(f"{tables.folder}: the sweeps have no finished run on held-out examples, nothing to draw")

@@ -34,7 +34,7 @@ def draw(tables: Tables) -> Figure:
             axes.set(xscale="log", xlim=(rows["norm"].min(), rows["norm"].max()))
             axes.minorticks_off()
     labels = ["Weight $w(x)/\\Delta$", "Contribution $x\\,w(x)/\\Delta$", "Norms in training,\nnot private"]
-    style.align(columns, ["all"] * len(datasets), labels[: len(columns[0])])
+    style.align(columns, ["all"] * len(datasets), labels[: len(columns[0])], math=True)
     if not norms.empty:
         notes.append(
             "Bars: 10th to 90th percentile of the gradient norms, and median, in the first (pale) and the last epoch, "
