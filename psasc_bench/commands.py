@@ -369,12 +369,12 @@ def figure(options: argparse.Namespace) -> None:
     """Draw figures from the tidy tables; without names, all whose tables there are."""
     from psasc_bench import figures, plots
 
-    chosen = options.figures or figures.drawable(options.results)
-    for name in chosen:
-        plots.draw(name, options.results, options.output)
-    if not options.figures:
-        for name in figures.FIGURES.keys() - set(chosen):
-            print(f"{name} is not drawn: it {figures.FIGURES[name].lacks(options.results)}")
+    for name in options.figures or figures.FIGURES:
+        lacking = figures.FIGURES[name].lacks(options.results) if not options.figures else ""
+        if lacking:
+            print(f"{name} is not drawn: it {lacking}")
+        else:
+            plots.draw(name, options.results, options.output)
 
 
 def _runs(results: Path) -> Path:

@@ -39,7 +39,7 @@ def draw(tables: Tables) -> Figure:
     ):
         column[0].set_title(title, parse_math=False)
         column[-1].set_xlabel("Epoch")
-    labels = [f"{tables.titles[dataset]}\nε = {epsilon:g}" for dataset, epsilon in cells]
+    labels = [f"{tables.titles[dataset]}\nε = {epsilon:g}\nnorm" for dataset, epsilon in cells]
     style.align(panels, [*["norms"] * len(shown), "share"], labels)
     for axes in figure.axes:
         axes.tick_params(labelbottom=True)  # data sets differ in epochs
