@@ -1,17 +1,19 @@
 """What the gradient of a private step costs, as a ratio to the fastest ordinary one in the same run.
 
-    python benchmarks/step_cost.py --model mnist --batch 256 --rounds 30 --json mnist.json
+    python benchmarks/step_cost.py --model mnist --batch 256 --rounds 30 --output results/cost.csv
 
 A step is the forward pass, the backward pass and the (clipped) sum of gradients over one batch, in micro-batches;
 neither noise nor an optimiser, which cost the same for all. Every contestant is tried in both memory layouts and in
 several micro-batches; the variant that was fastest in ``TRIALS`` steps enters the rounds, where the contestants take
-turns, so that a busy machine is busy for all.
+turns, so that a busy machine is busy for all. The table takes the rows of one model and batch after the other; in it,
+``median``, ``q25`` and ``q75`` are of the ratio, and ``load`` is how many processes were running as it began.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import csv
+import os
 import platform
 import statistics
 import time
@@ -35,11 +37,13 @@ from opacus.optimizers import DPOptimizer
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from psasc_bench.files import write_csv
 from psasc_bench.gradients import GradientBooks
 from psasc_bench.memory import keep_freed_memory
 from psasc_bench.models import flatten, gather, point_at
 
 TRIALS = 3
+COLUMNS = ("model", "batch", "contestant", "median", "q25", "q75", "micro_batch", "layout")
 CLIP = 0.1
 Step = Callable[[Tensor, Tensor], Any]  # of one micro-batch
 Clock = Callable[[], float]
@@ -195,7 +199,7 @@ def fastest(contestant: str, model: str, x: Tensor, y: Tensor, sizes: list[int],
 def measure(
     model: str, *, batch: int, rounds: int, micro_batches: list[int], clock: Clock = time.perf_counter
 ) -> list[dict[str, Any]]:
-    """A row per contestant: median and quartiles of its milliseconds and of its ratio to the fastest plain step."""
+    """A row per contestant: median and quartiles of its ratio to the fastest plain step, and its milliseconds."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(batch, *BENCHMARKS[model][1], generator=generator)
     y = torch.randint(0, 10, (batch,), generator=generator)
@@ -208,23 +212,15 @@ def measure(
     floor = min((name for name in PLAIN if name in running), key=lambda name: statistics.median(times[name]))
     rows = []
     for name, variant in field.items():
+        row: dict[str, Any] = {"model": model, "batch": batch, "contestant": name}
         if isinstance(variant, str):
-            rows.append({"contestant": name, "status": variant})
+            rows.append(row | {"status": variant})
             continue
         # of the same round, so that what slows the machine down for a while cancels
         ratios = [mine / base for mine, base in zip(times[name], times[floor], strict=True)]
-        low, _, high = statistics.quantiles(ratios, n=4)
-        rows.append(
-            {
-                "contestant": name,
-                "status": "done",
-                "layout": variant.layout,
-                "micro_batch": variant.micro_batch,
-                "milliseconds": statistics.median(times[name]),
-                "ratio": statistics.median(ratios),
-                "ratio_quartiles": [low, high],
-            }
-        )
+        row |= dict(zip(("q25", "median", "q75"), statistics.quantiles(ratios, n=4, method="inclusive"), strict=True))
+        row |= {"micro_batch": variant.micro_batch, "layout": variant.layout}
+        rows.append(row | {"milliseconds": statistics.median(times[name]), "status": "done"})
     return rows
 
 
@@ -234,12 +230,22 @@ def table(rows: list[dict[str, Any]]) -> str:
         if row["status"] != "done":
             lines.append(f"{row['contestant']:24} {row['status']}")
             continue
-        low, high = row["ratio_quartiles"]
         lines.append(
-            f"{row['contestant']:24} {row['milliseconds']:8.2f} {row['ratio']:6.2f}  {low:.2f} - {high:.2f}  "
-            f"{row['layout']} @{row['micro_batch']}"
+            f"{row['contestant']:24} {row['milliseconds']:8.2f} {row['median']:6.2f}  "
+            f"{row['q25']:.2f} - {row['q75']:.2f}  {row['layout']} @{row['micro_batch']}"
         )
     return "\n".join(lines)
+
+
+def merge(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Put ``rows`` into the table in ``path``, in place of those of the same model and batch."""
+    kept: list[dict[str, Any]] = []
+    if path.exists():
+        with path.open(encoding="utf-8", newline="") as file:
+            kept = list(csv.DictReader(file))
+    measured = {(row["model"], str(row["batch"])) for row in rows}
+    kept = [row for row in kept if (row["model"], row["batch"]) not in measured]
+    write_csv(path, [*kept, *rows], header=COLUMNS)
 
 
 def main() -> None:
@@ -250,12 +256,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--cpu-time", action="store_true", help="for one thread on a machine with other work")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--output", type=Path, help="the table to put the rows into, such as results/cost.csv")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()  # as in training; for every contestant
     warnings.filterwarnings("ignore", message="Full backward hook is firing")  # as it should here
     sizes = arguments.micro_batches or [arguments.batch >> i for i in range(4)]
+    setting = {
+        "rounds": arguments.rounds,
+        "threads": arguments.threads,
+        "clock": "cpu" if arguments.cpu_time else "wall",
+        "load": round(os.getloadavg()[0], 1),
+        "machine": platform.machine(),
+        **{name: version(name) for name in ("torch", "opacus")},
+    }
     rows = measure(
         arguments.model,
         batch=arguments.batch,
@@ -265,19 +279,8 @@ def main() -> None:
     )
     print(f"{arguments.model}, batch {arguments.batch}, {arguments.threads} thread(s), {arguments.rounds} rounds")
     print(table(rows))
-    if arguments.json:
-        head = {
-            "model": arguments.model,
-            "batch": arguments.batch,
-            "threads": arguments.threads,
-            "rounds": arguments.rounds,
-            "clock": "cpu" if arguments.cpu_time else "wall",
-            "micro_batches": sizes,
-            "versions": {name: version(name) for name in ("torch", "opacus")},
-            "machine": platform.machine(),
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
-        arguments.json.write_text(json.dumps(head | {"rows": rows}, indent=2) + "\n", encoding="utf-8")
+    if arguments.output:
+        merge(arguments.output, [row | setting for row in rows])
 
 
 if __name__ == "__main__":

@@ -367,11 +367,15 @@ def write_up(options: argparse.Namespace) -> None:
 
 
 def figure(options: argparse.Namespace) -> None:
-    """Draw figures from the tidy tables."""
-    from psasc_bench import plots
+    """Draw figures from the tidy tables; without names, all whose tables there are."""
+    from psasc_bench import figures, plots
 
-    for name in options.figures or plots.FIGURES:
-        plots.draw(name, options.results, options.output)
+    for name in options.figures or figures.FIGURES:
+        lacking = figures.FIGURES[name].lacks(options.results) if not options.figures else ""
+        if lacking:
+            print(f"{name} is not drawn: it {lacking}")
+        else:
+            plots.draw(name, options.results, options.output)
 
 
 def _runs(results: Path) -> Path:

@@ -1,11 +1,17 @@
-"""What stands in a panel: curves, bands, points and yardsticks, each method in its own look."""
+"""What stands in a figure: curves, bands, points and yardsticks, each method in its own look, legend and notes."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from psasc_bench import style
 from psasc_bench.tables import Tables
 
 
@@ -13,7 +19,7 @@ def curve(axes: Axes, x: pd.Series | pd.Index, y: pd.Series, method: str, tables
     """A line with a few markers, at other places than the other methods' so that lines that coincide are seen."""
     order = list(tables.looks).index(method)
     every = max(1, len(y) // 4)
-    start = round((order + 0.5) * every / len(tables.looks))
+    start = order * every // len(tables.looks)
     look = tables.looks[method]
     axes.plot(x, y, **look.line(), **look.points(edge="white"), markevery=(start, every), zorder=2 + order / 100)
 
@@ -39,14 +45,39 @@ def budget_axis(axes: Axes, budgets: list[float]) -> None:
 def points(axes: Axes, cells: pd.DataFrame, budgets: list[float], tables: Tables, *, width: float) -> None:
     """Means with their intervals; the methods at a budget side by side, so that no interval covers another and, in a
     panel of this ``width`` in points, as far as can be no marker either."""
-    count = len(tables.contestants)
-    step = min(0.15, 0.8 / max(count, 1))
-    room = width * step / max(len(budgets), 1)
-    for k, method in enumerate(tables.contestants):
+    room = width * _step(tables) / max(len(budgets), 1)
+    for method in tables.contestants:
         rows, look = cells[cells["method"] == method], tables.looks[method]
-        places = [budgets.index(epsilon) + step * (k - (count - 1) / 2) for epsilon in rows["epsilon"]]
+        places = [_place(method, epsilon, budgets, tables) for epsilon in rows["epsilon"]]
         axes.vlines(places, rows["low"], rows["high"], color=look.color, linewidth=0.9, zorder=2)
         axes.plot(places, rows["mean"], linestyle="none", **look.points(scale=min(1, max(0.5, room / 5))), zorder=3)
+
+
+def references(axes: Axes, cells: pd.DataFrame, budgets: list[float], tables: Tables, *, width: float) -> None:
+    """Hollow points with their intervals, to the right of where ``points`` has ours, each under the ``letter`` of its
+    source."""
+    letters = sorted(cells["letter"].unique())
+    room = width * _step(tables) / max(len(budgets), 1)
+    for method, (k, letter) in product(tables.contestants, enumerate(letters, start=1)):
+        rows, look = cells[(cells["method"] == method) & (cells["letter"] == letter)], tables.looks[method]
+        aside = (0.3 + 0.5 * k / len(letters)) * _step(tables)
+        places = [_place(method, epsilon, budgets, tables) + aside for epsilon in rows["epsilon"]]
+        hollow = look.points(scale=min(0.8, max(0.4, room / 10))) | {"markerfacecolor": "white"}
+        axes.vlines(places, rows["low"], rows["high"], color=look.color, linewidth=0.4, zorder=2)
+        axes.plot(places, rows["mean"], linestyle="none", **hollow, zorder=3)
+        for place, top in zip(places, rows["high"].fillna(rows["mean"]), strict=True):
+            above: dict[str, Any] = {"xytext": (0, 2.5), "textcoords": "offset points", "ha": "center"}
+            axes.annotate(letter, (place, top), **above, fontsize=5.5, color=look.color)
+
+
+def _step(tables: Tables) -> float:
+    """Between neighbouring methods at a budget; that to the next budget is 1."""
+    return min(0.15, 0.8 / max(len(tables.contestants), 1))
+
+
+def _place(method: str, epsilon: float, budgets: list[float], tables: Tables) -> float:
+    k = tables.contestants.index(method) - (len(tables.contestants) - 1) / 2
+    return budgets.index(epsilon) + _step(tables) * k
 
 
 def yardsticks(axes: Axes, controls: pd.DataFrame, budgets: list[float], tables: Tables) -> None:
@@ -69,3 +100,20 @@ def claims(axes: Axes, epsilons: list[float], *, top: float) -> None:
     axes.stairs([top] * len(epsilons), edges, baseline=epsilons, fill=True, color="0.92", linewidth=0, zorder=-1)
     axes.text(edges[0], 0.98 * top, " Above the claim: refuted", va="top")
     axes.set_ylim(-0.06 * top, top)  # room for markers at 0
+
+
+def annotate(
+    figure: Figure,
+    tables: Tables,
+    shown: Collection[str],
+    notes: Sequence[str],
+    *,
+    lines: Collection[str] | None = None,
+) -> None:
+    """Legend and notes. ``lines``: the methods that are drawn as lines; all if not given."""
+    handles = [
+        style.handle(tables.method_titles[method], look, line=lines is None or method in lines)
+        for method, look in tables.looks.items()
+        if method in shown
+    ]
+    style.annotate(figure, handles, notes)

@@ -84,34 +84,71 @@ def _cycle(values: Sequence[Any], index: int) -> Any:
     return values[index % len(values)]
 
 
-def panels(datasets: int, rows: int) -> tuple[Figure, list[list[Axes]]]:
-    """A figure with a column of ``rows`` panels per data set; beyond ``MOST_ABREAST``, blocks below each other."""
-    columns = min(datasets, MOST_ABREAST)
-    blocks = math.ceil(datasets / columns)
-    width = SINGLE_COLUMN if datasets == 1 else DOUBLE_COLUMN
-    figure = Figure(figsize=(width, 0.9 + 1.5 * rows * blocks), layout="constrained")
+def panels(
+    count: int, rows: int, *, abreast: int = MOST_ABREAST, height: float = 1.5
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with ``count`` columns of ``rows`` panels, each ``height`` inches; beyond ``abreast``, blocks below each
+    other."""
+    columns = min(count, abreast)
+    blocks = math.ceil(count / columns)
+    width = SINGLE_COLUMN if count == 1 else DOUBLE_COLUMN
+    figure = Figure(figsize=(width, 0.9 + height * rows * blocks), layout="constrained")
     axes = figure.subplots(blocks * rows, columns, squeeze=False)
     cells = [
         [axes[block * rows + row, column] for row in range(rows)]
         for block in range(blocks)
         for column in range(columns)
     ]
-    for empty in cells[datasets:]:
+    for empty in cells[count:]:
         for panel in empty:
             panel.remove()
-    return figure, cells[:datasets]
+    return figure, cells[:count]
 
 
-def annotate(figure: Figure, entries: Sequence[tuple[str, Look, bool]], notes: Sequence[str]) -> None:
-    """Put the legend above and the notes below. An entry is a title, its look, and whether it is drawn with a line."""
+def align(
+    columns: Sequence[Sequence[Axes]], groups: Sequence[str], labels: Sequence[str], *, math: bool = False
+) -> None:
+    """Panels of a row and group have the same y axis, which is written once where they are side by side; ``labels`` are
+    those of the rows, with mathematics or as they are, and stand at the left of the figure."""
+    firsts: dict[str, Sequence[Axes]] = {}
+    before = None
+    for column, group in zip(columns, groups, strict=True):
+        first = firsts.setdefault(group, column)
+        for panel, like, label in zip(column, first, labels, strict=True):
+            leftmost = bool((place := panel.get_subplotspec()) and place.is_first_col())
+            if panel is not like:
+                ends = [*panel.get_ylim(), *like.get_ylim()]
+                panel.sharey(like)
+                like.set_ylim(min(ends), max(ends))
+            if leftmost:
+                panel.set_ylabel(label, parse_math=math)
+            panel.tick_params(labelleft=leftmost or group != before)
+        for panel in column[:-1]:
+            panel.tick_params(labelbottom=False)
+        before = group
+
+
+def power(value: float) -> str:
+    """``1e-05`` as mathematics, without dollar signs."""
+    mantissa, exponent = f"{value:e}".split("e")
+    factor = "" if float(mantissa) == 1 else rf"{float(mantissa):g} \times "
+    return f"{factor}10^{{{int(exponent)}}}"
+
+
+def handle(title: str, look: Look, *, line: bool) -> Line2D:
+    """An entry of the legend, with a line or only its marker."""
+    drawn = look.line() if line else {"color": look.color, "linestyle": "none"}
+    return Line2D([], [], **drawn, **look.points(), label=title)
+
+
+def annotate(figure: Figure, handles: Sequence[Line2D], notes: Sequence[str]) -> None:
+    """Put the legend above and the notes below."""
     wide = figure.get_figwidth() > SINGLE_COLUMN
-    handles = []
-    for title, look, line in entries:
-        drawn = look.line() if line else {"color": look.color, "linestyle": "none"}
-        handles.append(Line2D([], [], **drawn, **look.points(), label=title))
-    legend = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 6 if wide else 3))
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    if handles:
+        columns = min(len(handles), 6 if wide else 3)
+        legend = figure.legend(handles=list(handles), loc="outside upper center", ncols=columns)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     paragraph = textwrap.wrap(" ".join(notes), 136 if wide else 62)
     below = figure.supxlabel("\n".join(paragraph), x=0.01, ha="left", fontsize=7, linespacing=1.3)
     below.set_parse_math(False)  # notes hold titles, as does the legend

@@ -120,8 +120,8 @@ def claims(tables: Tables) -> Table:
 
 def robustness(tables: Tables) -> Table:
     """How many of the settings of a tuning grid come within a point of the method's own best."""
-    trials = tables.read("sweeps")
-    trials = trials[trials["evaluation"] == "validation"]
+    trials = tables.requested("tuning", "sweeps")
+    trials = trials[trials["evaluation"] == "validation"] if len(trials) else trials
     if trials.empty:
         raise ValueError(
             f"{tables.folder / 'sweeps.csv'}: has no sweep on validation examples; `snakemake sweeps` trains one"

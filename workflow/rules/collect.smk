@@ -22,7 +22,12 @@ rule collect:
     output:
         expand("results/{table}.csv", table=["runs", "curves", "summary", "weights"]),
         "results/README.md",
-        "results/study.json",
+        report(
+            "results/study.json",
+            caption="../report/study.rst",
+            category="Configuration",
+            labels={"metric": "settings", "data sets": dataset_titles()},
+        ),
     log:
         "logs/collect.log",
     conda:

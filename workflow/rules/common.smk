@@ -5,19 +5,20 @@ import shlex
 from pathlib import Path
 
 from psasc_bench import config as studies
-from psasc_bench import methods, record
+from psasc_bench import figures, methods, record
 from psasc_bench import sweeps as sweeping
 from psasc_bench.spec import format_epsilon
 from snakemake.exceptions import WorkflowError
 
-FIGURES = ["accuracy", "convergence", "weights", "audit"]
-# Tables to typeset, each with the table that is made on request and without which there is nothing to typeset.
+# Not those of tables that nobody has asked for.
+FIGURES = figures.drawable(Path("results"))
+# Tables to typeset, each with those that are made on request of which it needs one.
 TYPESET = {
-    "accuracy": None,
-    "convergence": None,
-    "claims": None,
-    "robustness": "sweeps",
-    "cost": "cost",
+    "accuracy": [],
+    "convergence": [],
+    "claims": [],
+    "robustness": ["tuning", "sweeps"],
+    "cost": ["cost"],
 }
 
 try:
@@ -79,9 +80,7 @@ def there_is(*tables):
 
 def tables():
     """What can be typeset."""
-    return [
-        name for name, source in TYPESET.items() if source is None or there_is(source)
-    ]
+    return [name for name, needs in TYPESET.items() if not needs or there_is(*needs)]
 
 
 def of_others(folder, ending="json"):
@@ -240,10 +239,14 @@ def dataset_titles():
 
 def figure_tables(wildcards):
     """What a figure is drawn from."""
-    tables = ["runs", "curves", "summary", "weights"]
-    if wildcards.figure == "audit":
-        tables.append("audit")
+    tables = figures.FIGURES[wildcards.figure].tables
     return expand("results/{table}.csv", table=tables)
+
+
+def requested_tables(wildcards):
+    """What a figure shows of the tables that are made on request."""
+    plan = figures.FIGURES[wildcards.figure]
+    return there_is(*plan.needs, *plan.shows)
 
 
 def sweep_runs(evaluation):

@@ -12,8 +12,11 @@ rule figure:
     log:
         "logs/figures/{figure}.log",
     wildcard_constraints:
-        figure=alternatives(FIGURES),
+        figure=alternatives(figures.FIGURES),
     conda:
         "../envs/psasc-bench.yaml"
+    params:
+        caption=lambda wildcards: figures.FIGURES[wildcards.figure].caption,
+        requested=requested_tables,
     shell:
         "python -m psasc_bench figure {wildcards.figure} > {log} 2>&1"

@@ -22,6 +22,6 @@ rule tables:
         "../envs/psasc-bench.yaml"
     params:
         tables=tables(),
-        shown=there_is("sweeps", "cost"),
+        shown=there_is("tuning", "sweeps", "cost"),
     shell:
         "python -m psasc_bench table {params.tables} > {log} 2>&1"

@@ -1,0 +1,102 @@
+"""What figures there are, what each shows, and which tables it is drawn from: light, for the workflow reads it, too.
+
+``FIGURES`` describes them; each is drawn by ``draw`` of the module here that is called like it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+# The tables that are made on request, and by what.
+REQUESTED = {
+    "cost": "python benchmarks/step_cost.py --model mnist --batch 256 --output results/cost.csv",
+    "deviation": "snakemake --cores 8 results/deviation.csv",
+    "sweeps": "snakemake --cores 8 sweeps",
+    "tuning": "snakemake --cores 8 tune",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A figure is drawn from the study's ``tables``. What it ``needs`` besides is one of these tables made on request,
+    the first that there is; what it ``shows`` besides is as much as there is."""
+
+    caption: str
+    tables: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    shows: tuple[str, ...] = ()
+
+    def lacks(self, results: Path) -> str:
+        """In words, what has to be made before the figure can be drawn; empty if nothing."""
+        if not self.needs or any((results / f"{table}.csv").exists() for table in self.needs):
+            return ""
+        first = self.needs[0]
+        return f"needs {results / first}.csv, which `{REQUESTED[first]}` makes"
+
+
+FIGURES = {
+    "accuracy": Plan(
+        caption="Final test accuracy against epsilon, and below it the difference to DP-SGD, paired by seed: means "
+        "and 95 % t-intervals over the seeds. Hollow markers are published numbers, not ours.",
+        tables=("runs", "summary"),
+    ),
+    "audit": Plan(
+        caption="The epsilon that an attack on the training step proves at least, against the epsilon that is claimed.",
+        tables=("summary", "audit"),
+    ),
+    "convergence": Plan(
+        caption="Test accuracy and training loss by epoch: means over the seeds with 95 % t-intervals. The loss is "
+        "not private.",
+        tables=("summary", "curves"),
+    ),
+    "differences": Plan(
+        caption="Difference in final test accuracy to DP-SGD, paired by seed, with its 95 % t-interval; p of the "
+        "paired t-test, Holm-corrected over all contestants, budgets and data sets. In the shaded margin methods are "
+        "tied.",
+        tables=("summary",),
+    ),
+    "norms": Plan(
+        caption="Gradient norms of the examples by epoch: 10th, 50th and 90th percentile, mean over seeds, and the "
+        "share of examples below the norm at which the method's weight peaks. Not private.",
+        tables=("summary", "weights", "curves"),
+    ),
+    "deviation": Plan(
+        caption="How far a method's scaled mean gradient is from the true one, on a fixed set of training examples: "
+        "along one run that all methods share, and along each method's own runs; and how much larger than the noise "
+        "its sum is. Not private.",
+        tables=("summary", "curves"),
+        shows=("deviation",),
+    ),
+    "robustness": Plan(
+        caption="Accuracy on held-out training examples over learning rate and shape of the weight: mean over seeds. "
+        "The title has the share of the settings within a point of the method's best.",
+        tables=("summary",),
+        needs=("tuning", "sweeps"),
+    ),
+    "momentum": Plan(
+        caption="Difference in final test accuracy of inner momentum over k iterates with decay beta to none, paired "
+        "by seed, with its 95 % t-interval: with as many steps, which cost k times as many gradients, and with fewer "
+        "steps that cost as many.",
+        tables=("summary", "runs"),
+        needs=("sweeps",),
+    ),
+    "cost": Plan(
+        caption="Time of one training step as a ratio to the fastest ordinary one: median over rounds in which the "
+        "contestants take turns, and quartiles.",
+        tables=(),
+        needs=("cost",),
+    ),
+    "weights": Plan(
+        caption="The weight that a method gives an example's gradient, and what the example then contributes, against "
+        "the gradient's norm, in units of the sensitivity, which the noise is proportional to; below them, where the "
+        "norms are in the first and in the last epoch. Norms are not private.",
+        tables=("summary", "weights", "curves"),
+    ),
+}
+
+
+def drawable(results: Path, among: Iterable[str] = FIGURES) -> list[str]:
+    """The figures whose tables are there, or are made by every study."""
+    return [name for name in among if not FIGURES[name].lacks(results)]
