@@ -220,7 +220,7 @@ def test_text_is_text_and_in_an_embedded_font(figure: str, study: Path) -> None:
     assert b"/Type3" not in pdf
 
 
-@pytest.mark.parametrize("figure", plots.FIGURES.keys() - {"robustness", "cost"})  # where colour means something else
+@pytest.mark.parametrize("figure", sorted(plots.FIGURES.keys() - {"robustness", "cost"}))  # colour means other things
 def test_a_method_has_the_same_colour_in_every_figure(figure: str, study: Path) -> None:
     svg = (study / "figures" / f"{figure}.svg").read_text(encoding="utf-8")
     looks = plots.Tables(study).looks
@@ -296,7 +296,7 @@ def test_a_control_near_the_contestants_is_drawn(tables: Tables, monkeypatch: py
 OF_PRIVATE_RUNS = {"differences", "momentum", "norms", "deviation"}
 
 
-@pytest.mark.parametrize("figure", plots.FIGURES.keys() - {"cost"})
+@pytest.mark.parametrize("figure", sorted(plots.FIGURES.keys() - {"cost"}))
 @pytest.mark.parametrize(
     ("part", "undrawable"),
     [
@@ -428,7 +428,7 @@ def test_what_a_diverged_run_did_is_not_drawn(tables: Tables) -> None:
     assert set(found.curves["status"]) == {"done"}
 
 
-@pytest.mark.parametrize("figure", plots.FIGURES.keys() - {"cost"})  # which is about no method
+@pytest.mark.parametrize("figure", sorted(plots.FIGURES.keys() - {"cost"}))  # which is about no method
 def test_a_title_that_looks_like_mathematics_is_written_as_it_is(
     figure: str, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
