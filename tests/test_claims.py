@@ -273,6 +273,14 @@ def test_curves_of_the_momentum_sweep_show_its_convergence_and_its_deviation() -
     assert rows.loc[1, "evidence"].startswith("+0.150 in cosine along the path of each [")
 
 
+def test_fewer_epochs_are_no_convergence() -> None:
+    plain = curves(dp_psasc=[[0.2, 0.5, 0.77, 0.8]] * 2)
+    swept = curves(dp_psasc=[[0.2, 0.3]] * 2).assign(
+        sweep="momentum", evaluation="test", settings="epochs=2,iterates=2", iterates=2
+    )
+    assert only("C5", {"sweep_curves": swept, "curves": plain, "runs": runs(dp_psasc=SGD)})["verdict"] == "not tested"
+
+
 def test_data_set_without_a_shared_trajectory_is_judged_along_each_methods_own() -> None:
     own = curves(dp_sgd=[[0.8]], dp_psasc=[[0.8]]).assign(dataset="mnist", nonprivate_cosine=[0.5, 0.6])
     shared = deviation(dp_sgd=late(early=0, end=SGD), dp_psasc=late(early=0, end=AHEAD))
