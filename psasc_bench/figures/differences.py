@@ -22,7 +22,7 @@ def draw(tables: Tables) -> Figure:
     cells = tables.summary[~tables.summary["control"] & (tables.summary["method"] != REFERENCE)]
     datasets = [str(dataset) for dataset, of_one in cells.groupby("dataset", sort=False) if of_one["n_pairs"].any()]
     if not datasets:
-        raise ValueError(f"{tables.folder}: no method has a run paired with one of {REFERENCE}, nothing to draw")
+        return style.blank(f"no method has a finished run paired with one of {REFERENCE}")
     cells = cells[cells["dataset"].isin(datasets)]
     methods = [method for method in tables.contestants if method != REFERENCE]
     budgets = sorted(cells["epsilon"].unique())
