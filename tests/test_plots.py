@@ -286,6 +286,15 @@ def test_a_control_far_below_is_written_instead_of_squashing_the_rest(study: Pat
     assert plots.figure("accuracy", plots.Tables(study)).axes[0].get_ylim()[0] > 50
 
 
+def test_the_interval_of_a_yardstick_does_not_widen_the_axis(tables: Tables) -> None:
+    folder = tables()
+    before = plots.figure("accuracy", plots.Tables(folder)).axes[0].get_ylim()
+    summary = pd.read_csv(folder / "summary.csv")
+    summary.loc[summary["method"] == "nonprivate", ["accuracy_low", "accuracy_high"]] = -1, 3
+    summary.to_csv(folder / "summary.csv", index=False)
+    assert plots.figure("accuracy", plots.Tables(folder)).axes[0].get_ylim() == before
+
+
 def test_a_control_near_the_contestants_is_drawn(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ACCURACY, "noise-only", 0.78)
     found = written("accuracy", tables())

@@ -47,7 +47,7 @@ def draw(tables: Tables) -> Figure:
     notes = [
         "Scaled against true mean gradient on a fixed set of training examples, not private. Signal to noise: norm of "
         "the scaled sum over that of the noise.",
-        tables.sample(),
+        tables.sample(tables.contestants),
         _shared_note(shared, tables),
         "Of each data set its smallest and largest budget.",
         *tables.gaps(),

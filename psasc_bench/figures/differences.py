@@ -38,7 +38,7 @@ def draw(tables: Tables) -> Figure:
         axes.set_title(tables.titles[dataset], parse_math=False)
     style.align(panels, ["all"] * len(datasets), [""])
     notes = [
-        tables.sample(),
+        tables.sample(tables.contestants),
         "Paired by seed. Right: p, Holm-corrected as the intervals are not, and the verdict, if not inconclusive.",
         f"Shaded: the margin of a tie, ±{100 * MARGIN:g} points.",
     ]
