@@ -81,15 +81,21 @@ def _place(method: str, epsilon: float, budgets: list[float], tables: Tables) ->
 
 
 def yardsticks(axes: Axes, controls: pd.DataFrame, budgets: list[float], tables: Tables) -> None:
-    """Grey lines with bands: right across for runs without a budget, from budget to budget for runs with one."""
+    """Grey lines with bands: right across for runs without a budget, from budget to budget for runs with one. The bands
+    do not widen the axis: of two seeds, one could be wider than all that the panel is about."""
+    lines = {}
     for method, rows in controls.sort_values("epsilon").groupby("method"):
-        look = tables.looks[str(method)]
         if np.isinf(rows["epsilon"]).any():
-            rows = rows.iloc[[-1, -1]].assign(place=[-0.5, len(budgets) - 0.5])
+            lines[str(method)] = rows.iloc[[-1, -1]].assign(place=[-0.5, len(budgets) - 0.5])
         else:
-            rows = rows.assign(place=[budgets.index(epsilon) for epsilon in rows["epsilon"]])
+            lines[str(method)] = rows.assign(place=[budgets.index(epsilon) for epsilon in rows["epsilon"]])
+    for method, rows in lines.items():
+        look = tables.looks[method]
         axes.plot(rows["place"], rows["mean"], **look.line(), **look.points(), zorder=1)
-        axes.fill_between(rows["place"], rows["low"], rows["high"], color=look.color, alpha=0.2, linewidth=0, zorder=0)
+    axes.set_ylim(axes.get_ylim())
+    for method, rows in lines.items():
+        color = tables.looks[method].color
+        axes.fill_between(rows["place"], rows["low"], rows["high"], color=color, alpha=0.2, linewidth=0, zorder=0)
 
 
 def claims(axes: Axes, epsilons: list[float], *, top: float) -> None:

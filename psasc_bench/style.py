@@ -155,6 +155,13 @@ def annotate(figure: Figure, handles: Sequence[Line2D], notes: Sequence[str]) ->
     figure.align_ylabels()
 
 
+def blank(reason: str) -> Figure:
+    """In place of a figure that a study has nothing for, which is no reason for the study to fail."""
+    figure = Figure(figsize=(SINGLE_COLUMN, 0.5))
+    annotate(figure, [], [f"Nothing to draw: {reason}."])
+    return figure
+
+
 def lay_out(figure: Figure) -> None:
     """Fix the places of all parts. Else each format would find them anew, which takes most of the time."""
     engine = figure.get_layout_engine()

@@ -81,9 +81,10 @@ class Tables:
     def method_titles(self) -> dict[str, str]:
         return dict(zip(self.summary["method"], self.summary["method_title"], strict=True))
 
-    def sample(self) -> str:
-        """In words, how many seeds the means are of."""
-        least, most = self.finished["n"].min(), self.finished["n"].max()
+    def sample(self, methods: Collection[str] | None = None) -> str:
+        """In words, how many seeds the means are of; those of these ``methods``, or all."""
+        shown = self.finished if methods is None else self.finished[self.finished["method"].isin(methods)]
+        least, most = shown["n"].min(), shown["n"].max()
         if most == 1:
             return "One seed, hence no interval."
         return f"Mean and 95 % t-interval over {most if least == most else f'{least} to {most}'} seeds."

@@ -28,7 +28,7 @@ def draw(tables: Tables) -> Figure:
     rows = {name: averages(table[name], table) for table in (shared, curves) for name in MEASURES if name in table}
     measures = {name: label for name, label in MEASURES.items() if rows.get(name)}
     if curves.empty or not measures:
-        raise ValueError(f"{tables.folder}: no private method has measured a deviation, nothing to draw")
+        return style.blank("no finished run of a private method has measured it")
     figure, columns = style.panels(len(cells), len(measures), abreast=6, height=1.1)
     for (dataset, epsilon), column in zip(cells, columns, strict=True):
         last = curves.loc[curves["dataset"] == dataset, "epoch"].max()
@@ -47,7 +47,7 @@ def draw(tables: Tables) -> Figure:
     notes = [
         "Scaled against true mean gradient on a fixed set of training examples, not private. Signal to noise: norm of "
         "the scaled sum over that of the noise.",
-        tables.sample(),
+        tables.sample(tables.contestants),
         _shared_note(shared, tables),
         "Of each data set its smallest and largest budget.",
         *tables.gaps(),

@@ -22,7 +22,7 @@ def draw(tables: Tables) -> Figure:
     cells = tables.summary[~tables.summary["control"] & (tables.summary["method"] != REFERENCE)]
     datasets = [str(dataset) for dataset, of_one in cells.groupby("dataset", sort=False) if of_one["n_pairs"].any()]
     if not datasets:
-        raise ValueError(f"{tables.folder}: no method has a run paired with one of {REFERENCE}, nothing to draw")
+        return style.blank(f"no method has a finished run paired with one of {REFERENCE}")
     cells = cells[cells["dataset"].isin(datasets)]
     methods = [method for method in tables.contestants if method != REFERENCE]
     budgets = sorted(cells["epsilon"].unique())
@@ -38,7 +38,7 @@ def draw(tables: Tables) -> Figure:
         axes.set_title(tables.titles[dataset], parse_math=False)
     style.align(panels, ["all"] * len(datasets), [""])
     notes = [
-        tables.sample(),
+        tables.sample(tables.contestants),
         "Paired by seed. Right: p, Holm-corrected as the intervals are not, and the verdict, if not inconclusive.",
         f"Shaded: the margin of a tie, ±{100 * MARGIN:g} points.",
     ]

@@ -25,9 +25,7 @@ def draw(tables: Tables) -> Figure:
     """Paired differences to the same method without inner momentum; a panel per data set, budget and comparison."""
     differences = _differences(tables)
     if differences.empty:
-        raise ValueError(
-            f"{tables.folder}: the sweeps have no run of inner momentum paired with one without, nothing to draw"
-        )
+        return style.blank("no sweep has a finished run of inner momentum paired with one without")
     decays, iterates = (sorted(differences[key].unique()) for key in ("decay", "iterates"))
     cells = dict.fromkeys(zip(differences["dataset"], differences["epsilon"], strict=True))
     wanted = [(*cell, comparison) for cell, comparison in itertools.product(cells, COMPARISONS)]

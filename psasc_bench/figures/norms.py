@@ -21,7 +21,7 @@ def draw(tables: Tables) -> Figure:
     peaks = _peaks(weights)
     shown = [method for method in tables.contestants if method in set(curves["method"])]
     if not shown:
-        raise ValueError(f"{tables.folder}: no run of a private method has finished, nothing to draw")
+        return style.blank("no run of a private method has finished")
     columns = len(shown) + 1
     figure, panels = style.panels(columns, len(cells), abreast=columns, height=1.05)
     for row, (dataset, epsilon) in enumerate(cells):

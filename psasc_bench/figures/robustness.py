@@ -25,6 +25,8 @@ def draw(tables: Tables) -> Figure:
     """Accuracy on held-out examples over the length of the step and the shape of the weight: a row per data set and
     budget of a sweep, a column per method."""
     tuning = _tuning(tables)
+    if tuning.empty:
+        return style.blank("no sweep has finished a trial on held-out examples")
     methods = [method for method in tables.contestants if method in set(tuning["method"])]
     grids = [grid for _, grid in tuning.groupby(["sweep", "dataset", "epsilon"], sort=False)]
     figure, columns = style.panels(len(methods), len(grids), abreast=len(methods), height=1.35)
@@ -46,13 +48,15 @@ def draw(tables: Tables) -> Figure:
 
 
 def _tuning(tables: Tables) -> pd.DataFrame:
-    """The runs that were evaluated on held-out examples, with ``step``, their learning rate times the sensitivity."""
+    """The runs that were evaluated on held-out examples, of data sets with a trial that all seeds have finished; with
+    ``step``, their learning rate times the sensitivity."""
     sweeps = tables.requested("tuning", "sweeps")
     tuning = sweeps[(sweeps["evaluation"] == "validation") & sweeps["method"].isin(tables.contestants)]
-    if not (tuning["status"] == "done").any():
-        raise ValueError(f"{tables.folder}: the sweeps have no finished run on held-out examples, nothing to draw")
+    trials = [tuning[key] for key in ("dataset", "sweep", "epsilon", "method", "settings")]
+    finished = (tuning["status"] == "done").groupby(trials).transform("all")
     step = (tuning["learning_rate"] * tuning["sensitivity"]).round(9)
-    return accuracies(tuning, "accuracy").assign(step=step)
+    found = accuracies(tuning, "accuracy").assign(step=step)
+    return found[found["dataset"].isin(tuning.loc[finished, "dataset"])]
 
 
 def _draw_alike(grids: Sequence[tuple[pd.DataFrame, Sequence[Axes]]], methods: list[str], tables: Tables) -> Normalize:
@@ -104,8 +108,9 @@ def _map(axes: Axes, means: pd.DataFrame, scale: Normalize) -> None:
             ink = "white" if np.isfinite(mean) and scale(mean) < 0.5 else "black"
             text = f"{mean:.1f}" if np.isfinite(mean) else TIMES
             axes.text(j, i, text, ha="center", va="center", fontsize=6, color=ink)
-    i, j = np.unravel_index(np.nanargmax(values), values.shape)
-    axes.add_patch(Rectangle((float(j) - 0.5, float(i) - 0.5), 1, 1, fill=False, edgecolor="black", clip_on=False))
+    if np.isfinite(values).any():
+        i, j = np.unravel_index(np.nanargmax(values), values.shape)
+        axes.add_patch(Rectangle((float(j) - 0.5, float(i) - 0.5), 1, 1, fill=False, edgecolor="black", clip_on=False))
     labels = [name if isinstance(name, tuple) else (name,) for name in means.columns]
     axes.set_xticks(range(len(labels)), [", ".join(f"{value:g}" for value in label) for label in labels])
     axes.set_yticks(range(len(means)), [f"{step:g}" for step in means.index])
