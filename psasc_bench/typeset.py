@@ -148,7 +148,7 @@ def robustness(tables: Tables) -> Table:
 
 def cost(tables: Tables) -> Table:
     """What one training step costs, as a ratio to the fastest ordinary one."""
-    rows = tables.read("cost")
+    rows = tables.read("cost").dropna(subset="median")  # some contestants do not take some models
     ratio = [
         f"{median:.2f} [{low:.2f}, {high:.2f}]"
         for median, low, high in rows[["median", "q25", "q75"]].itertuples(index=False)

@@ -21,6 +21,7 @@ model,batch,contestant,median,q25,q75,micro_batch,layout
 digits,256,plain,1.0,1.0,1.0,256,default
 digits,256,psasc-bench,1.488,1.45,1.512,256,channels-last
 linear,512,plain,1.0,1.0,1.0,512,default
+linear,512,plain channels-last,,,,512,channels-last
 """
 
 
