@@ -14,6 +14,7 @@ import pandas as pd
 from psasc_bench import literature
 from psasc_bench.claims import CLAIMS, OURS
 from psasc_bench.results import REFERENCE
+from psasc_bench.statistics import t_interval
 from psasc_bench.tables import Tables
 
 DECIDED = ["supported", "not supported"]
@@ -68,6 +69,7 @@ def _facts(tables: Tables) -> dict[str, Any]:
         "accuracies": _accuracies(tables),
         "claims": claims,
         "published": _published(compared),
+        "more_noise": _more_noise(tables),
         "compared": compared["agrees"].notna().sum(),
         "agreeing": compared["agrees"].sum(),
         "astray": [
@@ -89,10 +91,37 @@ def _datasets(tables: Tables) -> list[dict[str, Any]]:
                 "title": of_dataset["dataset_title"].iloc[0],
                 "planned": len(of_dataset),
                 "done": len(done),
-                "hours": done["seconds"].sum() / 3600 if len(done) else 0.0,
+                "time": _time(done["seconds"].sum()) if len(done) else "",
                 "seeds_needed": cell["seeds_for_0_3_points"].median(),
             }
         )
+    return facts
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
+
+
+def _more_noise(tables: Tables) -> list[dict[str, Any]]:
+    """Of every sweep at another epsilon than the study's: what it asks, and what came out, in percent."""
+    swept, runs = tables.requested("sweeps"), tables.read("runs")
+    if swept.empty:
+        return []
+    studied = set(zip(runs["dataset"], runs["epsilon"], strict=True))
+    tested = swept[(swept["evaluation"] == "test") & (swept["status"] == "done")]
+    facts = []
+    for (dataset, epsilon, method), rows in tested.groupby(["dataset", "epsilon", "method"], sort=False):
+        if (dataset, epsilon) not in studied:
+            mean, low, _ = t_interval(100 * rows["accuracy"].to_numpy(dtype=float))
+            facts.append(
+                {
+                    "dataset": tables.titles[str(dataset)],
+                    "method": tables.method_titles[str(method)],
+                    "epsilon": f"{epsilon:g}",
+                    "accuracy": f"{mean:.2f}" if pd.isna(low) else f"{mean:.2f} ± {mean - low:.2f}",
+                    "n": len(rows),
+                }
+            )
     return facts
 
 

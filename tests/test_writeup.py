@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import re
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
+from scipy.optimize import brentq
 
-from psasc_bench import claims, literature, results, writeup
+from psasc_bench import claims, config, literature, results, writeup
+from psasc_bench.privacy import calibrate
 from psasc_bench.writeup import Judged
 
 CELL = {"dataset": "mnist", "dataset_title": "MNIST", "epsilon": 3.0, "n": 5}
@@ -91,7 +97,7 @@ def test_every_number_is_from_the_tables(tmp_path: Path) -> None:
     written = writeup.render(tmp_path)
     assert f"| {100 * cells.loc['dp-psasc', 'accuracy_mean']:.2f} " in written
     assert "+3.00 [" in written
-    assert "* Digits: 6 of 6 runs, 0.6 hours" in written
+    assert "* Digits: 6 of 6 runs, 36 minutes" in written
     assert "* MNIST: 0 of 1 runs.\n" in written
     assert written.count("### C") == len(claims.CLAIMS)
 
@@ -113,3 +119,24 @@ def test_study_that_has_not_begun_is_refused(tmp_path: Path) -> None:
     write_tables(tmp_path, status="missing")
     with pytest.raises(ValueError, match="no run has finished"):
         writeup.render(tmp_path)
+
+
+def test_older_conversion_from_renyi_privacy_is_as_much_noise_as_is_said() -> None:
+    """epsilon = rdp + log(1/delta)/(alpha - 1), Mironov 2017: the few numbers that stand in the text itself."""
+    orders = [1 + i / 10 for i in range(1, 100)] + list(range(12, 256))
+    rate, steps, delta = 2048 / 60_000, round(40 * 60_000 / 2048), 1e-5
+
+    def rdp(noise_multiplier: float) -> Any:
+        return compute_rdp(q=rate, noise_multiplier=noise_multiplier, steps=steps, orders=orders)
+
+    def older(noise_multiplier: float) -> float:
+        return min(rdp(noise_multiplier) + np.log(1 / delta) / (np.array(orders) - 1))
+
+    noise_multiplier = brentq(lambda tried: older(tried) - 3, 1, 4)
+    epsilon, _ = get_privacy_spent(orders=orders, rdp=rdp(noise_multiplier), delta=delta)
+    budget = calibrate(epsilon=3, delta=delta, sampling_rate=rate, steps=steps)
+    text = resources.files("psasc_bench").joinpath("study.md.jinja").read_text(encoding="utf-8")
+    multipliers = f"{noise_multiplier:.2f} instead of {budget.noise_multiplier:.2f}"
+    assert f"{multipliers}, which by our accountant is\nepsilon {epsilon:.2f}" in text
+    study = config.load(Path(__file__).parent.parent / "config" / "config.yaml")
+    assert study.sweeps["accountant_fashion_mnist"].epsilons == (round(epsilon, 2),)
