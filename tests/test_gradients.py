@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from psasc_bench import methods, models
 from psasc_bench.gradients import GradientBooks, WeightedSum
 
-SHAPES = {"digits_cnn": (1, 8, 8), "mnist_cnn": (1, 28, 28), "cifar_cnn": (3, 32, 32)}
+SHAPES = {"digits_cnn": (1, 8, 8), "mnist_cnn": (1, 28, 28), "cifar_cnn": (3, 32, 32), "scatter_linear": (15_552, 1, 1)}
 PARAMETERS = {"C": 0.1, "gamma": 0.01, "r": 0.1, "s": 2.0}
 
 

@@ -447,11 +447,13 @@ def trained(output: str) -> dict[str, int]:
 def test_shipped_study_trains_the_digits_and_what_else_it_is_asked_for(tmp_path: Path) -> None:
     values = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     project = new_project(tmp_path, values)
-    cells = (len(values["methods"]) - 1) * len(values["epsilons"]) + 1  # one has no epsilons
-    assert trained(snakemake(project, "--dry-run")) == {"train_digits": cells}
-    names = [name for name in values["datasets"] if name != "digits"]
-    output = snakemake(project, "--dry-run", "--config", f"train=[{', '.join(names)}]")
-    assert trained(output) == {f"train_{name}": cells * len(values["seeds"]) for name in names}
+    cells = {
+        name: (len(values["methods"]) - 1) * len(dataset.get("epsilons", values["epsilons"])) + 1  # one has no epsilons
+        for name, dataset in values["datasets"].items()
+    }
+    assert trained(snakemake(project, "--dry-run")) == {"train_digits": cells.pop("digits")}
+    output = snakemake(project, "--dry-run", "--config", f"train=[{', '.join(cells)}]")
+    assert trained(output) == {f"train_{name}": count * len(values["seeds"]) for name, count in cells.items()}
 
 
 def test_records_of_data_sets_that_are_not_trained_are_shown(project: Path) -> None:
