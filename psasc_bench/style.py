@@ -149,7 +149,7 @@ def annotate(figure: Figure, handles: Sequence[Line2D], notes: Sequence[str]) ->
         legend = figure.legend(handles=list(handles), loc="outside upper center", ncols=columns)
         for text in legend.get_texts():
             text.set_parse_math(False)
-    paragraph = textwrap.wrap(" ".join(notes), 136 if wide else 62)
+    paragraph = textwrap.wrap(" ".join(notes), 126 if wide else 60)
     below = figure.supxlabel("\n".join(paragraph), x=0.01, ha="left", fontsize=7, linespacing=1.3)
     below.set_parse_math(False)  # notes hold titles, as does the legend
     figure.align_ylabels()

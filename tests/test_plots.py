@@ -572,10 +572,19 @@ def test_differences_say_p_and_verdict(tables: Tables) -> None:
 
 
 def test_one_pair_has_no_interval_and_a_missing_one_no_point(tables: Tables) -> None:
+    missing = ("mine", 8)
+    folder = tables(
+        methods=["dp-sgd", "mine", "dp-psasc"], seeds=1, status=lambda key: "missing" if key[:2] == missing else "done"
+    )
+    (axes,) = plots.figure("differences", plots.Tables(folder)).axes
+    assert [text.get_text() for text in axes.texts] == ["one pair", "one pair", "one pair", "no pair"]
+    assert not any(len(segment) for lines in axes.collections for segment in lines.get_segments())
+
+
+def test_budget_that_has_not_begun_is_not_spelt_out_row_by_row(tables: Tables) -> None:
     folder = tables(methods=["dp-sgd", "mine"], seeds=1, status=lambda key: "missing" if key[1] == 8 else "done")
     (axes,) = plots.figure("differences", plots.Tables(folder)).axes
-    assert [text.get_text() for text in axes.texts] == ["one pair", "no pair"]
-    assert not any(len(segment) for lines in axes.collections for segment in lines.get_segments())
+    assert [text.get_text() for text in axes.texts] == ["one pair"]
 
 
 def test_norms_are_those_of_the_curves_and_the_peak_that_of_the_weight(study: Path) -> None:

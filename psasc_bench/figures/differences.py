@@ -32,7 +32,9 @@ def draw(tables: Tables) -> Figure:
         _rows(axes, budgets, methods)
         of_one = cells[cells["dataset"] == dataset]
         for k, epsilon in enumerate(budgets):
-            _forest(axes, of_one[of_one["epsilon"] == epsilon], methods, tables, first=k * (len(methods) + 1))
+            at_budget = of_one[of_one["epsilon"] == epsilon]
+            if at_budget["n_pairs"].any():  # what has not begun is said below
+                _forest(axes, at_budget, methods, tables, first=k * (len(methods) + 1))
         reference = tables.method_titles.get(REFERENCE, REFERENCE)
         axes.set_xlabel(f"Difference to {reference}\n(percentage points)", parse_math=False)
         axes.set_title(tables.titles[dataset], parse_math=False)
