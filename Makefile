@@ -10,8 +10,9 @@ figures: .venv/ready
 	snakemake --cores $(CORES)
 
 # Snakemake's own: figures and tables with captions, configuration, code and times of every rule, in one file.
-report: figures
-	snakemake --cores $(CORES) --report results/report.html
+report: .venv/ready
+	snakemake reported --cores $(CORES)
+	snakemake reported --cores $(CORES) --report results/report.html
 
 test: lint smoke
 	OMP_NUM_THREADS=1 pytest --numprocesses auto --maxprocesses 8 --dist worksteal

@@ -196,6 +196,7 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command(commands.figure)
     added.add_argument("figures", nargs="*", metavar="figure", help="(default: all)")
+    added.add_argument("--dataset", help="draw what there is of this data set alone")
     added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=Path("figures"), help="(%(default)s)")
 

@@ -375,7 +375,7 @@ def figure(options: argparse.Namespace) -> None:
         if lacking:
             print(f"{name} is not drawn: it {lacking}")
         else:
-            plots.draw(name, options.results, options.output)
+            plots.draw(name, options.results, options.output, dataset=options.dataset)
 
 
 def _runs(results: Path) -> Path:

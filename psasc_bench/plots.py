@@ -20,15 +20,15 @@ METADATA: dict[str, dict[str, Any]] = {
 }
 
 
-def draw(name: str, results: Path, output: Path) -> None:
+def draw(name: str, results: Path, output: Path, *, dataset: str | None = None) -> None:
     """Draw the figure ``name`` (a key of ``FIGURES``) from the tables in ``results`` to ``output``, as ``.svg`` and
-    ``.pdf``.
+    ``.pdf``; with ``dataset``, from what they have of that one.
 
     The same tables give the same bytes. Raises ``ValueError`` for an unknown figure, for one whose table was not asked
     for, and when there is nothing to draw; ``OSError`` for an absent table.
     """
     with style.applied():
-        drawn = figure(name, Tables(results))
+        drawn = figure(name, Tables(results, dataset))
         style.lay_out(drawn)
         for suffix, metadata in METADATA.items():
             with replacing(output / f"{name}.{suffix}") as file:

@@ -23,15 +23,19 @@ NAMES = {"dataset": str, "method": str, "dataset_title": str, "method_title": st
 
 @dataclass(frozen=True)
 class Tables:
-    """The tidy tables in a folder."""
+    """The tidy tables in a folder, or what they have of one data set."""
 
     folder: Path
+    dataset: str | None = None
 
     def read(self, name: str) -> pd.DataFrame:
         try:
-            return pd.read_csv(self.folder / f"{name}.csv", dtype=NAMES)
+            table = pd.read_csv(self.folder / f"{name}.csv", dtype=NAMES)
         except pd.errors.EmptyDataError:
             return pd.DataFrame()
+        if self.dataset is None or "dataset" not in table:
+            return table
+        return table[table["dataset"] == self.dataset].reset_index(drop=True)
 
     def requested(self, *names: str) -> pd.DataFrame:
         """The first of these tables that there is, as far as it is about the study; empty if there is none."""

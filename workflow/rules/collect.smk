@@ -26,7 +26,7 @@ rule collect:
             "results/study.json",
             caption="../report/study.rst",
             category="Configuration",
-            labels={"metric": "settings", "data sets": dataset_titles()},
+            labels={"page": "settings"},
         ),
     log:
         "logs/collect.log",

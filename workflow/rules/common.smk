@@ -233,8 +233,10 @@ def trajectories():
     ]
 
 
-def dataset_titles():
-    return ", ".join(protocol.title for protocol in STUDY.datasets.values())
+def begun():
+    """The data sets that there is something to show of."""
+    folders = [Path(path).parts[2] for path in of_others("results/runs")]
+    return [name for name in STUDY.datasets if name in TRAINED or name in folders]
 
 
 def figure_tables(wildcards):

@@ -10,7 +10,7 @@ rule explorer:
             "results/explorer.html",
             caption="../report/explorer.rst",
             category="Explorer",
-            labels={"metric": "all", "data sets": dataset_titles()},
+            labels={"page": "all"},
         ),
     log:
         "logs/explorer.log",

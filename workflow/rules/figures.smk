@@ -5,8 +5,8 @@ rule figure:
         report(
             "figures/{figure}.svg",
             caption="../report/figure.rst",
-            category="Figures",
-            labels={"metric": "{figure}", "data sets": dataset_titles()},
+            category="All data sets",
+            labels={"figure": "{figure}"},
         ),
         "figures/{figure}.pdf",
     log:
@@ -20,3 +20,30 @@ rule figure:
         requested=requested_tables,
     shell:
         "python -m psasc_bench figure {wildcards.figure} > {log} 2>&1"
+
+
+rule figure_of_data_set:
+    # For the report, which lets one choose among them: `make report`.
+    input:
+        figure_tables,
+    output:
+        report(
+            "results/figures/{dataset}/{figure}.svg",
+            caption="../report/figure.rst",
+            category="By data set",
+            labels={"figure": "{figure}", "data set": "{dataset}"},
+        ),
+        "results/figures/{dataset}/{figure}.pdf",
+    log:
+        "logs/figures/{dataset}/{figure}.log",
+    wildcard_constraints:
+        dataset=alternatives(STUDY.datasets),
+        figure=alternatives(figures.FIGURES),
+    conda:
+        "../envs/psasc-bench.yaml"
+    params:
+        caption=lambda wildcards: figures.FIGURES[wildcards.figure].caption,
+        requested=requested_tables,
+    shell:
+        "python -m psasc_bench figure {wildcards.figure} --dataset {wildcards.dataset} "
+        "--output results/figures/{wildcards.dataset} > {log} 2>&1"

@@ -12,7 +12,7 @@ rule tables:
                 f"results/tables/{name}.html",
                 caption="../report/table.rst",
                 category="Tables",
-                labels={"metric": name, "data sets": dataset_titles()},
+                labels={"table": name},
             )
             for name in tables()
         ],
