@@ -581,6 +581,12 @@ def test_one_pair_has_no_interval_and_a_missing_one_no_point(tables: Tables) -> 
     assert not any(len(segment) for lines in axes.collections for segment in lines.get_segments())
 
 
+def test_one_data_set_can_be_drawn_alone(tables: Tables) -> None:
+    folder = tables(datasets=["digits", "mnist"])
+    for dataset, panels in ((None, 4), ("mnist", 2)):
+        assert len(plots.figure("accuracy", plots.Tables(folder, dataset)).axes) == panels
+
+
 def test_budget_that_has_not_begun_is_not_spelt_out_row_by_row(tables: Tables) -> None:
     folder = tables(methods=["dp-sgd", "mine"], seeds=1, status=lambda key: "missing" if key[1] == 8 else "done")
     (axes,) = plots.figure("differences", plots.Tables(folder)).axes

@@ -190,13 +190,14 @@ def test_deviations_can_be_had_on_request(project: Path) -> None:
 
 def test_report_opens_in_a_browser_and_asks_for_nothing(project: Path, browser: Browser) -> None:
     """Snakemake's own, with what the study has to show; each of it is one click away."""
-    snakemake(project)
-    snakemake(project, "--report", "results/report.html")
+    snakemake(project, "reported")
+    snakemake(project, "reported", "--report", "results/report.html")
     page, asked, errors = browser.new_page(), [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    for category, shown in {"Figures": "accuracy", "Tables": "convergence", "Explorer": "Digits"}.items():
+    shown_by = {"All data sets": "accuracy", "By data set": "digits", "Tables": "claims", "Configuration": "settings"}
+    for category, shown in shown_by.items():
         page.goto((project / "results" / "report.html").as_uri())
         page.get_by_text(category, exact=True).click()
         expect(page.get_by_text(shown).first).to_be_visible()
