@@ -94,6 +94,7 @@ def _columns(spec: RunSpec, found: Record | None) -> Row:
         **spent,
         **found.nonprivate,
         "seconds": found.seconds["total"],
+        "seconds_diagnostics": found.seconds.get("diagnostics"),
         "peak_memory_mib": found.provenance["peak_memory_mib"],
         "commit": found.provenance["commit"],
         "data_sha256": found.provenance["data_sha256"],

@@ -92,6 +92,7 @@ def _datasets(tables: Tables) -> list[dict[str, Any]]:
                 "planned": len(of_dataset),
                 "done": len(done),
                 "time": _time(done["seconds"].sum()) if len(done) else "",
+                "diagnostics": done["seconds_diagnostics"].sum() / done["seconds"].sum() if len(done) else 0.0,
                 "seeds_needed": cell["seeds_for_0_3_points"].median(),
             }
         )
