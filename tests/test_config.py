@@ -213,6 +213,16 @@ def test_unknown_method_is_refused_with_the_known_ones() -> None:
     assert line.startswith("study.yaml: methods.dp-sgf: unknown method 'dp-sgf'; known: auto-s, ")
 
 
+@pytest.mark.parametrize(("train", "trained"), [(None, ["digits"]), (["digits"], ["digits"]), ([], [])], ids=str)
+def test_data_sets_are_trained_unless_others_are_named(train: list[str] | None, trained: list[str]) -> None:
+    assert parse(changed("train", train)).trained() == trained
+
+
+def test_unknown_data_set_to_train_is_refused_with_the_known_ones() -> None:
+    (line,) = problems(changed("train", ["mnist"]))
+    assert line == "study.yaml: train: not in this study: mnist; there are: digits"
+
+
 @pytest.mark.parametrize("key", [*DATASET, "seeds", "epsilons", "methods", "datasets"])
 def test_needed_key_is_asked_for(key: str) -> None:
     values = copy.deepcopy(STUDY)
