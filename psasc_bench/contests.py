@@ -121,7 +121,7 @@ def decide(contests: Sequence[Contest]) -> list[Finding]:
 
 def _numbers(measure: Measure, compared: Comparison, p_holm: float) -> str:
     if compared.n == 0:
-        return "no pair of finished runs; `snakemake --cores 8` trains what is missing"
+        return "no pair of finished runs"
     mean = f"{measure.text(compared.mean)} {measure.unit}"
     if compared.n == 1:
         return f"{mean} in the one pair"
