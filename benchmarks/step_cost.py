@@ -7,6 +7,8 @@ neither noise nor an optimiser, which cost the same for all. Every contestant is
 several micro-batches; the variant that was fastest in ``TRIALS`` steps enters the rounds, where the contestants take
 turns, so that a busy machine is busy for all. The table takes the rows of one model and batch after the other; in it,
 ``median``, ``q25`` and ``q75`` are of the ratio, and ``load`` is how many processes were running as it began.
+
+A turn is one step, before which the others have emptied the caches; ``--steps 20`` makes it twenty, as in training.
 """
 
 from __future__ import annotations
@@ -153,10 +155,12 @@ class Variant:
     run: Callable[[], None]
     clock: Clock
 
-    def seconds(self) -> float:
+    def seconds(self, steps: int = 1) -> float:
+        """Of a step, when so many follow each other."""
         start = self.clock()
-        self.run()
-        return self.clock() - start
+        for _ in range(steps):
+            self.run()
+        return (self.clock() - start) / steps
 
 
 def variants(contestant: str, x: Tensor, micro_batches: list[int]) -> Iterator[tuple[str, int]]:
@@ -197,7 +201,7 @@ def fastest(contestant: str, model: str, x: Tensor, y: Tensor, sizes: list[int],
 
 
 def measure(
-    model: str, *, batch: int, rounds: int, micro_batches: list[int], clock: Clock = time.perf_counter
+    model: str, *, batch: int, rounds: int, micro_batches: list[int], steps: int = 1, clock: Clock = time.perf_counter
 ) -> list[dict[str, Any]]:
     """A row per contestant: median and quartiles of its ratio to the fastest plain step, and its milliseconds."""
     generator = torch.Generator().manual_seed(0)
@@ -208,7 +212,7 @@ def measure(
     times: dict[str, list[float]] = {name: [] for name in running}
     for _ in range(rounds):
         for name, variant in running.items():
-            times[name].append(1e3 * variant.seconds())
+            times[name].append(1e3 * variant.seconds(steps))
     floor = min((name for name in PLAIN if name in running), key=lambda name: statistics.median(times[name]))
     rows = []
     for name, variant in field.items():
@@ -255,6 +259,7 @@ def main() -> None:
     parser.add_argument("--micro-batches", type=int, nargs="+", help="default: the batch, its half, quarter, eighth")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=1, help="in a turn, one after the other")
     parser.add_argument("--cpu-time", action="store_true", help="for one thread on a machine with other work")
     parser.add_argument("--output", type=Path, help="the table to put the rows into, such as results/cost.csv")
     arguments = parser.parse_args()
@@ -264,6 +269,7 @@ def main() -> None:
     sizes = arguments.micro_batches or [arguments.batch >> i for i in range(4)]
     setting = {
         "rounds": arguments.rounds,
+        "steps": arguments.steps,
         "threads": arguments.threads,
         "clock": "cpu" if arguments.cpu_time else "wall",
         "load": round(os.getloadavg()[0], 1),
@@ -275,9 +281,10 @@ def main() -> None:
         batch=arguments.batch,
         rounds=arguments.rounds,
         micro_batches=sizes,
+        steps=arguments.steps,
         clock=time.process_time if arguments.cpu_time else time.perf_counter,
     )
-    print(f"{arguments.model}, batch {arguments.batch}, {arguments.threads} thread(s), {arguments.rounds} rounds")
+    print(f"{arguments.model}, batch {arguments.batch}, {arguments.threads} thread(s), {arguments.rounds} rounds of {arguments.steps}")
     print(table(rows))
     if arguments.output:
         merge(arguments.output, [row | setting for row in rows])
