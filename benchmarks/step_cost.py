@@ -284,7 +284,10 @@ def main() -> None:
         steps=arguments.steps,
         clock=time.process_time if arguments.cpu_time else time.perf_counter,
     )
-    print(f"{arguments.model}, batch {arguments.batch}, {arguments.threads} thread(s), {arguments.rounds} rounds of {arguments.steps}")
+    print(
+        f"{arguments.model}, batch {arguments.batch}, {arguments.threads} thread(s), "
+        f"{arguments.rounds} rounds of {arguments.steps} step(s)"
+    )
     print(table(rows))
     if arguments.output:
         merge(arguments.output, [row | setting for row in rows])
