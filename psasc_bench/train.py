@@ -120,6 +120,7 @@ def train(
         state.iterates.append(state.parameters)
         with state.clock("sampling"):
             batch = sampling.poisson_batch(examples, sampling_rate, state.draws)
+            batch = batch[:0] if method.blind else batch
         gradient_sum = objective.gradient_sum(
             method, batch, iterates=state.iterates, micro_batch_size=micro_batch_size, clock=state.clock
         )

@@ -119,6 +119,11 @@ def test_the_controls_declare_what_they_are() -> None:
     assert example("nonprivate").sensitivity() == math.inf
 
 
+@pytest.mark.parametrize("name", [name for name in methods.names() if methods.load(name).blind])
+def test_blind_method_has_no_weight_for_any_norm(name: str) -> None:
+    assert supremum(example(name).weight) == 0
+
+
 @given(C=positive, r=positive)
 def test_dp_psasc_with_s_one_is_dp_psac_bit_for_bit(C: float, r: float) -> None:
     psac, psasc = DPPSAC(C=C, r=r), DPPSASC(C=C, s=1, r=r)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from psasc_bench import methods, models
 from psasc_bench import train as training
 from psasc_bench.data import Dataset
+from psasc_bench.methods.noise_only import NoiseOnly
 from psasc_bench.privacy import Budget
 from psasc_bench.sampling import poisson_batch
 from psasc_bench.spec import RunSpec
@@ -228,6 +229,19 @@ def test_noise_only_learns_nothing_but_moves(digits: Dataset, digits_spec: MakeS
     assert torch.equal(moved, same)
     assert not torch.equal(moved, vector(initial(spec)))
     assert one.curve[-1]["test_accuracy"] == other.curve[-1]["test_accuracy"]
+
+
+def test_blind_method_draws_and_moves_as_if_it_had_looked(
+    digits: Dataset, digits_spec: MakeSpec, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = digits_spec(method="noise-only", parameters={"C": 0.1}, learning_rate=0.01)
+    blind, (moved,) = train(spec, digits)
+    monkeypatch.setattr(NoiseOnly, "blind", False)
+    looking, (same,) = train(spec, digits)
+    assert torch.equal(moved, same)
+    assert blind.curve[-1]["test_loss"] == looking.curve[-1]["test_loss"]
+    assert math.isnan(blind.curve[-1]["nonprivate_train_loss"])
+    assert looking.curve[-1]["nonprivate_train_loss"] > 0
 
 
 # ------------------------------------------------------------------------------------------ a pure function of its spec

@@ -33,6 +33,7 @@ class Method(ABC):
 
     title: ClassVar[str]  # how tables and figures call it
     control: ClassVar[bool] = False  # a yardstick rather than a contestant
+    blind: ClassVar[bool] = False  # its weight is 0 whatever the norm, so that training need not look at an example
 
     iterates: int = 1
     decay: float = 0.1

@@ -9,6 +9,7 @@ class NoiseOnly(Method):
 
     title = "noise only"
     control = True
+    blind = True
 
     C: float
 
