@@ -91,7 +91,7 @@ def train(options: argparse.Namespace) -> None:
     """Train the runs of one cell (data set, method, epsilon); what is finished already is left alone."""
     study = config.load(options.config)
     wanted = Cell(options.dataset, options.method, options.epsilon)
-    specs = [study.spec(wanted, seed) for seed in options.seeds or study.cell_seeds(options.dataset)]
+    specs = [study.spec(wanted, seed) for seed in options.seeds or study.cell_seeds(options.dataset, options.epsilon)]
     dataset, budget = _inputs(options, study, specs[0])
     every = study.dataset(options.dataset).probe_every_epochs
     _train(options, study, specs, dataset, lambda _: budget, runs=options.runs, probe_every_epochs=every)

@@ -68,9 +68,8 @@ Positive = Annotated[Finite, Field(gt=0, le=LARGEST)]
 Count = Annotated[int, BeforeValidator(_number), Field(ge=1, lt=2**31)]
 Seed = Annotated[int, BeforeValidator(_number), Field(ge=0, lt=2**63)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=100)]  # it stands in file names
-Epsilons = Annotated[
-    tuple[Annotated[Positive, AfterValidator(_nameable)], ...], Field(min_length=1), AfterValidator(_distinct)
-]
+Epsilon = Annotated[Positive, AfterValidator(_nameable)]
+Epsilons = Annotated[tuple[Epsilon, ...], Field(min_length=1), AfterValidator(_distinct)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
 Settings = dict[str, Positive]
 
@@ -108,6 +107,7 @@ class DatasetConfig(_Strict):
     probe_every_epochs: Annotated[int, BeforeValidator(_number), Field(ge=0)] = 0
     epsilons: Epsilons | None = None
     seeds: Seeds | None = None
+    more_seeds: dict[Epsilon, Seeds] = {}
     overrides: dict[str, Settings] = {}
 
 
@@ -166,8 +166,9 @@ class Study(_Strict):
         unbounded = math.isinf(self.method(dataset, method).sensitivity())
         return (math.inf,) if unbounded else self.dataset(dataset).epsilons or self.epsilons
 
-    def cell_seeds(self, dataset: str) -> tuple[int, ...]:
-        return self.dataset(dataset).seeds or self.seeds
+    def cell_seeds(self, dataset: str, epsilon: float) -> tuple[int, ...]:
+        protocol = self.dataset(dataset)
+        return (*(protocol.seeds or self.seeds), *protocol.more_seeds.get(epsilon, ()))
 
     def dataset(self, name: str) -> DatasetConfig:
         if name not in self.datasets:
@@ -224,7 +225,8 @@ class Study(_Strict):
             raise ConfigError(f"epochs must be a whole number up to {MOST_EPOCHS}, got {epochs:g}")
         if "sensitivity" in merged:
             merged["C"] = _threshold(method, merged, sensitivity=merged.pop("sensitivity"))
-        own: dict[str, Any] = {"epochs": int(epochs), "overrides": {}, "epsilons": None, "seeds": None}
+        own: dict[str, Any] = {"epochs": int(epochs), "overrides": {}}
+        own |= {"epsilons": None, "seeds": None, "more_seeds": {}}
         changes: dict[str, Any] = {"datasets": {dataset: protocol.model_copy(update=own)}, "methods": {method: merged}}
         return self.model_copy(
             update=changes | {"epsilons": sweep.epsilons, "seeds": sweep.seeds, "train": None, "sweeps": {}}
@@ -310,6 +312,13 @@ def _problems(study: Study) -> Iterator[str]:
                     f"{place}: these hyper-parameters give sensitivity {settled.sensitivity():g}; "
                     f"it must be from {SMALLEST:g} to {LARGEST:g}"
                 )
+        for epsilon, more in dataset.more_seeds.items():
+            if epsilon not in (dataset.epsilons or study.epsilons):
+                yield f"{here}.more_seeds: {epsilon:g} is no epsilon of this data set"
+            if known := sorted(set(dataset.seeds or study.seeds) & set(more)):
+                yield f"{here}.more_seeds.{epsilon:g}: must name none that there is already: {known[0]}"
+        if dataset.more_seeds and dataset.share_process:
+            yield f"{here}.more_seeds: not with share_process, where every epsilon has the same seeds"
         if (dataset.source == "npz") != (dataset.path is not None):
             yield f"{here}.path: goes with source npz, and only with it"
         if (dataset.mean is None) != (dataset.deviation is None):
@@ -351,7 +360,9 @@ def _tuning_problems(study: Study, here: str, sweep: Sweep, trials: Mapping[str,
     if len(set(trials.values())) > 1:
         counts = ", ".join(f"{method} has {count}" for method, count in trials.items())
         yield f"{here}.methods: every method must have the same number of trials where one is chosen: {counts}"
-    if shared := sorted({seed for dataset in sweep.datasets for seed in study.cell_seeds(dataset)} & set(sweep.seeds)):
+    cells = [cell for cell in study.cells() if cell.dataset in sweep.datasets]
+    taken = {seed for cell in cells for seed in study.cell_seeds(cell.dataset, cell.epsilon)}
+    if shared := sorted(taken & set(sweep.seeds)):
         yield (
             f"{here}.seeds: must share none with the study, or what is chosen would suit the very batches and noise "
             f"that it is then compared on; shared: {', '.join(map(str, shared))}"

@@ -36,7 +36,7 @@ def survey(study: Study, runs: Path) -> Iterator[Run]:
     """Every run of the study, in its order. Raises ``ValueError`` naming a file that is no record."""
     for cell in study.cells():
         fingerprint = methods.fingerprint(methods.load(cell.method))
-        for seed in study.cell_seeds(cell.dataset):
+        for seed in study.cell_seeds(cell.dataset, cell.epsilon):
             yield look(study.spec(cell, seed), fingerprint, runs)
 
 

@@ -71,7 +71,7 @@ def _runs(study: Study, sweep: Sweep, dataset: str, method: str, settings: Mappi
     return tuple(
         replace(varied.spec(cell, seed), evaluation=sweep.evaluation)
         for cell in varied.cells()
-        for seed in varied.cell_seeds(dataset)
+        for seed in varied.cell_seeds(dataset, cell.epsilon)
     )
 
 

@@ -104,8 +104,14 @@ def test_cells_are_the_grid_with_one_cell_without_privacy() -> None:
 def test_data_set_may_have_its_own_epsilons_and_seeds() -> None:
     own = DATASET | {"epsilons": [3], "seeds": [7]}
     study = parse(STUDY | {"datasets": {"digits": DATASET, "other": own}})
-    assert (study.cell_epsilons("digits", "dp-sgd"), study.cell_seeds("digits")) == ((1, 8), (0, 1))
-    assert (study.cell_epsilons("other", "dp-sgd"), study.cell_seeds("other")) == ((3,), (7,))
+    assert (study.cell_epsilons("digits", "dp-sgd"), study.cell_seeds("digits", 1)) == ((1, 8), (0, 1))
+    assert (study.cell_epsilons("other", "dp-sgd"), study.cell_seeds("other", 3)) == ((3,), (7,))
+
+
+def test_an_epsilon_may_have_more_seeds() -> None:
+    study = parse(changed("datasets.digits.more_seeds", {8: [2, 3]}))
+    assert [study.cell_seeds("digits", epsilon) for epsilon in (1, 8, math.inf)] == [(0, 1), (0, 1, 2, 3), (0, 1)]
+    assert config.parse(study.model_dump(mode="json"), source="json") == study
 
 
 def test_spec_has_the_protocol_of_the_data_set() -> None:
@@ -290,6 +296,22 @@ def test_key_of_an_npz_in_the_wrong_place_is_refused(values: dict[str, Any], key
     assert key in line
 
 
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"more_seeds": {3: [2]}}, "more_seeds: 3 is no epsilon of this data set"),
+        ({"more_seeds": {8: [1, 2]}}, "more_seeds.8: must name none that there is already: 1"),
+        ({"more_seeds": {8: [2]}, "share_process": True}, "more_seeds: not with share_process"),
+        ({"more_seeds": {8: []}}, "more_seeds.8: "),
+        ({"more_seeds": {"many": [2]}}, "more_seeds.many: "),
+    ],
+    ids=str,
+)
+def test_impossible_additional_seeds_are_refused(values: dict[str, Any], problem: str) -> None:
+    (line,) = problems(changed("datasets.digits", DATASET | values))
+    assert line.startswith(f"study.yaml: datasets.digits.{problem}")
+
+
 def test_every_problem_gets_a_line() -> None:
     values = changed("clip", 1) | {"seeds": []}
     values["datasets"]["digits"] |= {"epochs": 0, "delta": 2}
@@ -405,7 +427,7 @@ def parses_or_names_every_problem(values: Any) -> None:
         assert all(line.startswith("study.yaml: ") for line in lines)
     else:
         for cell in study.cells():
-            study.spec(cell, study.cell_seeds(cell.dataset)[0])
+            study.spec(cell, study.cell_seeds(cell.dataset, cell.epsilon)[0])
 
 
 @given(values=garbage)

@@ -82,7 +82,7 @@ def test_study_with_any_value_replaced_is_refused_or_stays_in_its_folder(place: 
     except ConfigError:
         return
     for cell in study.cells():
-        for seed in study.cell_seeds(cell.dataset)[:2]:
+        for seed in study.cell_seeds(cell.dataset, cell.epsilon)[:2]:
             spec = study.spec(cell, seed)
             assert ".." not in Path(spec.name()).parts
             assert len(Path(spec.name()).parts) == 4

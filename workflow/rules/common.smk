@@ -58,7 +58,7 @@ def runs():
     return [
         f"results/runs/{STUDY.spec(cell, seed).name()}.json"
         for cell in CELLS
-        for seed in STUDY.cell_seeds(cell.dataset)
+        for seed in STUDY.cell_seeds(cell.dataset, cell.epsilon)
         if cell.dataset in TRAINED
     ]
 
@@ -96,7 +96,10 @@ def of_others(folder, ending="json"):
 def job_seeds(dataset):
     """The seeds that share a job: all of a cell where starting a process costs as much as a run, else any one."""
     if STUDY.dataset(dataset).share_process:
-        return [f"seed-{seed}" for seed in STUDY.cell_seeds(dataset)]
+        epsilon = min(
+            STUDY.dataset(dataset).epsilons or STUDY.epsilons
+        )  # all have the same seeds
+        return [f"seed-{seed}" for seed in STUDY.cell_seeds(dataset, epsilon)]
     return ["seed-{seed}"]
 
 
@@ -186,6 +189,7 @@ def cell_study(dataset, method):
         "overrides": {},
         "epsilons": None,
         "seeds": None,
+        "more_seeds": {},
         "share_process": False,
     }
     narrowed = {
@@ -228,7 +232,7 @@ def trajectories():
         f"results/deviation/{dataset}/eps-{label}/seed-{seed}.csv"
         for dataset in TRAINED
         for label in budget_labels(dataset)
-        for seed in STUDY.cell_seeds(dataset)
+        for seed in STUDY.cell_seeds(dataset, float(label))
         if label != "inf"
     ]
 
