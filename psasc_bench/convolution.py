@@ -29,6 +29,7 @@ STORE_COST = 50  # of storing one float of a per-example gradient
 SHIFT_COST = 80  # of summing one entry of a pixel Gram matrix along the kernel's shifts
 SMALL_GRAM_COST = 3  # of a multiply-add in a Gram matrix over few output pixels
 UNFOLDED_FLOATS = 2**18  # of the examples unfolded at a time: more would leave the cache, less would pay more calls
+LARGE_PRODUCT = 2**22  # multiply-adds of an example's matrix product: less would not pay for a call of its own
 SHORT_RUN = 8  # floats: patches in shorter runs are gathered float by float, up to four times as fast
 
 
@@ -113,11 +114,33 @@ def _conv2d_by_unfolding(layer: nn.Conv2d, x: Tensor, b: Tensor) -> Tensor:
     the examples unfolded at a time."""
     x, b = _padded(layer, x), _pixels_by_outputs(b)
     (batch, pixels, outputs), features = b.shape, layer.weight[0].numel()
-    gradients = x.new_empty(batch, outputs, features)
+    narrow = features < outputs  # products with the larger side last are up to twice as fast
+    gradients = x.new_empty(batch, *((features, outputs) if narrow else (outputs, features)))
     at_once = batch if x.is_cuda else max(1, UNFOLDED_FLOATS // (pixels * features))
     for x_some, b_some, result in zip(*(torch.split(t, at_once) for t in (x, b, gradients)), strict=True):
-        torch.bmm(b_some.mT, _unfolded(layer, x_some), out=result)
-    return gradients
+        patches = _unfolded(layer, x_some)
+        _products(*((patches.mT, b_some) if narrow else (b_some.mT, patches)), out=result)
+    return gradients.mT if narrow else gradients
+
+
+def _products(one: Tensor, two: Tensor, *, out: Tensor) -> None:
+    """``torch.bmm``, but large products by oneDNN, which has AVX-512 kernels for every make of CPU, where MKL keeps to
+    AVX2 on some: 1.4 to 1.9 times as fast there."""
+    large = one[0].numel() * two.shape[2] >= LARGE_PRODUCT
+    if large and one.dtype == torch.float32 and _onednn_has_wider_vectors(one.device):
+        for left, right, product in zip(one, two, out, strict=True):
+            product.copy_(torch.ops.mkldnn._linear_pointwise(left, right.t(), None, "none", [], ""))
+    else:
+        torch.bmm(one, two, out=out)
+
+
+def _onednn_has_wider_vectors(device: torch.device) -> bool:
+    return (
+        device.type == "cpu"
+        and torch.backends.cpu.get_cpu_capability() == "AVX512"
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )
 
 
 def _padded(layer: nn.Conv2d, x: Tensor) -> Tensor:

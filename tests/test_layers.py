@@ -163,6 +163,16 @@ def test_costs_choose_a_way_but_never_a_result(
     assert taken
 
 
+@pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN")
+@pytest.mark.parametrize("outputs", [4, 30], ids=["wide patches", "narrow patches"])
+def test_products_by_onednn_are_right_to_rounding(monkeypatch: pytest.MonkeyPatch, outputs: int) -> None:
+    for name, value in {"SHIFT_COST": 1e9, "SMALL_GRAM_COST": 1e9, "LARGE_PRODUCT": 0}.items():
+        monkeypatch.setattr(convolution, name, value)
+    monkeypatch.setattr(convolution, "_onednn_has_wider_vectors", lambda _: True)
+    monkeypatch.delattr(torch, "bmm")  # the other way
+    check_layer(nn.Conv2d(3, outputs, 3, padding=1), example((3, 6, 7), dtype=torch.float32), tolerance=1e-5)
+
+
 @pytest.mark.parametrize("padding_idx", [None, 2])
 @pytest.mark.parametrize("shape", [(), (4,), (2, 3)])
 def test_embedding_adds_up_repeated_indices(padding_idx: int | None, shape: tuple[int, ...]) -> None:
