@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
-from psasc_bench import commands
+from psasc_bench import inputs
+from psasc_bench.commands import auditing, reporting, training
 from psasc_bench.data import Features
 
 
@@ -62,7 +63,7 @@ def _setting(text: str) -> tuple[str, float]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="psasc-bench", description=__doc__)
-    data_root = commands.data_root() or Path("data")
+    data_root = inputs.data_root() or Path("data")
     parsers = parser.add_subparsers(required=True, metavar="command")
 
     def command(function: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:
@@ -76,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         if dataset:
             added.add_argument("--dataset", required=True, help="a key of the study's datasets")
 
-    def training(added: argparse.ArgumentParser) -> None:
+    def trained(added: argparse.ArgumentParser) -> None:
         added.add_argument("--data", type=Path, help="the prepared data (default: prepared here where missing)")
         added.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
         added.add_argument(
@@ -91,34 +92,34 @@ def _parser() -> argparse.ArgumentParser:
             help="least time between two checkpoints (%(default)s, or $PSASC_BENCH_CHECKPOINT_SECONDS)",
         )
 
-    added = command(commands.info)
+    added = command(reporting.info)
     added.add_argument("methods", nargs="*", metavar="method")
 
-    added = command(commands.train)
+    added = command(training.train)
     study(added, dataset=True)
     added.add_argument("--method", required=True, help="a key of the study's methods")
     added.add_argument("--epsilon", type=float, required=True, help="the budget; inf for none")
     added.add_argument("--seeds", "--seed", type=_at_least(0), nargs="+", help="(default: those of the study)")
     added.add_argument("--runs", type=Path, default=Path("results/runs"), help="where records go (%(default)s)")
     added.add_argument("--budget", type=Path, help="the calibrated budget (default: calibrated here)")
-    training(added)
+    trained(added)
     checkpoints(added)
 
-    added = command(commands.train_sweep)
+    added = command(training.train_sweep)
     study(added, dataset=True)
     added.add_argument("--sweep", required=True, help="a key of the study's sweeps")
     added.add_argument("--sweeps", type=Path, default=Path("results/sweeps"), help="where records go (%(default)s)")
     added.add_argument("--budgets", type=Path, nargs="+", default=[], help="calibrated ones (others are here)")
-    training(added)
+    trained(added)
     checkpoints(added)
 
-    for function in (commands.tune, commands.collect_sweeps):
+    for function in (reporting.tune, reporting.collect_sweeps):
         added = command(function)
         study(added, dataset=False)
         added.add_argument("--sweeps", type=Path, default=Path("results/sweeps"), help="their records (%(default)s)")
         added.add_argument("--output", type=Path, default=Path("results"), help="(%(default)s)")
 
-    added = command(commands.prepare)
+    added = command(training.prepare)
     added.add_argument("--source", required=True, choices=["digits", "mnist", "fashion_mnist", "cifar10", "npz"])
     added.add_argument("--path", type=Path, help="the .npz")
     added.add_argument("--mean", type=_above(-math.inf), nargs="+", help="per channel")
@@ -127,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--data-root", type=Path, default=data_root, help="torchvision's folders (%(default)s)")
     added.add_argument("--output", type=Path, required=True)
 
-    added = command(commands.budgets)
+    added = command(training.budgets)
     added.add_argument("--dataset", required=True, help="its name, for messages")
     added.add_argument("--data", type=Path, required=True, help="the prepared data")
     added.add_argument("--model", required=True)
@@ -137,34 +138,34 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--evaluation", choices=["test", "validation"], default="test", help="(%(default)s)")
     added.add_argument("outputs", type=Path, nargs="+", metavar="eps-EPSILON.json")
 
-    added = command(commands.download)
+    added = command(training.download)
     added.add_argument("source", choices=["mnist", "fashion_mnist", "cifar10"])
     added.add_argument("--data-root", type=Path, default=data_root, help="(%(default)s)")
 
-    added = command(commands.status)
+    added = command(reporting.status)
     study(added, dataset=False)
     added.add_argument("--runs", type=Path, default=Path("results/runs"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=Path("results/status.csv"), help="(%(default)s)")
 
-    added = command(commands.verify)
+    added = command(auditing.verify)
     added.add_argument("results", type=Path, nargs="?", default=Path("results"), help="the folder (%(default)s)")
     added.add_argument("--output", type=Path, help="write the ledgers there as CSV")
 
-    added = command(commands.merge)
+    added = command(reporting.merge)
     added.add_argument("sources", type=Path, nargs="+", metavar="source", help="a results folder made elsewhere")
     added.add_argument("--into", type=Path, default=Path("results/runs"), help="(%(default)s)")
 
-    added = command(commands.check)
+    added = command(auditing.check)
     study(added, dataset=False)
     added.add_argument("methods", nargs="*", metavar="method", help="(default: all of the study)")
     added.add_argument("--file", type=Path, help="a method's Python file, wherever it is")
     added.add_argument("--set", type=_setting, nargs="+", default=[], metavar="KEY=VALUE", help="hyper-parameters")
 
-    added = command(commands.audit)
+    added = command(auditing.audit)
     study(added, dataset=False)
     added.add_argument("--output", type=Path, help="write the bounds there as CSV")
 
-    added = command(commands.audit_run)
+    added = command(auditing.audit_run)
     study(added, dataset=True)
     added.add_argument("--method", required=True, help="a key of the study's methods")
     added.add_argument("--epsilon", type=float, required=True, help="the budget")
@@ -172,40 +173,40 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--canaries", type=_at_least(2), default=200, help="mislabelled examples (%(default)s)")
     added.add_argument("--guesses", type=_at_least(2), default=40, help="(%(default)s)")
 
-    added = command(commands.deviation)
+    added = command(training.deviation)
     study(added, dataset=True)
     added.add_argument("--trajectory", default="dp-sgd", help="the method to train (%(default)s)")
     added.add_argument("--epsilon", type=float, required=True, help="the budget; inf for none")
     added.add_argument("--seed", type=_at_least(0), default=0, help="(%(default)s)")
     added.add_argument("--output", type=Path, required=True, help="the CSV")
     added.add_argument("--budget", type=Path, help="the calibrated budget (default: calibrated here)")
-    training(added)
+    trained(added)
 
-    added = command(commands.collect)
+    added = command(reporting.collect)
     study(added, dataset=False)
     added.add_argument("--runs", type=Path, default=Path("results/runs"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=Path("results"), help="(%(default)s)")
 
-    added = command(commands.claims)
+    added = command(reporting.claims)
     added.add_argument("tables", type=Path, nargs="*", metavar="TABLE.csv", help="(default: those where --output is)")
     added.add_argument("--output", type=Path, default=Path("results"), help="(%(default)s)")
 
-    added = command(commands.write_up)
+    added = command(reporting.write_up)
     added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=Path("docs/study.md"), help="(%(default)s)")
 
-    added = command(commands.figure)
+    added = command(reporting.figure)
     added.add_argument("figures", nargs="*", metavar="figure", help="(default: all)")
     added.add_argument("--dataset", help="draw what there is of this data set alone")
     added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=Path("figures"), help="(%(default)s)")
 
-    added = command(commands.table)
+    added = command(reporting.table)
     added.add_argument("tables", nargs="+", metavar="table", help="accuracy, convergence, claims, robustness or cost")
     added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=Path("results/tables"), help="(%(default)s)")
 
-    added = command(commands.explorer)
+    added = command(reporting.explorer)
     added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=Path("results/explorer.html"), help="(%(default)s)")
     return parser

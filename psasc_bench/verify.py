@@ -37,6 +37,15 @@ def verify(paths: Iterable[Path]) -> list[Verified]:
     return [_verify(record.read(path)) for path in paths]
 
 
+def holding(paths: Iterable[Path]) -> list[Verified]:
+    """The ledgers of these records. Raises ``ValueError`` naming every one that does not hold, or a file that is no
+    record."""
+    verified = verify(paths)
+    if bad := [row for row in verified if row.problem]:
+        raise ValueError("\n".join(f"{row.run}: {row.problem}; train it anew" for row in bad))
+    return verified
+
+
 def _verify(found: Record) -> Verified:
     ledger = found.ledger
     try:

@@ -12,7 +12,8 @@ import planted
 import pytest
 import yaml
 
-from psasc_bench import cli, commands, files
+from psasc_bench import cli, files
+from psasc_bench.commands import auditing
 
 STUDY: dict[str, Any] = {
     "seeds": [0],
@@ -183,7 +184,7 @@ def test_sound_study_is_audited_on_every_schedule(study: Path, capsys: pytest.Ca
     rows = read("results/audit.csv")
     assert [(row["sampling_rate"], row["method"], row["method_title"]) for row in rows] == [
         (f"{rate}", *names)
-        for rate, _ in commands.AUDITED
+        for rate, _ in auditing.AUDITED
         for names in (("dp-sgd", "DP-SGD"), ("dp-psasc", "DP-PSASC"))
     ]
     # half of the claim at the least is proved without subsampling, else the audit would be too weak to be worth much
@@ -198,7 +199,7 @@ def test_sound_study_is_audited_on_every_schedule(study: Path, capsys: pytest.Ca
 def test_refuted_claim_is_status_1_and_named_and_written(
     study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(commands, "AUDITED", commands.AUDITED[:1])  # calibrating for the other takes seconds
+    monkeypatch.setattr(auditing, "AUDITED", auditing.AUDITED[:1])  # calibrating for the other takes seconds
     planted.plant(monkeypatch, "privatise", planted.half_the_noise)
     status, out, err = call(capsys, "audit", "--config", study, "--output", "audit.csv")
     assert status == 1
@@ -212,7 +213,7 @@ def test_refuted_claim_is_status_1_and_named_and_written(
 def test_only_the_method_that_is_wrong_is_refuted(
     study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(commands, "AUDITED", commands.AUDITED[:1])
+    monkeypatch.setattr(auditing, "AUDITED", auditing.AUDITED[:1])
     monkeypatch.setattr("psasc_bench.methods.dp_psasc.DPPSASC.sensitivity", lambda method: method.C / method.s / 2)
     status, out, err = call(capsys, "audit", "--config", study)
     assert status == 1

@@ -1,0 +1,119 @@
+"""Commands that put privacy to the test."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from psasc_bench import config, files, inputs, methods
+from psasc_bench.config import Cell, Study
+from psasc_bench.methods import Method
+from psasc_bench.privacy import calibrate
+
+AUDITED = ((1.0, 10), (0.25, 20))  # schedules (sampling rate, steps): without subsampling the attack is at its sharpest
+AUDITED_DELTA = 1e-5
+
+
+def check(options: argparse.Namespace) -> int:
+    """Put methods through the battery: a line per check with its figure, and exit status 1 if one fails."""
+    from psasc_bench import checks
+
+    failed = []
+    for name, method in _methods_to_check(options):
+        print(f"{name}: {method}")
+        found = checks.run(method)
+        for one in found:
+            print(f"  {one}")
+        if not all(one.passed for one in found):
+            failed.append(name)
+    print(f"failed: {', '.join(failed)}" if failed else "all checks passed")
+    return 1 if failed else 0
+
+
+def _methods_to_check(options: argparse.Namespace) -> list[tuple[str, Method]]:
+    settings = dict(options.set)
+    if options.file and options.methods:
+        raise ValueError("--file: its method is checked alone; name no others")
+    if settings and not options.file and not options.methods:
+        raise ValueError("--set: name the method that has these hyper-parameters, or give its --file")
+    if options.file:
+        return [(options.file.stem, methods.instantiate(options.file.stem, methods.from_file(options.file), settings))]
+    if options.methods and settings:
+        return [(name, methods.create(name, settings)) for name in options.methods]
+    known = dict(_configured(config.load(options.config)))
+    if unknown := [name for name in options.methods if name not in known]:
+        raise ValueError(f"{options.config}: methods: no {unknown[0]!r}; give its hyper-parameters with --set")
+    return [(name, known[name]) for name in options.methods or known]
+
+
+def audit(options: argparse.Namespace) -> int:
+    """Attack every private method of a study, and write the lower bounds on epsilon that the attacks prove beside what
+    is claimed; exit status 1 if a claim is refuted."""
+    from psasc_bench import audit as audits
+
+    study = config.load(options.config)
+    contestants = [(name, method) for name, method in _configured(study) if not method.control]
+    if not contestants:
+        print("no method of the study claims privacy: nothing to audit")
+    rows: list[dict[str, Any]] = []
+    for sampling_rate, steps in AUDITED:
+        for epsilon in study.epsilons if contestants else ():
+            budget = calibrate(epsilon=epsilon, delta=AUDITED_DELTA, sampling_rate=sampling_rate, steps=steps)
+            claim = audits.Claim(noise_multiplier=budget.noise_multiplier, sampling_rate=sampling_rate, steps=steps)
+            for name, method in contestants:
+                found = asdict(audits.audit(method, claim, delta=AUDITED_DELTA))
+                rows.append({"epsilon": epsilon, "method": name, "method_title": found.pop("method"), **found})
+    if options.output:
+        files.write_csv(options.output, rows)
+    for row in rows:
+        print(
+            f"{row['method_title']:16} q {row['sampling_rate']:<5g} claimed {row['epsilon_claimed']:.3f}  "
+            f"proved at least {row['epsilon_lower']:.3f}  {'REFUTED' if row['refuted'] else 'holds'}"
+        )
+    refuted = dict.fromkeys(row["method_title"] for row in rows if row["refuted"])
+    if refuted:
+        print(f"psasc-bench: error: refuted: {', '.join(refuted)}: more privacy is spent than claimed", file=sys.stderr)
+    return 1 if refuted else 0
+
+
+def audit_run(options: argparse.Namespace) -> None:
+    """Train one run with canaries among its examples, and report what guessing which of them were in proves of epsilon:
+    a lower bound, and no check."""
+    from psasc_bench import trained
+
+    study = config.load(options.config)
+    protocol = study.dataset(options.dataset)
+    found = trained.audit_run(
+        study.spec(Cell(options.dataset, options.method, options.epsilon), options.seed),
+        inputs.dataset(study, options.dataset),
+        canaries=options.canaries,
+        guesses=options.guesses,
+        micro_batch_size=protocol.micro_batch_size,
+        device=inputs.device("auto"),
+    )
+    print(
+        f"claimed {found.epsilon_claimed:.3f} at delta {found.delta:g}, at least {found.epsilon_lower:.3f} proved "
+        f"with {100 * found.confidence:g} % confidence by {found.guesses} guesses about {found.canaries} canaries "
+        f"(test accuracy {found.test_accuracy:.4f})"
+    )
+
+
+def verify(options: argparse.Namespace) -> None:
+    """Recompute what every run spent by an accountant that took no part in it; fails if one overspent its budget."""
+    from psasc_bench.verify import holding
+
+    paths = sorted(inputs.records(options.results).rglob("*.json"))
+    if not paths:
+        raise ValueError(f"{options.results}: holds no records to verify")
+    verified = holding(paths)
+    if options.output:
+        files.write_csv(options.output, [asdict(row) for row in verified])
+    print(f"{len(verified)} records verified: none overspent its budget")
+
+
+def _configured(study: Study) -> list[tuple[str, Method]]:
+    """The study's methods with their hyper-parameters for its first data set."""
+    dataset = next(iter(study.datasets))
+    return [(name, study.method(dataset, name)) for name in study.methods]

@@ -1,0 +1,133 @@
+"""Commands that tell what there is: methods, runs, tables, figures."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from psasc_bench import config, files, inputs, methods
+from psasc_bench.config import Study
+
+
+def info(options: argparse.Namespace) -> None:
+    """List the methods: formula, guarantee, citation, hyper-parameters."""
+    for name in options.methods or methods.names():
+        cls = methods.load(name)
+        print(f"{name} ({cls.title}){', a control' if cls.control else ''}")
+        print("    " + inspect.cleandoc(cls.__doc__ or "").replace("``", "").replace("\n", "\n    "))
+        print(f"    hyper-parameters: {', '.join(methods.describe(cls))}\n")
+
+
+def status(options: argparse.Namespace) -> None:
+    """Print how far the study is, and write one row per run to status.csv."""
+    from psasc_bench import status as statuses
+
+    surveyed = list(statuses.survey(config.load(options.config), options.runs))
+    files.write_csv(options.output, statuses.rows(surveyed))
+    print(statuses.grid(surveyed))
+
+
+def merge(options: argparse.Namespace) -> None:
+    """Put records made elsewhere into one folder; refuses all of them if two contradict each other."""
+    from psasc_bench import merge as merging
+
+    for folder in options.sources:
+        if not folder.is_dir():
+            raise ValueError(f"{folder}: not a folder")
+    target = inputs.records(options.into)
+    copied = merging.merge([inputs.records(folder) for folder in options.sources], target)
+    print(f"{copied} records copied to {target}")
+
+
+def tune(options: argparse.Namespace) -> None:
+    """Choose every method's settings from the sweeps on validation examples: write tuning.csv, and tuned.yaml with the
+    evidence and the cost."""
+    from psasc_bench import sweeps
+
+    study = config.load(options.config)
+    rows = _swept(options, study, sweeps.names(study, "validation"))
+    files.write_text(options.output / "tuned.yaml", sweeps.tuned(rows))
+    files.write_csv(options.output / "tuning.csv", rows)
+    print(f"tuning took {sweeps.cost(rows)}; what it chose is in {options.output / 'tuned.yaml'}")
+
+
+def collect_sweeps(options: argparse.Namespace) -> None:
+    """Gather the records of a study's sweeps into tidy tables: sweeps.csv, and sweep_curves.csv of those that are
+    evaluated on test examples. A sweep on data sets that are not trained is among them if it has any record."""
+    from psasc_bench import sweeps
+
+    study = config.load(options.config)
+    names = [name for name in study.sweeps if name in sweeps.names(study) or (options.sweeps / name).is_dir()]
+    rows = _swept(options, study, names)
+    files.write_csv(options.output / "sweeps.csv", rows)
+    ablations = [name for name in names if study.sweeps[name].evaluation == "test"]
+    files.write_csv(options.output / "sweep_curves.csv", sweeps.curves(study, ablations, options.sweeps))
+    print(f"the sweeps took {sweeps.cost(rows)}")
+
+
+def _swept(options: argparse.Namespace, study: Study, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The table of these sweeps, once the ledgers of all their runs hold."""
+    from psasc_bench import sweeps
+    from psasc_bench.verify import holding
+
+    if not names:
+        raise ValueError(
+            "the study has no sweep to ask for on data sets that it trains; config/README.md says how to declare one"
+        )
+    trials = sweeps.all_trials(study, names)
+    records = [trial.folder(options.sweeps) / f"{spec.name()}.json" for trial in trials for spec in trial.runs]
+    holding(path for path in records if path.exists())
+    return sweeps.table(study, names, options.sweeps)
+
+
+def collect(options: argparse.Namespace) -> None:
+    """Gather the records of a study into tidy tables."""
+    from psasc_bench import results
+
+    results.collect(config.load(options.config), options.runs, options.output)
+
+
+def claims(options: argparse.Namespace) -> None:
+    """Judge the paper's claims by the tables of a study."""
+    from psasc_bench import claims as judged
+
+    tables = options.tables or sorted(options.output.glob("*.csv"))
+    if not tables:
+        raise ValueError(f"{options.output}: holds no tables; `snakemake --cores 8` makes them")
+    judged.write(tables, options.output)
+
+
+def write_up(options: argparse.Namespace) -> None:
+    """Write the study up in two pages, every number from its tables."""
+    from psasc_bench import writeup
+
+    files.write_text(options.output, writeup.render(options.results))
+
+
+def figure(options: argparse.Namespace) -> None:
+    """Draw figures from the tidy tables; without names, all whose tables there are."""
+    from psasc_bench import figures, plots
+
+    for name in options.figures or figures.FIGURES:
+        lacking = figures.FIGURES[name].lacks(options.results) if not options.figures else ""
+        if lacking:
+            print(f"{name} is not drawn: it {lacking}")
+        else:
+            plots.draw(name, options.results, options.output, dataset=options.dataset)
+
+
+def table(options: argparse.Namespace) -> None:
+    """Typeset tables from the tidy ones: CSV, Markdown, LaTeX and HTML."""
+    from psasc_bench import typeset
+
+    for name in options.tables:
+        typeset.write(name, options.results, options.output)
+
+
+def explorer(options: argparse.Namespace) -> None:
+    """Write the page to explore a study with, from the tidy tables."""
+    from psasc_bench import explorer as page
+
+    page.write(options.results, options.output)

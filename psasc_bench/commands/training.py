@@ -1,0 +1,196 @@
+"""Commands that prepare and train runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from psasc_bench import config, files, inputs
+from psasc_bench.config import Cell, Study
+from psasc_bench.memory import keep_freed_memory
+from psasc_bench.privacy import Budget
+from psasc_bench.spec import RunSpec, Schedule
+
+if TYPE_CHECKING:
+    from psasc_bench.data import Dataset
+
+
+def download(options: argparse.Namespace) -> None:
+    """Download a data set that torchvision knows."""
+    from psasc_bench import data
+
+    data.download(options.source, options.data_root)
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Read and check a data set, and write it as the one compact file that its runs read."""
+    from psasc_bench import data
+
+    data.prepare(
+        options.source,
+        options.output,
+        root=options.data_root,
+        path=options.path,
+        mean=options.mean,
+        deviation=options.deviation,
+        features=options.features,
+    )
+
+
+def budgets(options: argparse.Namespace) -> None:
+    """Compute the noise multiplier for each epsilon of a schedule, and what it spends by two accountants."""
+    from psasc_bench import data, models
+
+    where = f"datasets.{options.dataset}"
+    dataset = data.as_seen(data.load(options.data), options.evaluation)
+    try:
+        models.check_fit(options.model, dataset)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    examples = len(dataset.y_train)
+    if options.delta >= 1 / examples:
+        print(
+            f"psasc-bench: warning: {where}.delta: {options.delta:g} is not below 1/{examples}, one over the number of "
+            "training examples; it would allow publishing one of them outright",
+            file=sys.stderr,
+        )
+    schedule = Schedule(dataset=options.dataset, expected_batch_size=options.expected_batch_size, epochs=options.epochs)
+    for path in options.outputs:
+        epsilon = float(path.stem.removeprefix("eps-"))
+        budget = inputs.budget(schedule, examples, epsilon=epsilon, delta=options.delta)
+        files.write_text(path, json.dumps(budget.to_json(), indent=1) + "\n")
+        print(f"epsilon {epsilon:g}: noise multiplier {budget.noise_multiplier:.4f} for {budget.steps} steps")
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train the runs of one cell (data set, method, epsilon); what is finished already is left alone."""
+    study = config.load(options.config)
+    wanted = Cell(options.dataset, options.method, options.epsilon)
+    specs = [study.spec(wanted, seed) for seed in options.seeds or study.cell_seeds(options.dataset, options.epsilon)]
+    dataset, budget = _inputs(options, study, specs[0])
+    every = study.dataset(options.dataset).probe_every_epochs
+    _train(options, study, specs, dataset, lambda _: budget, runs=options.runs, probe_every_epochs=every)
+
+
+def train_sweep(options: argparse.Namespace) -> None:
+    """Train the trials of one sweep on one data set; what is finished already is left alone."""
+    from psasc_bench import data, sweeps
+
+    study = config.load(options.config)
+    dataset = inputs.dataset(study, options.dataset, options.data)
+    known = [inputs.read_budget(path) for path in options.budgets]
+
+    def budget(spec: RunSpec) -> Budget:
+        examples = len(data.as_seen(dataset, spec.evaluation).y_train)
+        plan = (spec.epsilon, spec.delta, spec.sampling_rate(examples), spec.epoch_ends(examples)[-1])
+        fitting = [one for one in known if (one.epsilon, one.delta, one.sampling_rate, one.steps) == plan]
+        if not fitting:
+            fitting = [inputs.budget(spec, examples, epsilon=spec.epsilon, delta=spec.delta)]
+            known.extend(fitting)
+        return fitting[0]
+
+    for method in study.sweep(options.sweep).methods:
+        for trial in sweeps.trials(study, options.sweep, options.dataset, method):
+            print(f"{options.sweep}/{trial.name}:")
+            runs = trial.folder(options.sweeps)
+            # an ablation is compared with the study's own runs, which have a deviation in their curves
+            probed = study.sweep(options.sweep).evaluation == "test"
+            every = study.dataset(options.dataset).probe_every_epochs if probed else 0
+            _train(options, study, trial.runs, dataset, budget, runs=runs, probe_every_epochs=every)
+
+
+def _train(
+    options: argparse.Namespace,
+    study: Study,
+    specs: Sequence[RunSpec],
+    dataset: Dataset,
+    budget: Callable[[RunSpec], Budget],
+    *,
+    runs: Path,
+    probe_every_epochs: int,
+) -> None:
+    """See that ``runs`` has the records of ``specs``, all of one data set and method."""
+    import torch
+
+    from psasc_bench import cell
+
+    torch.set_num_threads(options.threads)
+    keep_freed_memory()
+    for spec in specs:
+        with _progress_bar(spec.name()) as progress:
+            made = cell.train_run(
+                spec,
+                dataset,
+                budget(spec),
+                runs=runs,
+                micro_batch_size=study.dataset(spec.dataset).micro_batch_size,
+                device=inputs.device(options.device),
+                checkpoint_seconds=options.checkpoint_seconds,
+                progress=progress,
+                probe_every_epochs=probe_every_epochs,
+            )
+        if made.status == "failed":
+            print(f"psasc-bench: warning: {spec.name()} failed: {made.reason}", file=sys.stderr)
+        accuracy = made.result[f"{spec.evaluation}_accuracy"]
+        shown = "none" if accuracy is None else f"{accuracy:.4f}"
+        print(f"{spec.name()}: {made.status}, {spec.evaluation} accuracy {shown}")
+    cell.empty_spool(list(specs), runs)
+
+
+def deviation(options: argparse.Namespace) -> None:
+    """Train one run, and compare all private methods along it: how far is each one's scaled mean gradient from the true
+    one, on a fixed set of training examples? Not private: these figures are not accounted for."""
+    import torch
+
+    from psasc_bench import probe
+
+    study = config.load(options.config)
+    protocol = study.dataset(options.dataset)
+    spec = study.spec(Cell(options.dataset, options.trajectory, options.epsilon), options.seed)
+    contestants = {name: study.method(options.dataset, name) for name in study.methods}
+    contestants = {name: method for name, method in contestants.items() if not method.control}
+    dataset, budget = _inputs(options, study, spec)
+    torch.set_num_threads(options.threads)
+    with _progress_bar(spec.name()) as progress:
+        found = probe.along_one_trajectory(
+            spec,
+            contestants,
+            dataset,
+            budget,
+            micro_batch_size=protocol.micro_batch_size,
+            device=inputs.device(options.device),
+            progress=progress,
+        )
+    rows = [{"dataset_title": protocol.title, **row} for row in found]
+    files.write_csv(options.output, rows)
+    for row in rows[-len(contestants) :]:
+        print(f"{row['method_title']:16} cosine {row['cosine']:.4f}  relative error {row['relative_error']:.4f}")
+
+
+def _inputs(options: argparse.Namespace, study: Study, spec: RunSpec) -> tuple[Dataset, Budget]:
+    """What a run is trained on."""
+    dataset = inputs.dataset(study, spec.dataset, options.data)
+    if options.budget:
+        return dataset, inputs.read_budget(options.budget)
+    return dataset, inputs.budget(spec, len(dataset.y_train), epsilon=spec.epsilon, delta=spec.delta)
+
+
+@contextmanager
+def _progress_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=title, unit="step", leave=False) as bar:
+
+        def update(step: int, steps: int) -> None:
+            bar.total = steps
+            bar.update(step - bar.n)
+
+        yield update
