@@ -30,7 +30,7 @@ SHIFT_COST = 80  # of summing one entry of a pixel Gram matrix along the kernel'
 SMALL_GRAM_COST = 3  # of a multiply-add in a Gram matrix over few output pixels
 UNFOLDED_FLOATS = 2**18  # of the examples unfolded at a time: more would leave the cache, less would pay more calls
 LARGE_PRODUCT = 2**22  # multiply-adds of an example's matrix product: less would not pay for a call of its own
-SHORT_RUN = 8  # floats: patches in shorter runs are gathered float by float, up to four times as fast
+SHORT_RUN = 8  # floats: patches in runs no longer are gathered float by float, up to four times as fast
 
 
 def conv2d(layer: nn.Conv2d, books: Books) -> LayerGradients:
@@ -151,7 +151,7 @@ def _unfolded(layer: nn.Conv2d, x: Tensor) -> Tensor:
     batch, height, width, channels = x.shape
     patches = ((height - high) // down + 1, (width - wide) // right + 1, high, wide * channels)
     strides = (down * width * channels, right * channels, width * channels, 1)
-    if wide * channels < SHORT_RUN:
+    if wide * channels <= SHORT_RUN:
         places = torch.arange(x[0].numel(), device=x.device).as_strided(patches, strides).flatten()
         copied = x.flatten(1).index_select(1, places)
     else:
