@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from psasc_bench import config, data, privacy
-from psasc_bench.config import Cell
+from psasc_bench.study import Cell
 
 STARTUP = """
 import time

@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psasc_bench.config import Study
 from psasc_bench.privacy import Budget, calibrate
 from psasc_bench.spec import Schedule
+from psasc_bench.study import Study
 
 if TYPE_CHECKING:
     import torch

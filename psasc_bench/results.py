@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from psasc_bench import methods, statistics
-from psasc_bench.config import Study
 from psasc_bench.files import write_text
 from psasc_bench.record import Record
 from psasc_bench.spec import RunSpec
 from psasc_bench.status import survey
+from psasc_bench.study import Study
 
 REFERENCE = "dp-sgd"  # the method that the others are compared with, seed by seed
 CELL = ["dataset", "epsilon", "method"]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from psasc_bench import methods, record, spool
-from psasc_bench.config import Study
 from psasc_bench.files import held
 from psasc_bench.record import Record
 from psasc_bench.spec import RunSpec, format_epsilon
+from psasc_bench.study import Study
 
 # A record's own status; "stale": a record of another spec or source than the present one; "running": a process holds
 # the run's lock; "missing": none of these, perhaps with a checkpoint to go on from.

@@ -11,9 +11,9 @@ from statistics import fmean
 from typing import Any
 
 from psasc_bench import methods
-from psasc_bench.config import OPTIMISER, Study, Sweep
 from psasc_bench.spec import RunSpec
 from psasc_bench.status import Run, look
+from psasc_bench.study import OPTIMISER, Study, Sweep
 
 Row = Mapping[str, Any]
 FEW = 3  # of fewer values than this, each is at an edge

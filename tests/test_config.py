@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psasc_bench import config
-from psasc_bench.config import Cell, ConfigError, Study
+from psasc_bench.study import Cell, ConfigError, DatasetConfig, Study, Sweep
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
@@ -454,5 +454,5 @@ def test_garbage_key_is_refused_like_anything_else(key: Any, value: Any, place: 
 
 def test_every_key_is_explained() -> None:
     explained = (ROOT / "config" / "README.md").read_text()
-    keys = [*Study.model_fields, *config.DatasetConfig.model_fields, *config.Sweep.model_fields]
+    keys = [*Study.model_fields, *DatasetConfig.model_fields, *Sweep.model_fields]
     assert [key for key in keys if f"`{key}`" not in explained] == []

@@ -22,10 +22,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from psasc_bench import cli, config, record
-from psasc_bench.config import ConfigError
 from psasc_bench.privacy import Budget
 from psasc_bench.record import Record
 from psasc_bench.spec import RunSpec
+from psasc_bench.study import ConfigError
 
 ROOT = Path(__file__).parent.parent
 SMOKE = yaml.safe_load((ROOT / "config" / "smoke.yaml").read_text())

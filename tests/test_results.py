@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 from psasc_bench import config, methods, record, results
-from psasc_bench.config import Cell, Study
 from psasc_bench.privacy import Budget
 from psasc_bench.record import Record
+from psasc_bench.study import Cell, Study
 
 STUDY: dict[str, Any] = {
     "seeds": [0, 1, 2],

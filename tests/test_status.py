@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from psasc_bench import config, methods, record, spool, status
-from psasc_bench.config import Cell, Study
 from psasc_bench.files import exclusive
 from psasc_bench.privacy import Budget
 from psasc_bench.record import Record
+from psasc_bench.study import Cell, Study
 
 STUDY: dict[str, Any] = {
     "seeds": [0, 1, 2, 3, 4, 5],

@@ -15,10 +15,10 @@ import torch
 import yaml
 
 from psasc_bench import cell, cli, config, data, files, record, sweeps
-from psasc_bench.config import ConfigError, Study
 from psasc_bench.data import Dataset
 from psasc_bench.privacy import Budget
 from psasc_bench.spec import RunSpec
+from psasc_bench.study import ConfigError, Study
 from psasc_bench.train import train
 
 SWEEP: dict[str, Any] = {

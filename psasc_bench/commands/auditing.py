@@ -8,9 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 from psasc_bench import config, files, inputs, methods
-from psasc_bench.config import Cell, Study
 from psasc_bench.methods import Method
 from psasc_bench.privacy import calibrate
+from psasc_bench.study import Cell, Study
 
 AUDITED = ((1.0, 10), (0.25, 20))  # schedules (sampling rate, steps): without subsampling the attack is at its sharpest
 AUDITED_DELTA = 1e-5

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from psasc_bench import config, files, inputs, methods
-from psasc_bench.config import Study
+from psasc_bench.study import Study
 
 
 def info(options: argparse.Namespace) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psasc_bench import config, files, inputs
-from psasc_bench.config import Cell, Study
 from psasc_bench.memory import keep_freed_memory
 from psasc_bench.privacy import Budget
 from psasc_bench.spec import RunSpec, Schedule
+from psasc_bench.study import Cell, Study
 
 if TYPE_CHECKING:
     from psasc_bench.data import Dataset

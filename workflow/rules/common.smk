@@ -4,10 +4,11 @@ import os
 import shlex
 from pathlib import Path
 
-from psasc_bench import config as studies
 from psasc_bench import figures, methods, record
 from psasc_bench import sweeps as sweeping
+from psasc_bench.config import parse as parse_study
 from psasc_bench.spec import format_epsilon
+from psasc_bench.study import ConfigError
 from snakemake.exceptions import WorkflowError
 
 # Not those of tables that nobody has asked for.
@@ -22,13 +23,13 @@ TYPESET = {
 }
 
 try:
-    STUDY = studies.parse(
+    STUDY = parse_study(
         dict(config),
         source=" + ".join(
             map(str, workflow.overwrite_configfiles or workflow.configfiles)
         ),
     )
-except studies.ConfigError as error:
+except ConfigError as error:
     raise WorkflowError(error)
 
 CELLS = list(STUDY.cells())
