@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,20 +53,16 @@ def points(axes: Axes, cells: pd.DataFrame, budgets: list[float], tables: Tables
 
 
 def references(axes: Axes, cells: pd.DataFrame, budgets: list[float], tables: Tables, *, width: float) -> None:
-    """Hollow points with their intervals, to the right of where ``points`` has ours, each under the ``letter`` of its
-    source."""
-    letters = sorted(cells["letter"].unique())
+    """Hollow points with their intervals, to the right of where ``points`` has ours, each ``source`` at its place."""
+    sources = cells["source"].unique()
     room = width * _step(tables) / max(len(budgets), 1)
-    for method, (k, letter) in product(tables.contestants, enumerate(letters, start=1)):
-        rows, look = cells[(cells["method"] == method) & (cells["letter"] == letter)], tables.looks[method]
-        aside = (0.3 + 0.5 * k / len(letters)) * _step(tables)
+    for method, (k, source) in product(tables.contestants, enumerate(sources, start=1)):
+        rows, look = cells[(cells["method"] == method) & (cells["source"] == source)], tables.looks[method]
+        aside = (0.3 + 0.5 * k / len(sources)) * _step(tables)
         places = [_place(method, epsilon, budgets, tables) + aside for epsilon in rows["epsilon"]]
         hollow = look.points(scale=min(0.8, max(0.4, room / 10))) | {"markerfacecolor": "white"}
         axes.vlines(places, rows["low"], rows["high"], color=look.color, linewidth=0.4, zorder=2)
         axes.plot(places, rows["mean"], linestyle="none", **hollow, zorder=3)
-        for place, top in zip(places, rows["high"].fillna(rows["mean"]), strict=True):
-            above: dict[str, Any] = {"xytext": (0, 2.5), "textcoords": "offset points", "ha": "center"}
-            axes.annotate(letter, (place, top), **above, fontsize=5.5, color=look.color)
 
 
 def _step(tables: Tables) -> float:

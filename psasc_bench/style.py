@@ -88,9 +88,9 @@ def panels(
     count: int, rows: int, *, abreast: int = MOST_ABREAST, height: float = 1.5
 ) -> tuple[Figure, list[list[Axes]]]:
     """A figure with ``count`` columns of ``rows`` panels, each ``height`` inches; beyond ``abreast``, blocks below each
-    other."""
-    columns = min(count, abreast)
-    blocks = math.ceil(count / columns)
+    other, as full as each other."""
+    blocks = math.ceil(count / abreast)
+    columns = math.ceil(count / blocks)
     width = SINGLE_COLUMN if count == 1 else DOUBLE_COLUMN
     figure = Figure(figsize=(width, 0.9 + height * rows * blocks), layout="constrained")
     axes = figure.subplots(blocks * rows, columns, squeeze=False)

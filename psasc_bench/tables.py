@@ -88,10 +88,7 @@ class Tables:
     def sample(self, methods: Collection[str] | None = None) -> str:
         """In words, how many seeds the means are of; those of these ``methods``, or all."""
         shown = self.finished if methods is None else self.finished[self.finished["method"].isin(methods)]
-        least, most = shown["n"].min(), shown["n"].max()
-        if most == 1:
-            return "One seed, hence no interval."
-        return f"Mean and 95 % t-interval over {most if least == most else f'{least} to {most}'} seeds."
+        return sample(shown["n"])
 
     @cached_property
     def contests(self) -> list[tuple[str, float]]:
@@ -148,6 +145,14 @@ def _empty(cells: pd.DataFrame) -> list[str]:
             budgets.setdefault(which, []).append(f"{epsilon:g}")
     at = {which: "" if values == ["inf"] else f"ε = {', '.join(values)}" for which, values in budgets.items()}
     return [" at ".join(part for part in (which, where) if part) for which, where in at.items()]
+
+
+def sample(sizes: pd.Series[int]) -> str:
+    """In words, that means of samples of these sizes are shown."""
+    least, most = sizes.min(), sizes.max()
+    if most == 1:
+        return "One seed, hence no interval."
+    return f"Mean and 95 % t-interval over {most if least == most else f'{least} to {most}'} seeds."
 
 
 def unfinished(counts: pd.Series[int]) -> list[str]:

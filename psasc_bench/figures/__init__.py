@@ -57,6 +57,11 @@ FIGURES = {
         "tied.",
         tables=("summary",),
     ),
+    "literature": Plan(
+        caption="Final test accuracy beside what has been published for the same data set, method and budget: means "
+        "and 95 % t-intervals over the seeds, and published numbers, hollow, with the intervals of their sources.",
+        tables=("summary",),
+    ),
     "norms": Plan(
         caption="Gradient norms of the examples by epoch: 10th, 50th and 90th percentile, mean over seeds, and the "
         "share of examples below the norm at which the method's weight peaks. Not private.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import string
 
 import numpy as np
 import pandas as pd
@@ -25,7 +24,8 @@ def draw(tables: Tables) -> Figure:
     references = _published(tables)
     shown, below = [], []
     figure, panels = style.panels(len(datasets), 2 if paired else 1)
-    width = 72 * 0.75 * figure.get_figwidth() / min(len(datasets), style.MOST_ABREAST)  # without the axis labels
+    grid = panels[0][0].get_gridspec()
+    width = 72 * 0.75 * figure.get_figwidth() / (grid.ncols if grid else 1)  # without the axis labels
     for dataset, column in zip(datasets, panels, strict=True):
         rows = cells[cells["dataset"] == dataset]
         contest, controls = rows[~rows["control"]], rows[rows["control"]]
@@ -54,9 +54,8 @@ def draw(tables: Tables) -> Figure:
         notes.append("Differences are paired by seed.")
     style.align(panels, list(datasets), labels)
     if len(references):
-        sources = references.groupby("letter")["source"].first()
-        named = ", ".join(f"{letter} {source}" for letter, source in sources.items())
-        notes.append(f"Hollow: published, not ours, with their own intervals ({named}).")
+        sources = ", ".join(references["source"].unique())
+        notes.append(f"Hollow: published, not ours, with their own intervals ({sources}).")
     for method, mean in pd.concat(below).groupby("method")["mean"]:
         notes.append(f"Below the axis: {tables.method_titles[str(method)]}, {mean.min():.0f} to {mean.max():.0f} %.")
     marks.annotate(figure, tables, shown, [*notes, *tables.gaps()], lines=tables.controls)
@@ -64,13 +63,11 @@ def draw(tables: Tables) -> Figure:
 
 
 def _published(tables: Tables) -> pd.DataFrame:
-    """What has been published of the cells that are shown, with ``mean``, ``low`` and ``high`` in percent and a
-    ``letter`` for its source; controls are drawn without."""
+    """What has been published of the cells that are shown, with ``mean``, ``low`` and ``high`` in percent; controls are
+    drawn without."""
     contest = tables.finished[~tables.finished["control"]]
     found = literature.published().merge(contest[["dataset", "epsilon", "method"]])
-    letters = dict(zip(found["source"].unique(), string.ascii_lowercase, strict=False))
     return found.assign(
-        letter=found["source"].map(letters),
         mean=found["accuracy"],
         low=found["accuracy"] - found["half_width"],
         high=found["accuracy"] + found["half_width"],
