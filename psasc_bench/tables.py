@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -100,14 +100,6 @@ class Tables:
             found += [(str(dataset), epsilon) for epsilon in budgets or [math.inf]]
         return found
 
-    @cached_property
-    def extremes(self) -> list[tuple[str, float]]:
-        """Of the ``contests``, the smallest and the largest budget of each data set."""
-        budgets: dict[str, list[float]] = {}
-        for dataset, epsilon in self.contests:
-            budgets.setdefault(dataset, []).append(epsilon)
-        return [(dataset, epsilon) for dataset, of in budgets.items() for epsilon in dict.fromkeys([of[0], of[-1]])]
-
     def title(self, dataset: str, epsilon: float) -> str:
         return f"{self.titles[dataset]}, ε = {epsilon:g}"
 
@@ -133,6 +125,14 @@ class Tables:
                     yield f"{title} ({'; '.join(parts)})"
             else:
                 yield title
+
+
+def extremes(contests: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Of ``contests``, which are in the order of budgets, the smallest and the largest budget of each data set."""
+    budgets: dict[str, list[float]] = {}
+    for dataset, epsilon in contests:
+        budgets.setdefault(dataset, []).append(epsilon)
+    return [(dataset, epsilon) for dataset, of in budgets.items() for epsilon in dict.fromkeys([of[0], of[-1]])]
 
 
 def _empty(cells: pd.DataFrame) -> list[str]:

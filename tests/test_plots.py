@@ -645,6 +645,16 @@ def test_deviation_is_drawn_along_the_shared_run_and_along_its_own(study: Path) 
         assert np.allclose(line.get_ydata(), rows.groupby("epoch")[column].mean().dropna())
 
 
+def test_deviation_shows_the_budgets_that_have_a_shared_run(tables: Tables) -> None:
+    folder = tables(methods=["dp-sgd", "mine"], datasets=["digits", "mnist"], epsilons=[1.0, 3.0, 8.0])
+    measured = pd.read_csv(folder / "deviation.csv")
+    here = (measured["dataset"] == "digits") & (measured["epsilon"] == 3)
+    measured[here].to_csv(folder / "deviation.csv", index=False)
+    drawn = plots.figure("deviation", plots.Tables(folder))
+    titles = [title(axes) for axes in drawn.axes if title(axes)]
+    assert titles == ["Digits\nε = 3", "Mnist\nε = 1", "Mnist\nε = 8"]
+
+
 def test_deviation_without_a_shared_run_says_how_to_get_one(tables: Tables) -> None:
     folder = tables()
     (folder / "deviation.csv").unlink()

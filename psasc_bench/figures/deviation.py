@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator
 
 from psasc_bench import marks, style
 from psasc_bench.figures import REQUESTED
-from psasc_bench.tables import Tables, averages
+from psasc_bench.tables import Tables, averages, extremes
 
 MEASURES = {
     "cosine": "Cosine,\nshared run",
@@ -23,7 +23,8 @@ MEASURES = {
 def draw(tables: Tables) -> Figure:
     """A column per data set and budget, a row per measure: first along one run that the methods share, where that was
     asked for, then along the runs of each."""
-    cells, shared = tables.extremes, tables.requested("deviation")
+    shared = tables.requested("deviation")
+    cells = _budgets(tables, shared)
     curves = tables.curves[tables.curves["method"].isin(tables.contestants)]
     rows = {name: averages(table[name], table) for table in (shared, curves) for name in MEASURES if name in table}
     measures = {name: label for name, label in MEASURES.items() if rows.get(name)}
@@ -49,11 +50,18 @@ def draw(tables: Tables) -> Figure:
         "the scaled sum over that of the noise.",
         tables.sample(tables.contestants),
         _shared_note(shared, tables),
-        "Of each data set its smallest and largest budget.",
+        "Of each data set its smallest and largest budget, of those with a shared run where there is one.",
         *tables.gaps(),
     ]
     marks.annotate(figure, tables, tables.contestants, notes)
     return figure
+
+
+def _budgets(tables: Tables, shared: pd.DataFrame) -> list[tuple[str, float]]:
+    """Of each data set the smallest and the largest budget, of those with a shared run where there is one."""
+    measured = {(row.dataset, row.epsilon) for row in shared.itertuples()}
+    known = {dataset for dataset, _ in measured}
+    return extremes(cell for cell in tables.contests if cell in measured or cell[0] not in known)
 
 
 def _bands(axes: Axes, found: dict[str, pd.DataFrame], tables: Tables) -> None:

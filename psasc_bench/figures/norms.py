@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from psasc_bench import marks, style
-from psasc_bench.tables import Tables, averages
+from psasc_bench.tables import Tables, averages, extremes
 
 QUANTILES = ("q10", "q50", "q90")
 
@@ -15,7 +15,7 @@ QUANTILES = ("q10", "q50", "q90")
 def draw(tables: Tables) -> Figure:
     """A row per data set and budget: for each method, the 10th to 90th percentile of the examples' gradient norms by
     epoch, with the norm at which its weight peaks, and beside them, for all, the share of examples below that."""
-    cells, curves, weights = tables.extremes, tables.curves, tables.read("weights")
+    cells, curves, weights = extremes(tables.contests), tables.curves, tables.read("weights")
     quantiles = [averages(curves[f"nonprivate_norm_{q}"], curves) for q in QUANTILES]
     shares = averages(100 * curves["nonprivate_below_peak"], curves)
     peaks = _peaks(weights)
