@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,6 +13,7 @@ from psasc_bench import marks, style
 from psasc_bench.figures import REQUESTED
 from psasc_bench.tables import Tables, averages, extremes
 
+TITLE = 20  # characters that a panel is wide
 MEASURES = {
     "cosine": "Cosine,\nshared run",
     "relative_error": "Relative error,\nshared run",
@@ -42,7 +45,7 @@ def draw(tables: Tables) -> Figure:
             found = {method: rows[name].get((dataset, epsilon, method)) for method in tables.contestants}
             _bands(axes, {method: means for method, means in found.items() if means is not None}, tables)
             axes.set_xlim(0, last + 1)
-        column[0].set_title(f"{tables.titles[dataset]}\nε = {epsilon:g}", parse_math=False)
+        column[0].set_title(f"{textwrap.fill(tables.titles[dataset], TITLE)}\nε = {epsilon:g}", parse_math=False)
         column[-1].set_xlabel("Epoch")
     style.align(columns, ["all"] * len(columns), list(measures.values()))
     notes = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,6 +12,7 @@ from psasc_bench import marks, style
 from psasc_bench.tables import Tables, averages, extremes
 
 QUANTILES = ("q10", "q50", "q90")
+TITLE = 16  # characters that a panel is high
 
 
 def draw(tables: Tables) -> Figure:
@@ -39,7 +42,7 @@ def draw(tables: Tables) -> Figure:
     ):
         column[0].set_title(title, parse_math=False)
         column[-1].set_xlabel("Epoch")
-    labels = [f"{tables.titles[dataset]}\nε = {epsilon:g}\nnorm" for dataset, epsilon in cells]
+    labels = [f"{textwrap.fill(tables.titles[dataset], TITLE)}\nε = {epsilon:g}, norm" for dataset, epsilon in cells]
     style.align(panels, [*["norms"] * len(shown), "share"], labels)
     for axes in figure.axes:
         axes.tick_params(labelbottom=True)  # data sets differ in epochs
