@@ -130,8 +130,9 @@ def _numbers(measure: Measure, compared: Comparison, p_holm: float) -> str:
     interval = f"[{measure.text(compared.low)}, {measure.text(compared.high)}]"
     found = f"{mean} {interval} in {compared.n} pairs, p {p_text(p_holm)}"
     verdict = compared.verdict(p_holm)
-    if verdict == "tie shown":
-        found += f"; a tie, p {p_text(compared.tie_p)}"
+    if compared.tie_p < statistics.ALPHA:
+        tie = "a tie" if verdict == "tie shown" else "yet within the margin of a tie"
+        found += f"; {tie}, p {p_text(compared.tie_p)}"
     if verdict == "inconclusive" and measure is ACCURACY:
         found += f"; to see 0.3 points takes {statistics.seeds_needed(0.003, compared.sd)} seeds"
     return found

@@ -147,6 +147,13 @@ def test_inconclusive_accuracy_says_how_many_seeds_it_takes() -> None:
     assert row["evidence"].endswith("to see 0.3 points takes 351 seeds")
 
 
+def test_difference_that_is_significant_and_negligible_is_said_to_be_both() -> None:
+    ours = [0.5004, 0.6005, 0.7006]  # .05 points ahead, give or take a hundredth
+    row = only("C1", study(dp_sgd=SGD, dp_psasc=ours))
+    assert row["verdict"] == "supported"
+    assert row["evidence"].endswith("in 3 pairs, p 0.013; yet within the margin of a tie, p <.001")
+
+
 def test_one_pair_decides_nothing() -> None:
     row = only("C1", study(dp_sgd=[0.5], dp_psasc=[0.6]))
     assert (row["verdict"], row["evidence"]) == ("inconclusive", "+10.00 points in the one pair")
