@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from psasc_bench import outcomes
-from psasc_bench.contests import Contest, Finding, Measure, decide, pair
+from psasc_bench import judges
+from psasc_bench.contests import Finding
 from psasc_bench.files import write_text
+from psasc_bench.judges import EARLIER, OURS, Tables
 from psasc_bench.results import REFERENCE
 
-OURS, INNER = "dp-psasc", "dp-psasc-inner"
-EARLIER = ["auto-s", "nsgd", "dp-psac"]
-COSINE = Measure(unit="in cosine", margin=0.01, digits=3)  # a step that goes a hundredth less far along the gradient
-SHARE = Measure(unit="points of the grid", margin=0.1, scale=100, digits=0)
 NAMES = dict.fromkeys(["dataset", "method", "trajectory", "sweep", "settings"], str)
-
-Tables = Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,73 +80,13 @@ def _of_the_study(tables: Tables) -> Tables:
     }
 
 
-# ------------------------------------------------------------------------------------------------ the judges
-
-
-def higher_accuracy(tables: Tables) -> list[Finding]:
-    """By the correction of ``summary.csv``, whose family is larger than the claim."""
-    corrected = tables["summary"].set_index(["dataset", "epsilon", "method"])["difference_p_holm"]
-    contests = pair(outcomes.accuracies(tables["runs"]), OURS, [REFERENCE])
-    return [contest.finding(float(corrected[contest.dataset, contest.epsilon, OURS])) for contest in contests]
-
-
-def beats_earlier_scaling(tables: Tables) -> list[Finding]:
-    return decide(pair(outcomes.accuracies(tables["runs"]), OURS, EARLIER))
-
-
-def weighs_small_gradients(tables: Tables) -> list[Finding]:
-    return decide(_cosines(tables, OURS, [REFERENCE, *EARLIER]))
-
-
-def needs_no_tuning(tables: Tables) -> list[Finding]:
-    sweeps = tables["sweeps"]
-    tuning = sweeps[sweeps["evaluation"] == "validation"]
-    contests = []
-    for sweep, grid in tuning.groupby("sweep", sort=False):
-        measure = replace(SHARE, unit=f"{SHARE.unit} of the sweep {sweep}")
-        contests += pair(outcomes.shares_near_best(grid), OURS, [REFERENCE, *EARLIER], measure=measure)
-    return decide(contests)
-
-
-def speeds_convergence(tables: Tables) -> list[Finding]:
-    return decide([*_steps(tables["curves"]), *_cosines(tables, INNER, [OURS]), *_ablation(tables)])
-
-
-def preserves_privacy(tables: Tables) -> list[Finding]:
-    """Of each budget, the attack that proves most of what it attacks; ``low`` and ``high`` bracket its epsilon."""
-    audit, ledger = tables["audit"], tables["ledger"]
-    audit = audit[audit["method"].isin([OURS, INNER])].assign(proved=audit["epsilon_lower"] / audit["epsilon_claimed"])
-    trained = ledger["run"].str.split("/").str[1]
-    findings = []
-    for _, attacks in audit.groupby(["method", "epsilon"], sort=False):
-        sharpest = attacks.nlargest(1, "proved").iloc[0]
-        method, epsilon = str(sharpest["method"]), float(sharpest["epsilon"])
-        low, high = float(sharpest["epsilon_lower"]), float(sharpest["epsilon_claimed"])
-        runs = ledger[(trained == method) & (ledger["epsilon"] == epsilon)]
-        refuted, overspent = bool(attacks["refuted"].any()), int(runs["problem"].notna().sum())
-        findings.append(
-            Finding(
-                epsilon=epsilon,
-                method=method,
-                n=len(runs),
-                unit="of epsilon",
-                low=low,
-                high=high,
-                verdict="not supported" if refuted or overspent else "supported" if len(runs) else "not tested",
-                evidence=f"an attack proves epsilon {low:.2f} of {high:.2f} claimed; "
-                f"{len(runs) - overspent} of {len(runs)} ledgers hold",
-            )
-        )
-    return findings
-
-
 CLAIMS = {
     "C1": Claim(
         statement="At the same epsilon and delta, DP-PSASC is more accurate than DP-SGD",
         test="Final test accuracy. Here p is corrected for all contestants, budgets and data sets of the study.",
         tables=["summary", "runs"],
         needs=f"{OURS} and {REFERENCE} in the study: add them to its methods, then `snakemake --cores 8`",
-        judge=higher_accuracy,
+        judge=judges.higher_accuracy,
         figure="figures/accuracy.svg",
     ),
     "C2": Claim(
@@ -159,7 +94,7 @@ CLAIMS = {
         test="Final test accuracy.",
         tables=["runs"],
         needs=f"{OURS} and one of {', '.join(EARLIER)} in the study: add it to its methods, then `snakemake --cores 8`",
-        judge=beats_earlier_scaling,
+        judge=judges.beats_earlier_scaling,
         figure="figures/accuracy.svg",
     ),
     "C3": Claim(
@@ -168,7 +103,7 @@ CLAIMS = {
         "Within 0.01 is a tie.",
         tables=["curves"],
         needs=f"deviation.csv with {OURS} and another method: `snakemake --cores 8 results/deviation.csv` makes it",
-        judge=weighs_small_gradients,
+        judge=judges.weighs_small_gradients,
         figure="figures/weights.svg",
     ),
     "C4": Claim(
@@ -178,7 +113,7 @@ CLAIMS = {
         tables=["sweeps"],
         needs=f"sweeps.csv with {OURS} and another method on validation data: `snakemake --cores 8 results/sweeps.csv` "
         "makes it",
-        judge=needs_no_tuning,
+        judge=judges.needs_no_tuning,
     ),
     "C5": Claim(
         statement="Its momentum reduces sampling bias and speeds convergence",
@@ -187,7 +122,7 @@ CLAIMS = {
         "own path. `epochs` says where it had fewer, for as much computing; there only the accuracy compares.",
         tables=["runs", "curves"],
         needs=f"sweeps.csv with `iterates` of {OURS} above 1: `snakemake --cores 8 sweeps` makes it",
-        judge=speeds_convergence,
+        judge=judges.speeds_convergence,
         figure="figures/convergence.svg",
     ),
     "C6": Claim(
@@ -197,91 +132,10 @@ CLAIMS = {
         tables=["audit", "ledger"],
         needs=f"audit.csv and ledger.csv with {OURS}: `snakemake --cores 8 results/audit.csv results/ledger.csv` makes "
         "them",
-        judge=preserves_privacy,
+        judge=judges.preserves_privacy,
         figure="figures/audit.svg",
     ),
 }
-
-
-# ------------------------------------------------------------------------------------------------ the contests
-
-
-def _cosines(tables: Tables, method: str, references: Sequence[str]) -> list[Contest]:
-    """Along each trajectory that the methods share; of a data set without a table of these, each along its own."""
-    own = _own_deviation(tables["curves"])
-    shared = tables.get("deviation", own.head(0))
-    epochs = pd.concat([shared, own[~own["dataset"].isin(shared["dataset"])]])
-    return _later_cosines(epochs, method, references) if "cosine" in epochs else []
-
-
-def _own_deviation(curves: pd.DataFrame) -> pd.DataFrame:
-    measured = {"nonprivate_cosine": "cosine", "nonprivate_below_peak": "below_peak"}
-    own = _finished(curves).rename(columns=measured).assign(trajectory="each")
-    return own.dropna(subset=[column for column in ["cosine"] if column in own])
-
-
-def _later_cosines(epochs: pd.DataFrame, method: str, references: Sequence[str]) -> list[Contest]:
-    contests = []
-    for trajectory, values in outcomes.late_cosines(epochs).groupby("trajectory", sort=False):
-        measure = replace(COSINE, unit=f"{COSINE.unit} along the path of {trajectory}")
-        contests += pair(values, method, references, measure=measure)
-    return contests
-
-
-def _steps(curves: pd.DataFrame, note: str = "") -> list[Contest]:
-    """How much sooner the runs with inner momentum have 95 % of their own final accuracy."""
-    contests = []
-    for _, of_one in _finished(curves).groupby("dataset", sort=False):
-        an_epoch = float((of_one["step"] / of_one["epoch"]).median())
-        values = outcomes.steps_to_enough(of_one).assign(note=note)
-        contests += pair(values, INNER, [OURS], measure=Measure(unit="steps saved", margin=an_epoch, digits=0))
-    return contests
-
-
-def _ablation(tables: Tables) -> list[Contest]:
-    """Each setting of inner momentum that a sweep has tried against the study's own runs without."""
-    runs, curves = tables["runs"], tables["curves"]
-    contests = []
-    for swept in _settings(tables.get("sweeps")):
-        plain = _plain(runs, swept)
-        gradients = (swept["iterates"] * swept["steps_taken"]).mean() / plain["steps_taken"].mean()
-        values = pd.concat([outcomes.accuracies(swept, "accuracy"), outcomes.accuracies(plain)])
-        note = f"{swept['setting'].iloc[0]}: {gradients:.2g} times the gradients"
-        contests += pair(values.assign(note=note), INNER, [OURS])
-    for swept in _settings(tables.get("sweep_curves")):
-        plain = _plain(curves, swept)
-        if swept["epoch"].max() != plain["epoch"].max():
-            continue  # what it takes to come near a lower end is no convergence
-        both = pd.concat([swept, plain])
-        note = f"{swept['setting'].iloc[0]}: {swept['iterates'].iloc[0]:g} gradients an example and step"
-        contests += _steps(both, note)
-        if "nonprivate_cosine" in both:
-            found = _later_cosines(_own_deviation(both), INNER, [OURS])
-            contests += [replace(contest, note=swept["setting"].iloc[0]) for contest in found]
-    return contests
-
-
-def _plain(table: pd.DataFrame, swept: pd.DataFrame) -> pd.DataFrame:
-    """Of the study's own, what goes with ``swept``."""
-    return table[(table["method"] == OURS) & table["dataset"].isin(swept["dataset"])]
-
-
-def _settings(swept: pd.DataFrame | None) -> list[pd.DataFrame]:
-    """What sweeps on test examples have of inner momentum: a table for each data set and ``setting`` (the trial in
-    words), with ``INNER`` for the method, whose weight is that of ``OURS``."""
-    if swept is None or "iterates" not in swept:
-        return []
-    chosen = (swept["evaluation"] == "test") & swept["method"].isin([OURS, INNER]) & (swept["iterates"] > 1)
-    inner = swept[chosen].assign(method=INNER)
-    inner["setting"] = inner["settings"].str.replace("=", " ").str.replace(",", ", ")
-    return [rows for _, rows in inner.groupby(["sweep", "dataset", "setting"], sort=False)]
-
-
-def _finished(curves: pd.DataFrame) -> pd.DataFrame:
-    return curves[curves["status"] == "done"]
-
-
-# ------------------------------------------------------------------------------------------------ the report
 
 
 HEADER = """\

@@ -12,7 +12,8 @@ import jinja2
 import pandas as pd
 
 from psasc_bench import literature
-from psasc_bench.claims import CLAIMS, OURS
+from psasc_bench.claims import CLAIMS
+from psasc_bench.judges import OURS
 from psasc_bench.results import REFERENCE
 from psasc_bench.statistics import t_interval
 from psasc_bench.tables import Tables
