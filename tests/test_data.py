@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from psasc_bench import data
+from psasc_bench import data, sources
 from psasc_bench.data import Dataset
 
 Arrays = dict[str, NDArray[Any]]
@@ -103,7 +103,7 @@ def test_sha256_is_of_the_arrays_and_the_constants(tmp_path: Path) -> None:
     assert prepared(tmp_path, arrays()).sha256 == expected
 
 
-@pytest.mark.parametrize("part", data.PARTS)
+@pytest.mark.parametrize("part", sources.PARTS)
 def test_sha256_depends_on_every_array(part: str, tmp_path: Path) -> None:
     values = arrays()
     values[part].flat[3] ^= 1
@@ -179,7 +179,10 @@ BAD_ARRAYS: dict[str, tuple[Callable[[], Arrays], str]] = {
     "unlike types": (lambda: arrays(x_test=np.zeros((6, 3, 5, 4), np.float32)), "x_test"),
     "pickled pixels": (lambda: arrays(x_train=np.array([None] * 12, dtype=object)), "x_train"),
     "pickled labels": (lambda: arrays(y_test=np.array([{}] * 6, dtype=object)), "y_test"),
-    **{f"no {part}": (lambda part=part: {k: v for k, v in arrays().items() if k != part}, part) for part in data.PARTS},
+    **{
+        f"no {part}": (lambda part=part: {k: v for k, v in arrays().items() if k != part}, part)
+        for part in sources.PARTS
+    },
 }
 
 
@@ -319,7 +322,7 @@ def test_hold_out_is_the_same_every_time(digits: Dataset) -> None:
 def test_hold_out_does_not_depend_on_the_test_examples(digits: Dataset) -> None:
     blank = replace(digits, x_test=np.zeros_like(digits.x_test), y_test=np.zeros_like(digits.y_test))
     one, two = data.hold_out(digits), data.hold_out(blank)
-    assert all(np.array_equal(getattr(one, part), getattr(two, part)) for part in data.PARTS)
+    assert all(np.array_equal(getattr(one, part), getattr(two, part)) for part in sources.PARTS)
 
 
 # --------------------------------------------------------------------------------------------------------- torchvision
@@ -335,7 +338,7 @@ def test_data_set_that_is_not_there_comes_with_the_remedy(source: str, tmp_path:
 
 def test_digits_are_not_downloaded(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'digits' is not downloaded.*mnist"):
-        data.download("digits", tmp_path)
+        sources.download("digits", tmp_path)
 
 
 @pytest.fixture
@@ -347,7 +350,7 @@ def torchvision_root() -> Path:
     return root
 
 
-@pytest.mark.parametrize("file", sorted(data.TORCHVISION["mnist"].md5))
+@pytest.mark.parametrize("file", sorted(sources.TORCHVISION["mnist"].md5))
 def test_truncated_download_is_refused_by_name(file: str, torchvision_root: Path, tmp_path: Path) -> None:
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 def download(options: argparse.Namespace) -> None:
     """Download a data set that torchvision knows."""
-    from psasc_bench import data
+    from psasc_bench import sources
 
-    data.download(options.source, options.data_root)
+    sources.download(options.source, options.data_root)
 
 
 def prepare(options: argparse.Namespace) -> None:
