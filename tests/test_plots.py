@@ -713,8 +713,8 @@ def test_momentum_leaves_out_what_differs_in_more(tables: Tables) -> None:
     sweeps = pd.read_csv(folder / "sweeps.csv")
     sweeps.loc[sweeps["steps_taken"] == STEPS, "settings"] = "decay=0.5,iterates=2,learning_rate=9"
     sweeps.to_csv(folder / "sweeps.csv", index=False)
-    steps, _ = plots.figure("momentum", plots.Tables(folder)).axes
-    assert [text.get_text() for text in steps.texts] == ["no run"]
+    (compute,) = plots.figure("momentum", plots.Tables(folder)).axes
+    assert title(compute).endswith("equal computing")
 
 
 def test_cost_has_a_panel_per_model_and_says_what_was_not_measured(study: Path) -> None:

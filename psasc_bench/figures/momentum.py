@@ -27,8 +27,9 @@ def draw(tables: Tables) -> Figure:
     if differences.empty:
         return style.blank("no sweep has a finished run of inner momentum paired with one without")
     decays, iterates = (sorted(differences[key].unique()) for key in ("decay", "iterates"))
-    cells = dict.fromkeys(zip(differences["dataset"], differences["epsilon"], strict=True))
-    wanted = [(*cell, comparison) for cell, comparison in itertools.product(cells, COMPARISONS)]
+    found = dict.fromkeys(zip(*(differences[key] for key in ("dataset", "epsilon", "comparison")), strict=True))
+    cells = dict.fromkeys((dataset, epsilon) for dataset, epsilon, _ in found)
+    wanted = [(*cell, one) for cell, one in itertools.product(cells, COMPARISONS) if (*cell, one) in found]
     figure, columns = style.panels(len(wanted), 1, abreast=4, height=1.8)
     for (dataset, epsilon, comparison), (axes,) in zip(wanted, columns, strict=True):
         of_one = (differences["dataset"] == dataset) & (differences["epsilon"] == epsilon)
@@ -90,8 +91,6 @@ def _points(axes: Axes, rows: pd.DataFrame, decays: list[float], iterates: list[
     axes.axhline(0, color=style.GREY, linewidth=0.6, zorder=1)
     axes.set_xticks(range(len(decays)), [f"{decay:g}" for decay in decays])
     axes.set_xlim(-0.5, len(decays) - 0.5)
-    if rows.empty:
-        axes.text(0.5, 0.5, "no run", transform=axes.transAxes, ha="center", color=style.GREY)
 
 
 def _look(method: str, k: float, iterates: list[float], tables: Tables) -> dict[str, Any]:
