@@ -13,7 +13,7 @@ import pandas as pd
 from psasc_bench import judges
 from psasc_bench.contests import Finding
 from psasc_bench.files import write_text
-from psasc_bench.judges import EARLIER, OURS, Tables
+from psasc_bench.judges import EARLIER, INNER, OURS, Tables
 from psasc_bench.results import REFERENCE
 
 NAMES = dict.fromkeys(["dataset", "method", "trajectory", "sweep", "settings"], str)
@@ -83,7 +83,8 @@ def _of_the_study(tables: Tables) -> Tables:
 CLAIMS = {
     "C1": Claim(
         statement="At the same epsilon and delta, DP-PSASC is more accurate than DP-SGD",
-        test="Final test accuracy. Here p is corrected for all contestants, budgets and data sets of the study.",
+        test="Final test accuracy, without and with inner momentum. Here p is corrected for all contestants, budgets "
+        "and data sets of the study.",
         tables=["summary", "runs"],
         needs=f"{OURS} and {REFERENCE} in the study: add them to its methods, then `snakemake --cores 8`",
         judge=judges.higher_accuracy,
@@ -91,7 +92,7 @@ CLAIMS = {
     ),
     "C2": Claim(
         statement="It is more accurate than earlier per-example scaling: Auto-S, NSGD and DP-PSAC",
-        test="Final test accuracy.",
+        test="Final test accuracy, without and with inner momentum.",
         tables=["runs"],
         needs=f"{OURS} and one of {', '.join(EARLIER)} in the study: add it to its methods, then `snakemake --cores 8`",
         judge=judges.beats_earlier_scaling,
@@ -117,11 +118,12 @@ CLAIMS = {
     ),
     "C5": Claim(
         statement="Its momentum reduces sampling bias and speeds convergence",
-        test="With inner momentum, in each setting that a sweep has tried, against without: final test accuracy; steps "
-        "to 95 % of a run's own final accuracy, where within an epoch is a tie; cosine, as for C3, along each run's "
-        "own path. `epochs` says where it had fewer, for as much computing; there only the accuracy compares.",
+        test="With inner momentum, as the study has it and in each setting that a sweep has tried, against without: "
+        "final test accuracy; steps to 95 % of a run's own final accuracy, where within an epoch is a tie; cosine, as "
+        "for C3. `epochs` says where it had fewer, for as much computing; there only the accuracy compares.",
         tables=["runs", "curves"],
-        needs=f"sweeps.csv with `iterates` of {OURS} above 1: `snakemake --cores 8 sweeps` makes it",
+        needs=f"{INNER} in the study, or sweeps.csv with `iterates` of {OURS} above 1: `snakemake --cores 8 sweeps` "
+        "makes it",
         judge=judges.speeds_convergence,
         figure="figures/convergence.svg",
     ),

@@ -94,7 +94,7 @@ def _problems(study: Study) -> Iterator[str]:
                     f"it must be from {SMALLEST:g} to {LARGEST:g}"
                 )
         for epsilon, more in dataset.more_seeds.items():
-            if epsilon not in (dataset.epsilons or study.epsilons):
+            if epsilon not in study.budgets(name):
                 yield f"{here}.more_seeds: {epsilon:g} is no epsilon of this data set"
             if known := sorted(set(dataset.seeds or study.seeds) & set(more)):
                 yield f"{here}.more_seeds.{epsilon:g}: must name none that there is already: {known[0]}"

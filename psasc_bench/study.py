@@ -143,9 +143,13 @@ class Study(_Strict):
                 for epsilon in self.cell_epsilons(dataset, method):
                     yield Cell(dataset, method, epsilon)
 
+    def budgets(self, dataset: str) -> tuple[float, ...]:
+        """The epsilons of the data set's private runs."""
+        return self.dataset(dataset).epsilons or self.epsilons
+
     def cell_epsilons(self, dataset: str, method: str) -> tuple[float, ...]:
         unbounded = math.isinf(self.method(dataset, method).sensitivity())
-        return (math.inf,) if unbounded else self.dataset(dataset).epsilons or self.epsilons
+        return (math.inf,) if unbounded else self.budgets(dataset)
 
     def cell_seeds(self, dataset: str, epsilon: float) -> tuple[int, ...]:
         protocol = self.dataset(dataset)

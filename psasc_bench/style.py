@@ -19,10 +19,22 @@ SINGLE_COLUMN, DOUBLE_COLUMN = 3.3, 6.8  # widths of a journal's column and page
 MOST_ABREAST = 3  # data sets side by side on a page
 
 _BLUE, _ORANGE, _GREEN, _RED, _PURPLE, _BROWN, _, _, _, _SKY = seaborn.color_palette("colorblind").as_hex()
-_BLACK, _WINE, GREY = "#222222", "#882255", "#767676"
+_BLACK, _WINE, _INDIGO, GREY = "#222222", "#882255", "#332288", "#767676"
 _SOLID, _DASHED, _DOTTED, _DASHDOT = (None, None), (5, 1.5), (1.2, 1.2), (5, 1.2, 1.2, 1.2)
 _STROKES = ("x", "+", "1", "2")  # markers without an inside
-_SIZES = {"s": 0.95, "D": 0.9, "^": 1.25, "v": 1.25, "<": 1.25, ">": 1.25, "P": 1.3, "X": 1.3, "p": 1.2, "h": 1.15}
+_SIZES = {
+    "s": 0.95,
+    "D": 0.9,
+    "^": 1.25,
+    "v": 1.25,
+    "<": 1.25,
+    ">": 1.25,
+    "P": 1.3,
+    "X": 1.3,
+    "*": 1.5,
+    "p": 1.2,
+    "h": 1.15,
+}
 
 
 @dataclass(frozen=True)
@@ -51,13 +63,14 @@ KNOWN = {
     "nsgd": Look(_GREEN, "^", _DOTTED),
     "dp-psac": Look(_ORANGE, "D", _DASHDOT),
     "dp-psasc": Look(_RED, "v", _SOLID),
+    "dp-psasc-inner": Look(_WINE, "*", _DASHED),
 }
 KNOWN_CONTROLS = {
     "nonprivate": Look(GREY, "", (4, 1.5)),
     "noise-only": Look(GREY, "x", (1, 1.5)),
 }
 # For methods that nobody has met yet. The counts share no divisor: a repeated colour has another marker and line.
-_FREE_COLORS = (_PURPLE, _SKY, _BROWN, _WINE)
+_FREE_COLORS = (_PURPLE, _SKY, _BROWN, _INDIGO)
 _FREE_MARKERS = ("P", "X", "<", ">", "p", "h", "8")
 _FREE_DASHES = (_DASHED, _SOLID, _DASHDOT)
 _FREE_CONTROL_MARKERS = ("+", "1", "2")

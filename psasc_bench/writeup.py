@@ -160,18 +160,21 @@ def _claims(tables: Tables) -> Iterator[Judged]:
 
 
 def _contests(rows: pd.DataFrame, tables: Tables) -> str:
-    """A line for each data set, opponent and unit: the range of the differences, and the verdicts."""
+    """A line for each data set, method, opponent and unit: the range of the differences, and the verdicts."""
     tested = rows[rows["estimate"].notna()]
     if tested.empty:
         return ""
     lines = []
-    for (dataset, reference, unit), group in tested.groupby(["dataset", "reference", "unit"], sort=False):
+    for (dataset, method, reference, unit), group in tested.groupby(
+        ["dataset", "method", "reference", "unit"], sort=False
+    ):
         digits = next((digits for word, digits in DIGITS.items() if word in str(unit)), 2)
         low, high = (f"{end:+z.{digits}f}" for end in (group["estimate"].min(), group["estimate"].max()))
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in group["verdict"].value_counts().items())
         lines.append(
             {
                 "data set": tables.titles.get(str(dataset), str(dataset)),
+                "method": tables.method_titles.get(str(method), str(method)),
                 "against": tables.method_titles.get(str(reference), str(reference)),
                 "epsilon": ", ".join(f"{epsilon:g}" for epsilon in group["epsilon"].unique()),
                 "difference": f"{low} {unit}" if low == high else f"{low} to {high} {unit}",

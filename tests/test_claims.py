@@ -128,6 +128,14 @@ def test_finding_has_the_numbers_that_decide_it() -> None:
     assert row["evidence"] == "+3.00 points [+0.52, +5.48] in 3 pairs, p 0.035"
 
 
+def test_both_with_and_without_inner_momentum_are_held_against_the_others() -> None:
+    tables = study(dp_sgd=SGD, auto_s=SGD, dp_psasc=AHEAD, dp_psasc_inner=[0.48, 0.57, 0.66])
+    for claim, reference in (("C1", "dp-sgd"), ("C2", "auto-s")):
+        rows = found(claim, tables).set_index("method")
+        assert rows["estimate"].to_dict() == pytest.approx({"dp-psasc": 3, "dp-psasc-inner": -3})
+        assert set(rows["reference"]) == {reference}
+
+
 def test_p_against_dp_sgd_is_corrected_for_all_contestants_of_the_study() -> None:
     row = only("C1", study(dp_sgd=SGD, dp_psasc=AHEAD, auto_s=[0.52, 0.60, 0.68]))
     assert row["p_holm"] == pytest.approx(2 * P_AHEAD)
@@ -256,6 +264,12 @@ def test_steps_to_95_percent_of_the_final_accuracy() -> None:
 def test_diverged_curve_shows_no_convergence() -> None:
     table = curves(dp_psasc=[[0.8]], dp_psasc_inner=[[0.8]]).assign(status="diverged")
     assert only("C5", {"curves": table, "runs": runs(dp_psasc=SGD)})["verdict"] == "not tested"
+
+
+def test_accuracy_with_inner_momentum_is_held_against_that_without() -> None:
+    row = only("C5", study(dp_psasc=SGD, dp_psasc_inner=AHEAD) | {"curves": curves(dp_psasc=[[0.8]])})
+    assert (row["method"], row["reference"], row["verdict"]) == ("dp-psasc-inner", "dp-psasc", "supported")
+    assert row["estimate"] == pytest.approx(3)
 
 
 def test_settings_of_the_momentum_sweep_are_held_against_the_studys_own_runs() -> None:

@@ -97,9 +97,7 @@ def of_others(folder, ending="json"):
 def job_seeds(dataset):
     """The seeds that share a job: all of a cell where starting a process costs as much as a run, else any one."""
     if STUDY.dataset(dataset).share_process:
-        epsilon = min(
-            STUDY.dataset(dataset).epsilons or STUDY.epsilons
-        )  # all have the same seeds
+        epsilon = min(STUDY.budgets(dataset))  # all have the same seeds
         return [f"seed-{seed}" for seed in STUDY.cell_seeds(dataset, epsilon)]
     return ["seed-{seed}"]
 
