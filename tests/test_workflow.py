@@ -224,6 +224,20 @@ def test_edited_method_retrains_exactly_its_runs(project: Path) -> None:
     assert changes(before, records(project)) == {"dp-psasc/eps-8/seed-0.json", "dp-psasc/eps-8/seed-1.json"}
 
 
+def test_audit_that_is_shipped_does_not_pass_for_that_of_an_edited_method(project: Path) -> None:
+    """In a fresh clone Snakemake knows nothing of how a file was made, so it must not be there."""
+    shipped = subprocess.check_output(["git", "ls-files", "results"], cwd=ROOT, text=True).splitlines()
+    for path in (project / "results").rglob("*"):
+        if path.is_file() and str(path.relative_to(project)) not in shipped:
+            path.unlink()
+    shutil.rmtree(project / ".snakemake")
+    assert (project / "results" / "audit.csv").exists()
+    source = project / "psasc_bench" / "methods" / "dp_psasc.py"
+    source.write_text(source.read_text().replace("return self.C / self.s", "return self.C / self.s / 2"))
+    said = snakemake(project, f"{RUNS}/dp-psasc/eps-8/seed-0.json", "results/runs.csv", status=1)
+    assert "refuted: DP-PSASC: more privacy is spent than claimed" in said
+
+
 def metrics(folder: Path) -> dict[str, Any]:
     """By name, all of a run that should not depend on when and how it was made."""
     found = {str(path.relative_to(folder)): record.read(path) for path in (folder / RUNS).rglob("*.json")}
