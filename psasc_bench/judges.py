@@ -84,10 +84,11 @@ def _in_accuracy(tables: Tables, references: Sequence[str]) -> list[Contest]:
 
 
 def _cosines(tables: Tables, method: str, references: Sequence[str]) -> list[Contest]:
-    """Along each trajectory that the methods share; of a data set without a table of these, each along its own."""
+    """Along each trajectory that the methods share; of a data set where ``method`` has none, each along its own."""
     own = _own_deviation(tables["curves"])
     shared = tables.get("deviation", own.head(0))
-    epochs = pd.concat([shared, own[~own["dataset"].isin(shared["dataset"])]])
+    measured = shared.loc[shared["method"] == method, "dataset"]
+    epochs = pd.concat([shared, own[~own["dataset"].isin(measured)]])
     return _later_cosines(epochs, method, references) if "cosine" in epochs else []
 
 

@@ -97,8 +97,8 @@ def found(claim: str, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return rows[rows["claim"] == claim].reset_index(drop=True)
 
 
-def only(claim: str, tables: dict[str, pd.DataFrame]) -> pd.Series:
-    (row,) = (row for _, row in found(claim, tables).iterrows())
+def only(claim: str, tables: dict[str, pd.DataFrame], *, unit: str = "") -> pd.Series:
+    (row,) = (row for _, row in found(claim, tables).iterrows() if unit in row["unit"])
     return row
 
 
@@ -319,6 +319,14 @@ def test_inner_momentum_is_compared_by_deviation_too() -> None:
     table = deviation(dp_psasc=late(early=0, end=SGD), dp_psasc_inner=late(early=0, end=AHEAD))
     row = only("C5", {"deviation": table, "curves": curves(dp_psasc=[[0.8]]), "runs": runs(dp_psasc=SGD)})
     assert (row["estimate"], row["reference"]) == (pytest.approx(0.03), "dp-psasc")
+
+
+def test_method_that_a_shared_trajectory_lacks_is_judged_along_its_own() -> None:
+    own = curves(dp_psasc=[[0.8]], dp_psasc_inner=[[0.8]]).assign(nonprivate_cosine=[0.5, 0.6])
+    shared = deviation(dp_sgd=late(early=0, end=SGD), dp_psasc=late(early=0, end=AHEAD))
+    row = only("C5", {"deviation": shared, "curves": own, "runs": runs(dp_psasc=SGD)}, unit="cosine")
+    assert (row["method"], row["estimate"]) == ("dp-psasc-inner", pytest.approx(0.1))
+    assert "along the path of each" in row["evidence"]
 
 
 # ------------------------------------------------------------------------------------------------ C6

@@ -13,7 +13,7 @@ from psasc_bench import marks, style
 from psasc_bench.figures import REQUESTED
 from psasc_bench.tables import Tables, averages, extremes
 
-TITLE = 20  # characters that a panel is wide
+TITLE = 16  # characters that a panel is wide
 MEASURES = {
     "cosine": "Cosine,\nshared run",
     "relative_error": "Relative error,\nshared run",

@@ -13,6 +13,7 @@ from psasc_bench.tables import Tables, averages, extremes
 
 QUANTILES = ("q10", "q50", "q90")
 TITLE = 16  # characters that a panel is high
+WIDTH = 84  # characters that the figure is wide
 
 
 def draw(tables: Tables) -> Figure:
@@ -33,14 +34,14 @@ def draw(tables: Tables) -> Figure:
             key = (dataset, epsilon, method)
             column[row].set(yscale="log", ylim=(weights["norm"].min(), weights["norm"].max()))
             _band(column[row], [of_one.get(key) for of_one in quantiles], method, tables)
-            if peak := peaks.get((dataset, method)):
+            if (peak := peaks.get((dataset, method))) and key in shares:
                 column[row].axhline(peak, color="black", linewidth=0.7, linestyle=(0, (4, 2)), zorder=3)
                 marks.band(share, shares.get(key), method, tables)
         share.set_ylim(0, 100)
     for title, column in zip(
         [*(tables.method_titles[method] for method in shown), "Below peak (%)"], panels, strict=True
     ):
-        column[0].set_title(title, parse_math=False)
+        column[0].set_title(textwrap.fill(title, WIDTH // columns), parse_math=False)
         column[-1].set_xlabel("Epoch")
     labels = [f"{textwrap.fill(tables.titles[dataset], TITLE)}\nε = {epsilon:g}, norm" for dataset, epsilon in cells]
     style.align(panels, [*["norms"] * len(shown), "share"], labels)
