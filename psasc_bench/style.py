@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+import numpy as np
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,6 +18,7 @@ from matplotlib.lines import Line2D
 
 SINGLE_COLUMN, DOUBLE_COLUMN = 3.3, 6.8  # widths of a journal's column and page, in inches
 MOST_ABREAST = 3  # data sets side by side on a page
+LINE = 9  # characters that are as wide as a line of the legend with the gaps around it
 
 _BLUE, _ORANGE, _GREEN, _RED, _PURPLE, _BROWN, _, _, _, _SKY = seaborn.color_palette("colorblind").as_hex()
 _BLACK, _WINE, _INDIGO, GREY = "#222222", "#882255", "#332288", "#767676"
@@ -156,16 +158,25 @@ def handle(title: str, look: Look, *, line: bool) -> Line2D:
 
 def annotate(figure: Figure, handles: Sequence[Line2D], notes: Sequence[str]) -> None:
     """Put the legend above and the notes below."""
-    wide = figure.get_figwidth() > SINGLE_COLUMN
+    characters = 126 if figure.get_figwidth() > SINGLE_COLUMN else 60
     if handles:
-        columns = min(len(handles), 6 if wide else 3)
+        columns = _columns([str(handle.get_label()) for handle in handles], characters)
         legend = figure.legend(handles=list(handles), loc="outside upper center", ncols=columns)
         for text in legend.get_texts():
             text.set_parse_math(False)
-    paragraph = textwrap.wrap(" ".join(notes), 126 if wide else 60)
+    paragraph = textwrap.wrap(" ".join(notes), characters)
     below = figure.supxlabel("\n".join(paragraph), x=0.01, ha="left", fontsize=7, linespacing=1.3)
     below.set_parse_math(False)  # notes hold titles, as does the legend
     figure.align_ylabels()
+
+
+def _columns(entries: Sequence[str], characters: int) -> int:
+    """As many columns of a legend as there is room for; each is as wide as its longest entry with its line."""
+    for columns in range(len(entries), 1, -1):
+        longest = [max(map(len, column)) for column in np.array_split(list(entries), columns)]
+        if sum(longest) + LINE * columns <= characters:
+            return columns
+    return 1
 
 
 def blank(reason: str) -> Figure:
