@@ -568,3 +568,5 @@ def test_one_run_of_a_sweep_can_be_trained_by_itself(project: Path) -> None:
     snakemake(project, f"results/sweeps/{target}")
     assert list(trials(project)) == [target]
     assert record.read(project / "results" / "sweeps" / target).spec.learning_rate == 0.1
+    never_declared = target.replace("0.1", "0.15")
+    assert "No rule to produce" in snakemake(project, f"results/sweeps/{never_declared}", status=1)

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -51,7 +52,9 @@ wildcard_constraints:
     method=alternatives(STUDY.methods),
     epsilon=r"[0-9.e+-]+|inf",
     seed=r"[0-9]+",
-    settings=r"[^/]+",
+    settings=alternatives(
+        sorted(re.escape(one.name) for trials in TRIALS.values() for one in trials)
+    ),
 
 
 def runs():
