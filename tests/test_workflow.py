@@ -219,23 +219,39 @@ def test_edited_method_retrains_exactly_its_runs(project: Path) -> None:
     source.write_text(source.read_text().replace("self.s * norm", "1.5 * self.s * norm"))
     before = records(project)
     due = jobs(snakemake(project, "--dry-run", "results/README.md"))
-    assert due == {"train_digits": 1, "verify": 1, "audit": 1, "collect": 1}
+    assert due == {"train_digits": 1, "verify": 1, "audit": 1, "collect": 1, "made_of": 1}
     snakemake(project, f"{RUNS}/dp-psasc/eps-8/seed-0.json")
     assert changes(before, records(project)) == {"dp-psasc/eps-8/seed-0.json", "dp-psasc/eps-8/seed-1.json"}
 
 
-def test_audit_that_is_shipped_does_not_pass_for_that_of_an_edited_method(project: Path) -> None:
-    """In a fresh clone Snakemake knows nothing of how a file was made, so it must not be there."""
-    shipped = subprocess.check_output(["git", "ls-files", "results"], cwd=ROOT, text=True).splitlines()
-    for path in (project / "results").rglob("*"):
-        if path.is_file() and str(path.relative_to(project)) not in shipped:
-            path.unlink()
-    shutil.rmtree(project / ".snakemake")
+def test_records_that_came_with_a_clone_are_trained_anew_once_they_are_stale(project: Path) -> None:
+    """Snakemake knows nothing of how they were made."""
+    as_cloned(project, RUNS)
+    before = records(project)
+    configure(project, STUDY | {"methods": STUDY["methods"] | {"dp-sgd": {"C": 0.2}}})
+    snakemake(project, "results/study.json")
+    assert changes(before, records(project)) == {"dp-sgd/eps-8/seed-0.json", "dp-sgd/eps-8/seed-1.json"}
+    assert jobs(snakemake(project, "results/study.json")) == {}
+
+
+def test_audit_that_came_with_a_clone_does_not_pass_for_that_of_an_edited_method(project: Path) -> None:
+    as_cloned(project)
     assert (project / "results" / "audit.csv").exists()
     source = project / "psasc_bench" / "methods" / "dp_psasc.py"
     source.write_text(source.read_text().replace("return self.C / self.s", "return self.C / self.s / 2"))
-    said = snakemake(project, f"{RUNS}/dp-psasc/eps-8/seed-0.json", "results/runs.csv", status=1)
+    said = snakemake(project, "results/study.json", status=1)
     assert "refuted: DP-PSASC: more privacy is spent than claimed" in said
+
+
+def as_cloned(project: Path, *folders: str) -> None:
+    """Leave of the study's files those that the repository has, and those in ``folders`` as if it had them."""
+    shipped = subprocess.check_output(["git", "ls-files", "results"], cwd=ROOT, text=True).splitlines()
+    shutil.rmtree(project / ".snakemake")
+    shutil.rmtree(project / "data")
+    for path in (project / "results").rglob("*"):
+        name = str(path.relative_to(project))
+        if path.is_file() and name not in shipped and not name.startswith(folders):
+            path.unlink()
 
 
 def metrics(folder: Path) -> dict[str, Any]:
@@ -537,7 +553,7 @@ def test_tuning_is_asked_for_by_name_resumes_and_its_choice_can_be_laid_over_the
     chosen = yaml.safe_load((project / "results" / "tuned.yaml").read_text())["datasets"]["digits"]["overrides"]
     assert chosen["dp-sgd"] == {"learning_rate": 2}
     planned = snakemake(project, "--dry-run", f"{RUNS}/dp-sgd/eps-8/seed-0.json", *study_with("results/tuned.yaml"))
-    assert jobs(planned) == {"train_digits": 1}
+    assert jobs(planned) == {"made_of": 1, "train_digits": 1}
 
     finished, tuning = trials(project), SWEEPS["tuning"]
     configure(project, STUDY | {"sweeps": {"tuning": tuning | {"seeds": [100, 101]}}})

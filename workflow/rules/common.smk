@@ -5,11 +5,11 @@ import re
 import shlex
 from pathlib import Path
 
-from psasc_bench import figures, methods, record
+from psasc_bench import figures, methods, record, status
 from psasc_bench import sweeps as sweeping
 from psasc_bench.config import parse as parse_study
 from psasc_bench.spec import format_epsilon
-from psasc_bench.study import ConfigError
+from psasc_bench.study import Cell, ConfigError
 from snakemake.exceptions import WorkflowError
 
 # Not those of tables that nobody has asked for.
@@ -136,6 +136,20 @@ def budget_file(dataset, epochs=None, evaluation="test"):
     schedule = f"batch-{protocol.expected_batch_size}_epochs-{epochs or protocol.epochs}_delta-{protocol.delta:g}"
     schedule += "" if evaluation == "test" else f"_{evaluation}"
     return f"results/budgets/{STUDY.prepared(dataset).stem}/{schedule}/eps-{{epsilon}}.json"
+
+
+def unless_stale(dataset, wildcards):
+    """What runs are made of: ancient, unless one of those that share a job has a stale record."""
+    cell = Cell(dataset, wildcards.method, float(wildcards.epsilon))
+    fingerprint = methods.fingerprint(methods.load(cell.method))
+    found = [
+        status.look(STUDY.spec(cell, seed), fingerprint, Path("results/runs")).status
+        for seed in STUDY.cell_seeds(dataset, cell.epsilon)
+        if STUDY.dataset(dataset).share_process or str(seed) == wildcards.seed
+    ]
+    return (
+        "results/made_of.json" if "stale" in found else ancient("results/made_of.json")
+    )
 
 
 def source_arguments(dataset):
