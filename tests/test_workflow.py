@@ -219,7 +219,7 @@ def test_edited_method_retrains_exactly_its_runs(project: Path) -> None:
     source.write_text(source.read_text().replace("self.s * norm", "1.5 * self.s * norm"))
     before = records(project)
     due = jobs(snakemake(project, "--dry-run", "results/README.md"))
-    assert due == {"train_digits": 1, "verify": 1, "audit": 1, "collect": 1, "made_of": 1}
+    assert due == {"train_digits": 1, "verify": 1, "audit": 1, "collect": 1}
     snakemake(project, f"{RUNS}/dp-psasc/eps-8/seed-0.json")
     assert changes(before, records(project)) == {"dp-psasc/eps-8/seed-0.json", "dp-psasc/eps-8/seed-1.json"}
 
@@ -553,7 +553,7 @@ def test_tuning_is_asked_for_by_name_resumes_and_its_choice_can_be_laid_over_the
     chosen = yaml.safe_load((project / "results" / "tuned.yaml").read_text())["datasets"]["digits"]["overrides"]
     assert chosen["dp-sgd"] == {"learning_rate": 2}
     planned = snakemake(project, "--dry-run", f"{RUNS}/dp-sgd/eps-8/seed-0.json", *study_with("results/tuned.yaml"))
-    assert jobs(planned) == {"made_of": 1, "train_digits": 1}
+    assert jobs(planned) == {"train_digits": 1}
 
     finished, tuning = trials(project), SWEEPS["tuning"]
     configure(project, STUDY | {"sweeps": {"tuning": tuning | {"seeds": [100, 101]}}})

@@ -18,7 +18,6 @@ rule collect:
     input:
         runs=runs(),
         ledger="results/ledger.csv",
-        made_of="results/made_of.json",
         audit="results/audit.txt",  # nor from a mechanism whose claim has been refuted
     output:
         expand("results/{table}.csv", table=["runs", "curves", "summary", "weights"]),

@@ -5,7 +5,7 @@ import re
 import shlex
 from pathlib import Path
 
-from psasc_bench import figures, methods, record, status
+from psasc_bench import figures, files, methods, record, status
 from psasc_bench import sweeps as sweeping
 from psasc_bench.config import parse as parse_study
 from psasc_bench.spec import format_epsilon
@@ -138,8 +138,8 @@ def budget_file(dataset, epochs=None, evaluation="test"):
     return f"results/budgets/{STUDY.prepared(dataset).stem}/{schedule}/eps-{{epsilon}}.json"
 
 
-def unless_stale(dataset, wildcards):
-    """What runs are made of: ancient, unless one of those that share a job has a stale record."""
+def made_of(dataset, wildcards, *, stale):
+    """MADE_OF, if it is so that one of the runs that share a job has a stale record, or that none has."""
     cell = Cell(dataset, wildcards.method, float(wildcards.epsilon))
     fingerprint = methods.fingerprint(methods.load(cell.method))
     found = [
@@ -147,9 +147,7 @@ def unless_stale(dataset, wildcards):
         for seed in STUDY.cell_seeds(dataset, cell.epsilon)
         if STUDY.dataset(dataset).share_process or str(seed) == wildcards.seed
     ]
-    return (
-        "results/made_of.json" if "stale" in found else ancient("results/made_of.json")
-    )
+    return [str(MADE_OF)] if ("stale" in found) == stale else []
 
 
 def source_arguments(dataset):
@@ -336,3 +334,14 @@ def trained_by(dataset, method):
         record.GENERATION,
         STUDY.prepared(dataset).stem,
     ]
+
+
+# Written here, for only what is there when Snakemake looks can be younger than a record.
+MADE_OF = Path("results/made_of.json")
+parts = {
+    f"{dataset}/{method}": [cell_study(dataset, method), trained_by(dataset, method)]
+    for dataset in TRAINED
+    for method in STUDY.methods
+}
+if not MADE_OF.exists() or MADE_OF.read_text() != json.dumps(parts, indent=1):
+    files.write_text(MADE_OF, json.dumps(parts, indent=1))

@@ -1,31 +1,7 @@
 # A run that diverges or fails has a record, too, so that it stops nothing and is seen in every table; removing the record
 # tries it again. Records that are current are left alone, so that a new seed trains only itself, and a job that was started in vain does
 # nothing: hence update(). What a record depends on stands in `params`, where Snakemake notices a change, but not of records
-# that came with the clone: of these it does not know how they were made. Hence made_of.json, which is not shipped.
-
-
-rule made_of:
-    output:
-        "results/made_of.json",
-    log:
-        "logs/made_of.log",
-    conda:
-        "../envs/psasc-bench.yaml"
-    params:
-        parts=json.dumps(
-            {
-                f"{dataset}/{method}": [
-                    cell_study(dataset, method),
-                    *trained_by(dataset, method),
-                ]
-                for dataset in TRAINED
-                for method in STUDY.methods
-            },
-            indent=1,
-        ),
-    shell:
-        "cat > {output} 2> {log} <<< {params.parts:q}"
-
+# that came with the clone: of these it does not know how they were made. Hence MADE_OF, which is younger than they are.
 
 for name in STUDY.datasets:
 
@@ -36,7 +12,14 @@ for name in STUDY.datasets:
         input:
             data=ancient(str(STUDY.prepared(name))),
             budget=ancient(budget_file(name)),
-            made_of=lambda wildcards, dataset=name: unless_stale(dataset, wildcards),
+            current=ancient(
+                lambda wildcards, dataset=name: made_of(
+                    dataset, wildcards, stale=False
+                )
+            ),
+            stale=lambda wildcards, dataset=name: made_of(
+                dataset, wildcards, stale=True
+            ),
         output:
             update(
                 expand(
