@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
+import numpy as np
+from matplotlib.markers import MarkerStyle
+from matplotlib.transforms import Affine2D
 from scipy import stats
 
 from psasc_bench.statistics import CONFIDENCE
 from psasc_bench.style import Look
 
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])  # as vl-convert calls it: without the patch
-SHAPES = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross"}
-SHAPES |= {"<": "triangle-left", ">": "triangle-right"}
 INK = "currentColor"  # so that the page's style sheet decides, in light and dark
 AXES: dict[str, Any] = {"labelColor": INK, "titleColor": INK, "domainColor": INK, "tickColor": INK, "gridColor": INK}
 AXES |= {"gridOpacity": 0.12, "domainOpacity": 0.5, "tickOpacity": 0.5}
@@ -27,7 +28,7 @@ class Theme:
 
     def __init__(self, looks: dict[str, Look], *, most: int) -> None:
         names = list(looks)
-        shapes = [SHAPES.get(look.marker, "circle") for look in looks.values()]
+        shapes = [_shape(look) for look in looks.values()]
         dashes = [[2 * part for part in look.dashes if part is not None] or [1, 0] for look in looks.values()]
         colors = [f"var(--method-{i})" for i in range(len(names))]
         self._color = alt.Color("method:N", legend=None, scale=alt.Scale(domain=names, range=colors))
@@ -98,6 +99,17 @@ class Theme:
         chart = chart.add_params(alt.param(name="quantiles", value=self._quantiles))
         spec: dict[str, Any] = chart.properties(width="container", height=260).to_dict()
         return spec | {"config": CONFIG}
+
+
+def _shape(look: Look) -> str:
+    """The marker as an outline in the square from -1 to 1, y downwards; a disc where it has no corners or no inside."""
+    if look.marker in ("", "o"):
+        return "circle"
+    marker = MarkerStyle(look.marker)
+    path = marker.get_path().transformed(marker.get_transform() + Affine2D().scale(2 * look.size, -2 * look.size))
+    outlines = [np.asarray(outline, dtype=float) for outline in path.to_polygons()]
+    parts = ["L".join(f"{x:.3f},{y:.3f}" for x, y in outline) for outline in outlines]
+    return "".join(f"M{part}Z" for part in parts) or "circle"
 
 
 def _budget_axis() -> alt.Axis:

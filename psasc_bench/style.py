@@ -55,7 +55,12 @@ class Look:
         colors = {"markerfacecolor": self.color, "markeredgecolor": self.color}
         if edge and self.marker not in _STROKES:
             colors["markeredgecolor"] = edge
-        return {"marker": self.marker, "markersize": 3.8 * scale * _SIZES.get(self.marker, 1), **colors}
+        return {"marker": self.marker, "markersize": 3.8 * scale * self.size, **colors}
+
+    @property
+    def size(self) -> float:
+        """Of the marker, to look as large as the others."""
+        return _SIZES.get(self.marker, 1.0)
 
 
 # Drawn and listed in this order.

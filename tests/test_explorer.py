@@ -166,6 +166,27 @@ def test_there_is_a_panel_per_budget_with_a_common_scale(open_page: Open) -> Non
     assert len({axis.get_attribute("aria-label") for axis in axes}) == 1
 
 
+def test_panels_have_as_much_room_as_there_are_of_them(open_page: Open) -> None:
+    page = open_page()
+    for panels in (2, 1, 2):
+        page.locator("input[name=epsilon][value='8']").set_checked(panels == 2)
+        page.evaluate("refresh()")
+        room = [panel.bounding_box() for panel in page.locator("#figure-epoch .panels > div").all()]
+        charts = [chart.bounding_box() for chart in page.locator("#figure-epoch svg.marks").all()]
+        assert len(room) == len(charts) == panels
+        for chart, panel in zip(charts, room, strict=True):
+            assert chart is not None
+            assert panel is not None
+            assert chart["width"] == pytest.approx(panel["width"], abs=2)
+
+
+def test_every_method_has_a_marker_of_its_own(open_page: Open) -> None:
+    page = open_page()
+    points = page.locator("#figure-budget g.layer_2_marks path").all()
+    shapes = {re.sub(r"[^A-Za-z]", "", point.get_attribute("d") or "") for point in points}
+    assert len(points) == 2 * len(shapes) == 6
+
+
 # ------------------------------------------------------------------------------------------------ filters
 
 
