@@ -330,12 +330,13 @@ def test_the_same_tables_give_the_same_bytes(study: Path, tmp_path: Path) -> Non
 
 def test_tables_that_others_make_are_listed_where_there_are_any(tmp_path: Path, open_page: Open) -> None:
     folder = write(tmp_path / "results")
-    pd.DataFrame({"claim": ["C1", "C6"], "dataset": ["digits", None], "verdict": ["inconclusive", "supported"]}).to_csv(
-        folder / "claims.csv", index=False
-    )
+    claims = {"claim": ["C1", "C6"], "dataset": ["digits", None], "reference": ["dp-sgd", None]}
+    verdicts = {"verdict": ["inconclusive", "supported"]}
+    pd.DataFrame(claims | verdicts).to_csv(folder / "claims.csv", index=False)
     explorer.write(folder, folder / "explorer.html")
     page = open_page(path=folder / "explorer.html")
     assert column(page, "claims", "verdict") == ["inconclusive", "supported"]
+    assert column(page, "claims", "reference") == ["DP-SGD", ""]
     page.locator("select[name=dataset]").select_option("hostile")
     page.evaluate("refresh()")
     assert column(page, "claims", "claim") == ["C6"]  # which is about no data set in particular
