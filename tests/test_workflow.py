@@ -243,6 +243,25 @@ def test_audit_that_came_with_a_clone_does_not_pass_for_that_of_an_edited_method
     assert "refuted: DP-PSASC: more privacy is spent than claimed" in said
 
 
+@pytest.mark.parametrize(
+    ("asked", "tables", "job"),
+    [
+        ("results/deviation.csv", ["deviation.csv"], "deviation_digits"),
+        ("tune", ["tuned.yaml", "tuning.csv"], "sweep_tuning_digits_dp_sgd"),
+        ("sweeps", ["sweeps.csv", "sweep_curves.csv"], "sweep_tuning_digits_dp_sgd"),
+    ],
+)
+def test_tables_on_request_that_came_with_a_clone_are_made_anew(
+    project: Path, asked: str, tables: list[str], job: str
+) -> None:
+    configure(project, STUDY | {"sweeps": SWEEPS})
+    for table in tables:
+        shutil.copy(ROOT / "results" / table, project / "results" / table)
+    as_cloned(project)
+    assert all((project / "results" / table).exists() for table in tables)
+    assert jobs(snakemake(project, "--dry-run", asked))[job] > 0
+
+
 def as_cloned(project: Path, *folders: str) -> None:
     """Leave of the study's files those that the repository has, and those in ``folders`` as if it had them."""
     shipped = subprocess.check_output(["git", "ls-files", "results"], cwd=ROOT, text=True).splitlines()

@@ -27,7 +27,8 @@ for name in STUDY.datasets:
 
 rule deviation:
     input:
-        trajectories(),
+        trajectories=trajectories(),
+        made_of=str(MADE_OF),  # younger than a table that came with the clone
     output:
         "results/deviation.csv",
     log:
@@ -38,4 +39,4 @@ rule deviation:
         others=list(of_others("results/deviation", "csv")),
         shown=of_others("results/deviation", "csv"),
     shell:
-        "awk 'NR == 1 || FNR > 1' {input} {params.others} < /dev/null > {output} 2> {log}"
+        "awk 'NR == 1 || FNR > 1' {input.trajectories} {params.others} < /dev/null > {output} 2> {log}"
