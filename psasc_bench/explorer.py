@@ -117,9 +117,6 @@ def _frames(tables: Tables) -> dict[str, pd.DataFrame]:
     if "audit" in frames:
         schedule = [f"q = {q:g}, {n:g} steps" for q, n in frames["audit"][["sampling_rate", "steps"]].to_numpy()]
         frames["audit"] = frames["audit"].assign(schedule=schedule)
-    if "claims" in frames:
-        against = frames["claims"]["reference"]
-        frames["claims"] = frames["claims"].assign(reference_title=against.map(tables.method_titles).fillna(against))
     return frames
 
 

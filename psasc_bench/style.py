@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 
 SINGLE_COLUMN, DOUBLE_COLUMN = 3.3, 6.8  # widths of a journal's column and page, in inches
 MOST_ABREAST = 3  # data sets side by side on a page
+HEADING = 96  # characters of headings that are as wide as a page
 LINE = 9  # characters that are as wide as a line of the legend with the gaps around it
 
 _BLUE, _ORANGE, _GREEN, _RED, _PURPLE, _BROWN, _, _, _, _SKY = seaborn.color_palette("colorblind").as_hex()
@@ -123,6 +124,15 @@ def panels(
         for panel in empty:
             panel.remove()
     return figure, cells[:count]
+
+
+def heading(axes: Axes, *lines: str) -> None:
+    """Write ``lines`` above a panel, each wrapped to its width."""
+    place, figure = axes.get_subplotspec(), axes.get_figure(root=True)
+    if place is None or figure is None:
+        raise ValueError("a heading stands above a panel of a figure")
+    characters = int(HEADING * figure.get_figwidth() / DOUBLE_COLUMN / place.get_gridspec().ncols)
+    axes.set_title("\n".join(textwrap.fill(line, characters) for line in lines), parse_math=False)
 
 
 def align(

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import textwrap
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from psasc_bench import marks, style
 from psasc_bench.tables import Tables, averages
-
-TITLE = 26  # characters that a panel is wide
 
 
 def draw(tables: Tables) -> Figure:
@@ -29,7 +26,7 @@ def draw(tables: Tables) -> Figure:
         for key in keys:
             marks.band(upper, accuracies.get(key), key[2], tables)
             marks.band(lower, losses.get(key), key[2], tables)
-        upper.set_title(textwrap.fill(tables.title(dataset, epsilon), TITLE), parse_math=False)
+        style.heading(upper, tables.title(dataset, epsilon))
         lower.set(xlabel="Epoch", ylim=(0, None))
     labels = ["Test accuracy (%)", "Training loss (nats),\nnot private"]
     style.align(columns, [dataset for dataset, _ in tables.contests], labels)

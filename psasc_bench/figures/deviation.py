@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +11,6 @@ from psasc_bench import marks, style
 from psasc_bench.figures import REQUESTED
 from psasc_bench.tables import Tables, averages, extremes
 
-TITLE = 16  # characters that a panel is wide
 MEASURES = {
     "cosine": "Cosine,\nshared run",
     "relative_error": "Relative error,\nshared run",
@@ -45,7 +42,7 @@ def draw(tables: Tables) -> Figure:
             found = {method: rows[name].get((dataset, epsilon, method)) for method in tables.contestants}
             _bands(axes, {method: means for method, means in found.items() if means is not None}, tables)
             axes.set_xlim(0, last + 1)
-        column[0].set_title(f"{textwrap.fill(tables.titles[dataset], TITLE)}\nε = {epsilon:g}", parse_math=False)
+        style.heading(column[0], tables.titles[dataset], f"ε = {epsilon:g}")
         column[-1].set_xlabel("Epoch")
     style.align(columns, ["all"] * len(columns), list(measures.values()))
     notes = [

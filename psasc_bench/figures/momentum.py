@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import textwrap
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from psasc_bench.tables import Tables, unfinished
 
 VARIED = {"iterates", "decay", "epochs"}  # a trial that varies anything else compares something else
 NEAR = 0.02  # of a number of steps, which comes of whole epochs
-TITLE = 24  # characters that a panel is wide
 COMPARISONS = {"steps": "equal steps", "compute": "equal computing"}
 
 
@@ -36,8 +34,7 @@ def draw(tables: Tables) -> Figure:
     for (dataset, epsilon, comparison), (axes,) in zip(wanted, columns, strict=True):
         of_one = (differences["dataset"] == dataset) & (differences["epsilon"] == epsilon)
         _points(axes, differences[of_one & (differences["comparison"] == comparison)], decays, iterates, tables)
-        title = textwrap.fill(f"{tables.title(dataset, epsilon)},", TITLE)
-        axes.set_title(f"{title}\n{COMPARISONS[comparison]}", parse_math=False)
+        style.heading(axes, f"{tables.title(dataset, epsilon)},", COMPARISONS[comparison])
         axes.set_xlabel("Decay $\\beta$")
     style.align(columns, [str(panel) for panel in wanted], ["Difference to k = 1\n(percentage points)"])
     seeds = differences.groupby(["dataset", "epsilon", "method", "settings"]).size()

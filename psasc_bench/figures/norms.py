@@ -13,7 +13,6 @@ from psasc_bench.tables import Tables, averages, extremes
 
 QUANTILES = ("q10", "q50", "q90")
 TITLE = 16  # characters that a panel is high
-WIDTH = 84  # characters that the figure is wide
 
 
 def draw(tables: Tables) -> Figure:
@@ -41,7 +40,7 @@ def draw(tables: Tables) -> Figure:
     for title, column in zip(
         [*(tables.method_titles[method] for method in shown), "Below peak (%)"], panels, strict=True
     ):
-        column[0].set_title(textwrap.fill(title, WIDTH // columns), parse_math=False)
+        style.heading(column[0], title)
         column[-1].set_xlabel("Epoch")
     labels = [f"{textwrap.fill(tables.titles[dataset], TITLE)}\nε = {epsilon:g}, norm" for dataset, epsilon in cells]
     style.align(panels, [*["norms"] * len(shown), "share"], labels)

@@ -18,7 +18,7 @@ rule collect:
     input:
         runs=runs(),
         ledger="results/ledger.csv",
-        audit="results/audit.txt",  # nor from a mechanism whose claim has been refuted
+        audit="results/audit.csv",  # nor from a mechanism whose claim has been refuted
     output:
         expand("results/{table}.csv", table=["runs", "curves", "summary", "weights"]),
         "results/README.md",

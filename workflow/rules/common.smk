@@ -9,7 +9,7 @@ from psasc_bench import figures, files, methods, record, status
 from psasc_bench import sweeps as sweeping
 from psasc_bench.config import parse as parse_study
 from psasc_bench.spec import format_epsilon
-from psasc_bench.study import Cell, ConfigError
+from psasc_bench.study import ConfigError
 from snakemake.exceptions import WorkflowError
 
 # Not those of tables that nobody has asked for.
@@ -53,7 +53,7 @@ wildcard_constraints:
     epsilon=r"[0-9.e+-]+|inf",
     seed=r"[0-9]+",
     settings=alternatives(
-        sorted(re.escape(one.name) for trials in TRIALS.values() for one in trials)
+        sorted({re.escape(one.name) for trials in TRIALS.values() for one in trials})
     ),
 
 
@@ -139,15 +139,15 @@ def budget_file(dataset, epochs=None, evaluation="test"):
 
 
 def made_of(dataset, wildcards, *, stale):
-    """MADE_OF, if it is so that one of the runs that share a job has a stale record, or that none has."""
-    cell = Cell(dataset, wildcards.method, float(wildcards.epsilon))
-    fingerprint = methods.fingerprint(methods.load(cell.method))
-    found = [
-        status.look(STUDY.spec(cell, seed), fingerprint, Path("results/runs")).status
-        for seed in STUDY.cell_seeds(dataset, cell.epsilon)
-        if STUDY.dataset(dataset).share_process or str(seed) == wildcards.seed
-    ]
-    return [str(MADE_OF)] if ("stale" in found) == stale else []
+    """MADE_OF, if it is so that one of the runs that share a job has a stale record, or that none has. One or the other is
+    so: a job whose set of inputs has changed would be due.
+    """
+    cell = f"{dataset}/{wildcards.method}/eps-{wildcards.epsilon}"
+    runs = {
+        f"{cell}/{seed}".format(**dict(wildcards.items()))
+        for seed in job_seeds(dataset)
+    }
+    return [] if runs.isdisjoint(STALE) == stale else [str(MADE_OF)]
 
 
 def source_arguments(dataset):
@@ -336,12 +336,33 @@ def trained_by(dataset, method):
     ]
 
 
-# Written here, for only what is there when Snakemake looks can be younger than a record.
+# Snakemake does not know how files were made that came with the clone. This one is younger than they are: written here,
+# for only what is there when Snakemake looks can be that.
 MADE_OF = Path("results/made_of.json")
-parts = {
-    f"{dataset}/{method}": [cell_study(dataset, method), trained_by(dataset, method)]
-    for dataset in TRAINED
-    for method in STUDY.methods
-}
-if not MADE_OF.exists() or MADE_OF.read_text() != json.dumps(parts, indent=1):
-    files.write_text(MADE_OF, json.dumps(parts, indent=1))
+parts = json.dumps(
+    {
+        f"{dataset}/{method}": [
+            cell_study(dataset, method),
+            trained_by(dataset, method),
+        ]
+        for dataset in TRAINED
+        for method in STUDY.methods
+    },
+    indent=1,
+)
+if not MADE_OF.exists() or MADE_OF.read_text() != parts:
+    files.write_text(MADE_OF, parts)
+
+try:
+    STALE = {
+        run.spec.name()
+        for run in status.survey(
+            STUDY.model_copy(
+                update={"datasets": {name: STUDY.dataset(name) for name in TRAINED}}
+            ),
+            Path("results/runs"),
+        )
+        if run.status == "stale"
+    }
+except ValueError as error:
+    raise WorkflowError(error)
