@@ -91,37 +91,26 @@ def linear(layer: nn.Linear, books: Books) -> LayerGradients:
     inputs, outputs = (
         along_time(t.reshape(len(t), -1, t.shape[-1]) for t in side) for side in zip(*books, strict=True)
     )
-    return matrix_product(inputs, outputs, parameters.get("weight"), parameters.get("bias"))
+    if "weight" not in parameters:
+        return explicit({parameters["bias"]: outputs.sum(1)})
+    return matrix_product(inputs, outputs, parameters["weight"], parameters.get("bias"))
 
 
-def matrix_product(
-    inputs: Tensor, outputs: Tensor, weight: nn.Parameter | None, bias: nn.Parameter | None
-) -> LayerGradients:
+def matrix_product(inputs: Tensor, outputs: Tensor, weight: nn.Parameter, bias: nn.Parameter | None) -> LayerGradients:
     """Of ``sum_t outputs_t inputs_t^T``, for ``inputs [B, T, I]`` and ``outputs [B, T, O]`` with the books one after
     the other along T. The weight's sum is ``[O, I]``."""
-    times = inputs.shape[1]
+    times, has_bias = inputs.shape[1], bias is not None
     if 2 * times**2 > inputs.shape[2] * outputs.shape[2]:
-        gradients: Sums = {}
-        if weight is not None:
-            gradients[weight] = outputs.mT @ inputs
-        if bias is not None:
-            gradients[bias] = outputs.sum(1)
-        return explicit(gradients)
-    has_weight, has_bias = weight is not None, bias is not None
+        return explicit({weight: outputs.mT @ inputs} | ({} if bias is None else {bias: outputs.sum(1)}))
     if times == 1:
-        squared_norms = (has_weight * squared_row_norms(inputs) + has_bias) * squared_row_norms(outputs)
+        squared_norms = (squared_row_norms(inputs) + has_bias) * squared_row_norms(outputs)
     else:
-        gram = (has_weight * (inputs @ inputs.mT) + has_bias) * (outputs @ outputs.mT)
+        gram = (inputs @ inputs.mT + has_bias) * (outputs @ outputs.mT)
         squared_norms = gram.sum((1, 2)).clamp(min=0)
 
     def weighted_sum(w: Tensor) -> Sums:
         scaled = scale_rows(outputs, w).flatten(0, 1)
-        sums: Sums = {}
-        if weight is not None:
-            sums[weight] = scaled.t() @ inputs.flatten(0, 1)
-        if bias is not None:
-            sums[bias] = scaled.sum(0)
-        return sums
+        return {weight: scaled.t() @ inputs.flatten(0, 1)} | ({} if bias is None else {bias: scaled.sum(0)})
 
     return LayerGradients(squared_norms, weighted_sum)
 

@@ -97,11 +97,11 @@ def gather(model: nn.Module, tensors: Mapping[nn.Parameter, Tensor]) -> Tensor:
 
 def point_at(model: nn.Module, buffer: Tensor) -> None:
     """Let the parameters be views of ``buffer [P]``: the model is then at that point of the parameter space."""
-    start = 0
-    for parameter in model.parameters():
-        part, shape = buffer[start : start + parameter.numel()], parameter.shape
+    parameters = list(model.parameters())
+    parts = torch.split(buffer, [parameter.numel() for parameter in parameters])
+    for parameter, part in zip(parameters, parts, strict=True):
+        shape = parameter.shape
         if len(shape) == 4:
             parameter.data = part.view(shape[0], *shape[2:], shape[1]).permute(0, 3, 1, 2)
         else:
             parameter.data = part.view(shape)
-        start += parameter.numel()

@@ -165,12 +165,21 @@ def test_costs_choose_a_way_but_never_a_result(
 
 @pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN")
 @pytest.mark.parametrize("outputs", [4, 30], ids=["wide patches", "narrow patches"])
-def test_products_by_onednn_are_right_to_rounding(monkeypatch: pytest.MonkeyPatch, outputs: int) -> None:
-    for name, value in {"SHIFT_COST": 1e9, "SMALL_GRAM_COST": 1e9, "LARGE_PRODUCT": 0}.items():
+@pytest.mark.parametrize(
+    ("few", "way"), [(0, "_conv2d_by_unfolding"), (30, "_conv2d_by_groups")], ids=["products", "grouped convolution"]
+)
+def test_large_layers_by_onednn_are_right_to_rounding(
+    monkeypatch: pytest.MonkeyPatch, few: int, way: str, outputs: int
+) -> None:
+    constants = {"SHIFT_COST": 1e9, "SMALL_GRAM_COST": 1e9, "LARGE_PRODUCT": 0, "FEW_OUTPUTS": few}
+    for name, value in constants.items():
         monkeypatch.setattr(convolution, name, value)
     monkeypatch.setattr(convolution, "_onednn_has_wider_vectors", lambda _: True)
-    monkeypatch.delattr(torch, "bmm")  # the other way
+    monkeypatch.delattr(torch, "bmm")  # what smaller ones take
+    taken, real = [], getattr(convolution, way)
+    monkeypatch.setattr(convolution, way, lambda *arguments: (taken.append(way), real(*arguments))[1])
     check_layer(nn.Conv2d(3, outputs, 3, padding=1), example((3, 6, 7), dtype=torch.float32), tolerance=1e-5)
+    assert taken
 
 
 @pytest.mark.parametrize("padding_idx", [None, 2])
