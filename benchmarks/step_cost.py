@@ -4,7 +4,7 @@
 
 A step is the forward pass, the backward pass and the (clipped) sum of gradients over one batch, in micro-batches;
 neither noise nor an optimiser, which cost the same for all. Every contestant is tried in both memory layouts and in
-several micro-batches; the variant that was fastest in ``TRIALS`` steps enters the rounds, where the contestants take
+several micro-batches; the variant that was fastest in ``TRIALS`` turns enters the rounds, where the contestants take
 turns, so that a busy machine is busy for all. The table takes the rows of one model and batch after the other; in it,
 ``median``, ``q25`` and ``q75`` are of the ratio, and ``load`` is how many processes were running as it began.
 
@@ -59,15 +59,16 @@ def ours(iterates: int) -> Callable[[nn.Module], Step]:
     def build(model: nn.Module) -> Step:
         points = [flatten(model).clone() for _ in range(iterates)]
         total = torch.zeros_like(points[0])
+        parameters = list(model.parameters())
         books = GradientBooks(model)
 
         def step(x: Tensor, y: Tensor) -> None:
             for point in points:
-                point_at(model, point)
+                point_at(parameters, point)
                 losses = F.cross_entropy(model(x), y, reduction="none")
                 books.record(losses, torch.ones(len(x)), coefficient=1 / iterates)
             sums = books.weighted_sum(lambda norms: CLIP / norms.clamp(min=CLIP)).sums
-            total.add_(gather(model, sums))
+            total.add_(gather(parameters, sums))
 
         return step
 
@@ -186,8 +187,10 @@ def prepare(contestant: str, model: str, layout: str, size: int, x: Tensor, y: T
     return run
 
 
-def fastest(contestant: str, model: str, x: Tensor, y: Tensor, sizes: list[int], clock: Clock) -> Variant | str:
-    """The variant with the fastest of ``TRIALS`` steps after a first one, or why there is none."""
+def fastest(
+    contestant: str, model: str, x: Tensor, y: Tensor, sizes: list[int], steps: int, clock: Clock
+) -> Variant | str:
+    """The variant with the fastest of ``TRIALS`` turns of so many steps after a first step, or why there is none."""
     tried, status = [], "does not apply"
     for layout, size in variants(contestant, x, sizes):
         try:
@@ -196,7 +199,7 @@ def fastest(contestant: str, model: str, x: Tensor, y: Tensor, sizes: list[int],
             tried.append(variant)
         except Exception as error:  # of somebody else's library: told in the table
             status = f"failed: {type(error).__name__}: {str(error).splitlines()[0]}"
-    least = [min(times) for times in zip(*([v.seconds() for v in tried] for _ in range(TRIALS)), strict=True)]
+    least = [min(times) for times in zip(*([v.seconds(steps) for v in tried] for _ in range(TRIALS)), strict=True)]
     return tried[least.index(min(least))] if tried else status
 
 
@@ -207,7 +210,7 @@ def measure(
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(batch, *BENCHMARKS[model][1], generator=generator)
     y = torch.randint(0, 10, (batch,), generator=generator)
-    field = {name: fastest(name, model, x, y, micro_batches, clock) for name in CONTESTANTS}
+    field = {name: fastest(name, model, x, y, micro_batches, steps, clock) for name in CONTESTANTS}
     running = {name: variant for name, variant in field.items() if isinstance(variant, Variant)}
     times: dict[str, list[float]] = {name: [] for name in running}
     for _ in range(rounds):

@@ -136,7 +136,7 @@ class GradientBooks:
                     f"model: the input of layer {self._names[use.layer]!r} was changed in place after the layer had "
                     "used it; make the following activation out-of-place"
                 )
-            dtype = next(use.layer.parameters()).dtype  # differs from the books' under autocast
+            dtype = self._parameters[0].dtype  # differs from the books' under autocast
             a = use.input.to(dtype) if use.input.is_floating_point() else use.input
             if use.layer in self._rules:
                 _enter(self._books.setdefault(use.layer, []), a, b.to(dtype))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -83,21 +83,21 @@ def flatten(model: nn.Module) -> Tensor:
 
     One buffer makes noise, momentum and the step one operation each.
     """
-    buffer = gather(model, {p: p.detach() for p in model.parameters()})
-    point_at(model, buffer)
+    buffer = gather(model.parameters(), {p: p.detach() for p in model.parameters()})
+    point_at(model.parameters(), buffer)
     return buffer
 
 
-def gather(model: nn.Module, tensors: Mapping[nn.Parameter, Tensor]) -> Tensor:
+def gather(parameters: Iterable[nn.Parameter], tensors: Mapping[nn.Parameter, Tensor]) -> Tensor:
     """One tensor per parameter, as one ``[P]`` in the buffer's order: kernels channels-last, which CPUs convolve
     fastest."""
-    parts = (tensors[p] for p in model.parameters())
+    parts = (tensors[p] for p in parameters)
     return torch.cat([(t.permute(0, 2, 3, 1) if t.dim() == 4 else t).flatten() for t in parts])
 
 
-def point_at(model: nn.Module, buffer: Tensor) -> None:
-    """Let the parameters be views of ``buffer [P]``: the model is then at that point of the parameter space."""
-    parameters = list(model.parameters())
+def point_at(parameters: Iterable[nn.Parameter], buffer: Tensor) -> None:
+    """Let a model's parameters be views of ``buffer [P]``: it is then at that point of the parameter space."""
+    parameters = list(parameters)
     parts = torch.split(buffer, [parameter.numel() for parameter in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
         shape = parameter.shape

@@ -33,6 +33,7 @@ class Objective:
     def __init__(self, model: nn.Module, losses: Callable[[Tensor], Callable[[], Tensor]]) -> None:
         self.model, self.losses = model, losses
         self.parameters = models.flatten(model)
+        self._views = list(model.parameters())
         self._books = GradientBooks(model)
 
     def gradient_sum(
@@ -53,12 +54,12 @@ class Objective:
             with clock("passes"):
                 losses_now = self.losses(indices)
                 for iterate, coefficient in zip(iterates, averaging(len(iterates), method.decay), strict=True):
-                    models.point_at(self.model, iterate)
+                    models.point_at(self._views, iterate)
                     each = losses_now()
                     self._books.record(each, mask, coefficient=coefficient)
             with clock("weighting"):
                 weighted = self._books.weighted_sum(method.weight)
-                total += models.gather(self.model, weighted.sums)
+                total += models.gather(self._views, weighted.sums)
             drawn = mask.bool()
             norms.append(weighted.norms[drawn])
             losses.append(each.detach()[drawn])

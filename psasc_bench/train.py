@@ -143,7 +143,7 @@ def train(
     def end_epoch() -> None:
         epoch = len(state.curve) + 1
         with state.clock("evaluation"):
-            models.point_at(model, state.parameters)
+            models.point_at(model.parameters(), state.parameters)
             measured = {f"{spec.evaluation}_{key}": value for key, value in evaluate(model, held_out).items()}
             row = {"epoch": epoch, "step": state.step, **measured}
         with state.clock("diagnostics"):

@@ -90,6 +90,6 @@ def _losses(
     model_name: str, parameters: torch.Tensor, dataset: Dataset, device: torch.device
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     model = models.create(model_name, seed=0).to(device)
-    models.point_at(model, parameters)
+    models.point_at(model.parameters(), parameters)
     images, labels = Examples(dataset, "test", device)[slice(None)]
     return F.cross_entropy(model(images), labels, reduction="none").double().cpu().numpy()

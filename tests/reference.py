@@ -51,7 +51,7 @@ def reference_run(spec: RunSpec, dataset: Dataset, *, noise_multiplier: float) -
         released.append(released[-1] - spec.learning_rate * velocity)
         sums.append(total)
         sizes.append(len(batch))
-    models.point_at(model, released[-1])
+    models.point_at(model.parameters(), released[-1])
     images, labels = _tensors(dataset, "test")
     with torch.no_grad():
         outputs = model(images)
@@ -60,10 +60,10 @@ def reference_run(spec: RunSpec, dataset: Dataset, *, noise_multiplier: float) -
 
 
 def _gradient(model: nn.Module, point: Tensor, image: Tensor, label: Tensor) -> Tensor:
-    models.point_at(model, point)
+    models.point_at(model.parameters(), point)
     parameters = list(model.parameters())
     found = torch.autograd.grad(F.cross_entropy(model(image[None]), label[None]), parameters)
-    return models.gather(model, dict(zip(parameters, found, strict=True)))
+    return models.gather(parameters, dict(zip(parameters, found, strict=True)))
 
 
 def _tensors(dataset: Dataset, part: str) -> tuple[Tensor, Tensor]:

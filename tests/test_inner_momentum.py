@@ -55,14 +55,14 @@ def check(name: str, count: int, *, fetched_anew: bool) -> None:
     (x, y), (model, points) = batch(), model_and_points(name, count)
     averages: list[Tensor] = []
     for point, coefficient in zip(points, COEFFICIENTS[count], strict=True):
-        models.point_at(model, point)
+        models.point_at(model.parameters(), point)
         gradients = explicit_gradients(model, lambda model: F.cross_entropy(model(x), y, reduction="none"))
         averages = [coefficient * g + (averages[i] if averages else 0) for i, g in enumerate(gradients)]
     sums, norms = explicit_sums(averages, clip)
 
     books = GradientBooks(model)
     for point, coefficient in zip(points, COEFFICIENTS[count], strict=True):
-        models.point_at(model, point)
+        models.point_at(model.parameters(), point)
         outputs = model(x.clone() if fetched_anew else x)
         books.record(F.cross_entropy(outputs, y, reduction="none"), torch.ones(5), coefficient=coefficient)
     result = books.weighted_sum(clip)
@@ -98,7 +98,7 @@ def test_padding_has_no_momentum() -> None:
     (x, y), (model, points) = batch(), model_and_points("digits_cnn", 2)
     books = GradientBooks(model)
     for point in points:
-        models.point_at(model, point)
+        models.point_at(model.parameters(), point)
         books.record(F.cross_entropy(model(x), y, reduction="none"), torch.tensor([1.0, 1, 1, 1, 0]), coefficient=0.5)
     assert books.weighted_sum(clip).norms[4] == 0
 
@@ -107,7 +107,7 @@ def test_example_that_is_not_finite_at_one_point_contributes_nothing_at_all() ->
     (x, y), (model, points) = batch(), model_and_points("digits_cnn", 2)
     books = GradientBooks(model)
     for point, factor in zip(points, (1.0, float("nan")), strict=True):
-        models.point_at(model, point)
+        models.point_at(model.parameters(), point)
         scale = torch.tensor([1.0, 1, factor, 1, 1])
         books.record(F.cross_entropy(model(x), y, reduction="none") * scale, torch.ones(5), coefficient=0.5)
     result = books.weighted_sum(clip)

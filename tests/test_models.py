@@ -103,8 +103,8 @@ def test_flattened_model_computes_what_it_did(name: str) -> None:
 def test_gather_inverts_point_at() -> None:
     model = models.create("cifar_cnn", seed=0)
     point = torch.randn(PARAMETERS["cifar_cnn"], generator=torch.Generator().manual_seed(0))
-    models.point_at(model, point)
-    assert torch.equal(models.gather(model, {p: p.detach() for p in model.parameters()}), point)
+    models.point_at(model.parameters(), point)
+    assert torch.equal(models.gather(model.parameters(), {p: p.detach() for p in model.parameters()}), point)
 
 
 def test_parameters_are_views_of_the_buffer() -> None:
@@ -118,7 +118,7 @@ def test_pointing_elsewhere_leaves_the_old_point_alone() -> None:
     model = models.create("digits_cnn", seed=0)
     old = models.flatten(model)
     kept = old.clone()
-    models.point_at(model, torch.zeros_like(old))
+    models.point_at(model.parameters(), torch.zeros_like(old))
     assert all(not bool(p.any()) for p in model.parameters())
     assert torch.equal(old, kept)
 

@@ -93,7 +93,7 @@ def generator(spec: RunSpec, axis: str) -> torch.Generator:
 def noise_direction(spec: RunSpec, model: nn.Module, shared: torch.Generator) -> list[Tensor]:
     """One step's standard normal noise as the loop draws it (one buffer, kernels channels-last), by parameter."""
     copy = models.create(spec.model, seed=0)
-    models.point_at(copy, torch.randn(sum(p.numel() for p in model.parameters()), generator=shared))
+    models.point_at(copy.parameters(), torch.randn(sum(p.numel() for p in model.parameters()), generator=shared))
     return [p.detach().contiguous() for p in copy.parameters()]
 
 
