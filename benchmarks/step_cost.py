@@ -66,7 +66,7 @@ def ours(iterates: int) -> Callable[[nn.Module], Step]:
             for point in points:
                 point_at(parameters, point)
                 losses = F.cross_entropy(model(x), y, reduction="none")
-                books.record(losses, torch.ones(len(x)), coefficient=1 / iterates)
+                books.record(losses, torch.ones_like(losses), coefficient=1 / iterates)
             sums = books.weighted_sum(lambda norms: CLIP / norms.clamp(min=CLIP)).sums
             total.add_(gather(parameters, sums))
 
@@ -133,6 +133,11 @@ def per_example(model: nn.Module) -> Step:
     return step
 
 
+def after_the_gpu() -> float:
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 PLAIN = ("plain", "plain channels-last")
 CONTESTANTS: dict[str, Callable[[nn.Module], Step]] = {
     "plain": plain,
@@ -174,7 +179,7 @@ def variants(contestant: str, x: Tensor, micro_batches: list[int]) -> Iterator[t
 
 def prepare(contestant: str, model: str, layout: str, size: int, x: Tensor, y: Tensor) -> Callable[[], None]:
     """A whole step of the contestant."""
-    module = create(model)
+    module = create(model).to(x.device)
     if layout == "channels-last":
         module, x = module.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
     step = CONTESTANTS[contestant](module)
@@ -204,12 +209,19 @@ def fastest(
 
 
 def measure(
-    model: str, *, batch: int, rounds: int, micro_batches: list[int], steps: int = 1, clock: Clock = time.perf_counter
+    model: str,
+    *,
+    batch: int,
+    rounds: int,
+    micro_batches: list[int],
+    steps: int = 1,
+    clock: Clock = time.perf_counter,
+    device: str = "cpu",
 ) -> list[dict[str, Any]]:
     """A row per contestant: median and quartiles of its ratio to the fastest plain step, and its milliseconds."""
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(batch, *BENCHMARKS[model][1], generator=generator)
-    y = torch.randint(0, 10, (batch,), generator=generator)
+    x = torch.randn(batch, *BENCHMARKS[model][1], generator=generator).to(device)
+    y = torch.randint(0, 10, (batch,), generator=generator).to(device)
     field = {name: fastest(name, model, x, y, micro_batches, steps, clock) for name in CONTESTANTS}
     running = {name: variant for name, variant in field.items() if isinstance(variant, Variant)}
     times: dict[str, list[float]] = {name: [] for name in running}
@@ -263,18 +275,23 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--steps", type=int, default=1, help="in a turn, one after the other")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--cpu-time", action="store_true", help="for one thread on a machine with other work")
     parser.add_argument("--output", type=Path, help="the table to put the rows into, such as results/cost.csv")
     arguments = parser.parse_args()
+    if arguments.device == "cuda" and (arguments.cpu_time or not torch.cuda.is_available()):
+        parser.error("--device cuda needs a GPU that torch finds, and no --cpu-time")
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()  # as in training; for every contestant
     warnings.filterwarnings("ignore", message="Full backward hook is firing")  # as it should here
+    clocks = {"cpu": time.process_time if arguments.cpu_time else time.perf_counter, "cuda": after_the_gpu}
     sizes = arguments.micro_batches or [arguments.batch >> i for i in range(4)]
     setting = {
         "rounds": arguments.rounds,
         "steps": arguments.steps,
         "threads": arguments.threads,
         "clock": "cpu" if arguments.cpu_time else "wall",
+        "device": torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu",
         "load": round(os.getloadavg()[0], 1),
         "machine": platform.machine(),
         **{name: version(name) for name in ("torch", "opacus")},
@@ -285,7 +302,8 @@ def main() -> None:
         rounds=arguments.rounds,
         micro_batches=sizes,
         steps=arguments.steps,
-        clock=time.process_time if arguments.cpu_time else time.perf_counter,
+        clock=clocks[arguments.device],
+        device=arguments.device,
     )
     print(
         f"{arguments.model}, batch {arguments.batch}, {arguments.threads} thread(s), "
