@@ -262,6 +262,16 @@ def test_tables_on_request_that_came_with_a_clone_are_made_anew(
     assert jobs(snakemake(project, "--dry-run", asked))[job] > 0
 
 
+def test_figure_that_came_with_a_clone_is_drawn_anew_from_a_table_on_request(project: Path) -> None:
+    """Who measures the cost in a clone wants to see that, and no input of the figure is any younger for it."""
+    for name in ("results/cost.csv", "figures/cost.svg", "figures/cost.pdf"):
+        (project / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, project / name)
+    as_cloned(project)
+    assert jobs(snakemake(project, "figures/cost.svg")) == {"figure": 1}
+    assert jobs(snakemake(project, "figures/cost.svg")) == {}
+
+
 def as_cloned(project: Path, *folders: str) -> None:
     """Leave of the study's files those that the repository has, and those in ``folders`` as if it had them."""
     shipped = subprocess.check_output(["git", "ls-files", "results"], cwd=ROOT, text=True).splitlines()
