@@ -39,6 +39,7 @@ from opacus.optimizers import DPOptimizer
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from psasc_bench import inputs
 from psasc_bench.files import write_csv
 from psasc_bench.gradients import GradientBooks
 from psasc_bench.memory import keep_freed_memory
@@ -161,7 +162,7 @@ class Variant:
     run: Callable[[], None]
     clock: Clock
 
-    def seconds(self, steps: int = 1) -> float:
+    def seconds(self, steps: int) -> float:
         """Of a step, when so many follow each other."""
         start = self.clock()
         for _ in range(steps):
@@ -214,9 +215,9 @@ def measure(
     batch: int,
     rounds: int,
     micro_batches: list[int],
-    steps: int = 1,
-    clock: Clock = time.perf_counter,
-    device: str = "cpu",
+    steps: int,
+    clock: Clock,
+    device: torch.device,
 ) -> list[dict[str, Any]]:
     """A row per contestant: median and quartiles of its ratio to the fastest plain step, and its milliseconds."""
     generator = torch.Generator().manual_seed(0)
@@ -279,19 +280,23 @@ def main() -> None:
     parser.add_argument("--cpu-time", action="store_true", help="for one thread on a machine with other work")
     parser.add_argument("--output", type=Path, help="the table to put the rows into, such as results/cost.csv")
     arguments = parser.parse_args()
-    if arguments.device == "cuda" and (arguments.cpu_time or not torch.cuda.is_available()):
-        parser.error("--device cuda needs a GPU that torch finds, and no --cpu-time")
+    try:
+        device = inputs.device(arguments.device)
+    except ValueError as error:
+        parser.error(str(error))
+    gpu = device.type == "cuda"
+    if gpu and arguments.cpu_time:
+        parser.error("--cpu-time is no measure of a GPU: leave it out with --device cuda")
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()  # as in training; for every contestant
     warnings.filterwarnings("ignore", message="Full backward hook is firing")  # as it should here
-    clocks = {"cpu": time.process_time if arguments.cpu_time else time.perf_counter, "cuda": after_the_gpu}
     sizes = arguments.micro_batches or [arguments.batch >> i for i in range(4)]
     setting = {
         "rounds": arguments.rounds,
         "steps": arguments.steps,
         "threads": arguments.threads,
         "clock": "cpu" if arguments.cpu_time else "wall",
-        "device": torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu",
+        "device": torch.cuda.get_device_name() if gpu else "cpu",
         "load": round(os.getloadavg()[0], 1),
         "machine": platform.machine(),
         **{name: version(name) for name in ("torch", "opacus")},
@@ -302,8 +307,8 @@ def main() -> None:
         rounds=arguments.rounds,
         micro_batches=sizes,
         steps=arguments.steps,
-        clock=clocks[arguments.device],
-        device=arguments.device,
+        clock=after_the_gpu if gpu else time.process_time if arguments.cpu_time else time.perf_counter,
+        device=device,
     )
     print(
         f"{arguments.model}, batch {arguments.batch}, {arguments.threads} thread(s), "

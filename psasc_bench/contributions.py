@@ -168,11 +168,11 @@ def own_contribution(method: Method) -> float:
 
 
 def _autograd(problem: Objective, example: Tensor, iterate: Tensor) -> Tensor:
-    models.point_at(problem.model.parameters(), iterate)
+    parameters = list(problem.model.parameters())
+    models.point_at(parameters, iterate)
     problem.model.eval()  # the books are kept in training mode only
     loss = problem.losses(example[None])().sum()
     problem.model.train()
-    parameters = list(problem.model.parameters())
     return models.gather(parameters, dict(zip(parameters, torch.autograd.grad(loss, parameters), strict=True)))
 
 

@@ -60,8 +60,8 @@ def reference_run(spec: RunSpec, dataset: Dataset, *, noise_multiplier: float) -
 
 
 def _gradient(model: nn.Module, point: Tensor, image: Tensor, label: Tensor) -> Tensor:
-    models.point_at(model.parameters(), point)
     parameters = list(model.parameters())
+    models.point_at(parameters, point)
     found = torch.autograd.grad(F.cross_entropy(model(image[None]), label[None]), parameters)
     return models.gather(parameters, dict(zip(parameters, found, strict=True)))
 

@@ -140,6 +140,16 @@ def test_convolution_of_any_shape(
     check_layer(layer, x)
 
 
+def watched(monkeypatch: pytest.MonkeyPatch, way: str, constants: dict[str, float]) -> list[str]:
+    """With these costs. The list gets an entry whenever a convolution takes this way."""
+    for name, value in constants.items():
+        monkeypatch.setattr(convolution, name, value)
+    taken: list[str] = []
+    real = getattr(convolution, way)
+    monkeypatch.setattr(convolution, way, lambda *arguments: (taken.append(way), real(*arguments))[1])
+    return taken
+
+
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize(
     ("way", "constants"),
@@ -152,10 +162,7 @@ def test_convolution_of_any_shape(
 def test_costs_choose_a_way_but_never_a_result(
     monkeypatch: pytest.MonkeyPatch, way: str, constants: dict[str, float], channels_last: bool
 ) -> None:
-    for name, value in constants.items():
-        monkeypatch.setattr(convolution, name, value)
-    taken, real = [], getattr(convolution, way)
-    monkeypatch.setattr(convolution, way, lambda *arguments: (taken.append(way), real(*arguments))[1])
+    taken = watched(monkeypatch, way, constants)
     x = example((3, 6, 7))
     if channels_last:
         x = x.contiguous(memory_format=torch.channels_last)
@@ -172,12 +179,9 @@ def test_large_layers_by_onednn_are_right_to_rounding(
     monkeypatch: pytest.MonkeyPatch, few: int, way: str, outputs: int
 ) -> None:
     constants = {"SHIFT_COST": 1e9, "SMALL_GRAM_COST": 1e9, "LARGE_PRODUCT": 0, "FEW_OUTPUTS": few}
-    for name, value in constants.items():
-        monkeypatch.setattr(convolution, name, value)
+    taken = watched(monkeypatch, way, constants)
     monkeypatch.setattr(convolution, "_onednn_has_wider_vectors", lambda _: True)
     monkeypatch.delattr(torch, "bmm")  # what smaller ones take
-    taken, real = [], getattr(convolution, way)
-    monkeypatch.setattr(convolution, way, lambda *arguments: (taken.append(way), real(*arguments))[1])
     check_layer(nn.Conv2d(3, outputs, 3, padding=1), example((3, 6, 7), dtype=torch.float32), tolerance=1e-5)
     assert taken
 
