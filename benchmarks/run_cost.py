@@ -16,8 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from psasc_bench import config, data, privacy
-from psasc_bench.study import Cell
+from psasc_bench.data import dataset as data
+from psasc_bench.privacy import accounting as privacy
+from psasc_bench.study import config
+from psasc_bench.study.study import Cell
 
 STARTUP = """
 import time

@@ -39,11 +39,11 @@ from opacus.optimizers import DPOptimizer
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from psasc_bench import inputs
+from psasc_bench.engine.gradients import GradientBooks
+from psasc_bench.engine.parameters import flatten, gather, point_at
 from psasc_bench.files import write_csv
-from psasc_bench.gradients import GradientBooks
 from psasc_bench.memory import keep_freed_memory
-from psasc_bench.models import flatten, gather, point_at
+from psasc_bench.training import inputs
 
 TRIALS = 3
 COLUMNS = ("model", "batch", "contestant", "median", "q25", "q75", "micro_batch", "layout")

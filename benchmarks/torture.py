@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from psasc_bench import record
+from psasc_bench.records import record
 
 ROOT = Path(__file__).parent.parent
 VICTIMS = ("training process", "Snakemake", "both")

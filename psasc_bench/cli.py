@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
-from psasc_bench import inputs
 from psasc_bench.commands import auditing, reporting, training
-from psasc_bench.data import Features
+from psasc_bench.data.dataset import Features
+from psasc_bench.training import inputs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ import csv
 import errno
 import fcntl
 import io
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -91,3 +92,8 @@ def _same(file: IO[bytes], path: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
         return False
+
+
+def json_number(value: float) -> float | str:
+    """``value``, or its name where JSON has no number for it."""
+    return value if math.isfinite(value) else str(value)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from psasc_bench.data import Dataset
+from psasc_bench.data.dataset import Dataset
 
 
 def digits_cnn() -> nn.Sequential:
@@ -76,32 +76,3 @@ def check_fit(name: str, dataset: Dataset) -> None:
             raise ValueError(
                 f"{part} has labels from {low} to {high}, but model {name} has the classes 0 to {outputs.numel() - 1}"
             )
-
-
-def flatten(model: nn.Module) -> Tensor:
-    """Copy all trainable parameters into one buffer ``[P]`` and let them be views of it, see ``point_at``.
-
-    One buffer makes noise, momentum and the step one operation each.
-    """
-    buffer = gather(model.parameters(), {p: p.detach() for p in model.parameters()})
-    point_at(model.parameters(), buffer)
-    return buffer
-
-
-def gather(parameters: Iterable[nn.Parameter], tensors: Mapping[nn.Parameter, Tensor]) -> Tensor:
-    """One tensor per parameter, as one ``[P]`` in the buffer's order: kernels channels-last, which CPUs convolve
-    fastest."""
-    parts = (tensors[p] for p in parameters)
-    return torch.cat([(t.permute(0, 2, 3, 1) if t.dim() == 4 else t).flatten() for t in parts])
-
-
-def point_at(parameters: Iterable[nn.Parameter], buffer: Tensor) -> None:
-    """Let a model's parameters be views of ``buffer [P]``: it is then at that point of the parameter space."""
-    parameters = list(parameters)
-    parts = torch.split(buffer, [parameter.numel() for parameter in parameters])
-    for parameter, part in zip(parameters, parts, strict=True):
-        shape = parameter.shape
-        if len(shape) == 4:
-            parameter.data = part.view(shape[0], *shape[2:], shape[1]).permute(0, 3, 1, 2)
-        else:
-            parameter.data = part.view(shape)

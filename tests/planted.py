@@ -12,10 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from psasc_bench import gradients, mechanism, sampling, train
+from psasc_bench.engine import gradients
 from psasc_bench.methods.dp_psac import DPPSAC
 from psasc_bench.methods.dp_psasc import DPPSASC
-from psasc_bench.train import Outcome
+from psasc_bench.privacy import mechanism, sampling
+from psasc_bench.training import train
+from psasc_bench.training.train import Outcome
 
 real_privatise, real_poisson_batch, real_micro_batches, real_weighted_sum = (
     mechanism.privatise,

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from psasc_bench import methods, models
-from psasc_bench.data import Dataset
-from psasc_bench.spec import RunSpec
+from psasc_bench.data.dataset import Dataset
+from psasc_bench.engine.parameters import flatten, gather, point_at
+from psasc_bench.study.spec import RunSpec
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Reference:
 def reference_run(spec: RunSpec, dataset: Dataset, *, noise_multiplier: float) -> Reference:
     method = methods.create(spec.method, dict(spec.parameters))
     model = models.create(spec.model, seed=spec.stream("initialisation"))
-    released = [models.flatten(model)]  # the initial parameters, and then what every release made of them
+    released = [flatten(model)]  # the initial parameters, and then what every release made of them
     velocity = torch.zeros_like(released[0])
     sampling, noise = (torch.Generator().manual_seed(spec.stream(axis)) for axis in ("sampling", "noise"))
     examples = len(dataset.y_train)
@@ -51,7 +52,7 @@ def reference_run(spec: RunSpec, dataset: Dataset, *, noise_multiplier: float) -
         released.append(released[-1] - spec.learning_rate * velocity)
         sums.append(total)
         sizes.append(len(batch))
-    models.point_at(model.parameters(), released[-1])
+    point_at(model.parameters(), released[-1])
     images, labels = _tensors(dataset, "test")
     with torch.no_grad():
         outputs = model(images)
@@ -61,9 +62,9 @@ def reference_run(spec: RunSpec, dataset: Dataset, *, noise_multiplier: float) -
 
 def _gradient(model: nn.Module, point: Tensor, image: Tensor, label: Tensor) -> Tensor:
     parameters = list(model.parameters())
-    models.point_at(parameters, point)
+    point_at(parameters, point)
     found = torch.autograd.grad(F.cross_entropy(model(image[None]), label[None]), parameters)
-    return models.gather(parameters, dict(zip(parameters, found, strict=True)))
+    return gather(parameters, dict(zip(parameters, found, strict=True)))
 
 
 def _tensors(dataset: Dataset, part: str) -> tuple[Tensor, Tensor]:

@@ -10,8 +10,8 @@ import numpy as np
 import planted
 import pytest
 
-from psasc_bench import audit, bounds
-from psasc_bench.audit import Claim
+from psasc_bench.evidence import audit, bounds
+from psasc_bench.evidence.audit import Claim
 from psasc_bench.methods import Method
 from psasc_bench.methods.dp_psasc import DPPSASC
 from psasc_bench.methods.nonprivate import NonPrivate

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import torch
 
-from psasc_bench import cell, record
-from psasc_bench.data import Dataset
-from psasc_bench.privacy import calibrate
-from psasc_bench.record import Record
-from psasc_bench.spec import RunSpec
+from psasc_bench.data.dataset import Dataset
+from psasc_bench.privacy.accounting import calibrate
+from psasc_bench.records import record
+from psasc_bench.records.record import Record
+from psasc_bench.study.spec import RunSpec
+from psasc_bench.training import cell
 
 Train = Callable[..., Record]
 

@@ -23,14 +23,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psasc_bench import cell, record, sampling, spool
-from psasc_bench.checkpoint import Checkpoint
-from psasc_bench.data import Dataset
+from psasc_bench.data.dataset import Dataset
 from psasc_bench.files import exclusive
-from psasc_bench.privacy import Budget
-from psasc_bench.record import Record
-from psasc_bench.spec import RunSpec
-from psasc_bench.train import Outcome, train
+from psasc_bench.privacy import sampling
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.records import record, spool
+from psasc_bench.records.record import Record
+from psasc_bench.study.spec import RunSpec
+from psasc_bench.training import cell
+from psasc_bench.training.checkpoint import Checkpoint
+from psasc_bench.training.train import Outcome, train
 
 MakeSpec = Callable[..., RunSpec]
 Run = Callable[..., Outcome]

@@ -10,14 +10,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from psasc_bench import checks, config, contributions, methods
-from psasc_bench.canaries import networks, vectors
-from psasc_bench.checks import Check
+from psasc_bench import methods
+from psasc_bench.evidence import checks, contributions
+from psasc_bench.evidence.canaries import networks, vectors
+from psasc_bench.evidence.checks import Check
 from psasc_bench.methods import Method
 from psasc_bench.methods.dp_psasc import DPPSASC
 from psasc_bench.methods.dp_sgd import DPSGD
 from psasc_bench.methods.noise_only import NoiseOnly
 from psasc_bench.methods.nonprivate import NonPrivate
+from psasc_bench.study import config
 
 METHOD = DPPSASC(C=0.2, s=0.5, r=0.1)
 STUDY = config.load(Path(__file__).parents[1] / "config" / "config.yaml")

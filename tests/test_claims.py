@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from psasc_bench import claims, cli, results
+from psasc_bench import cli
+from psasc_bench.analysis import claims, results
 
 LABELS = {"dataset": "digits", "epsilon": 3.0, "dataset_title": "Digits", "method_title": "M", "control": False}
 SGD = [0.50, 0.60, 0.70]

@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 import yaml
 
-from psasc_bench import cli, data, methods, record
-from psasc_bench.data import Dataset
-from psasc_bench.privacy import Budget
+from psasc_bench import cli, methods
+from psasc_bench.data import dataset as data
+from psasc_bench.data.dataset import Dataset
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.records import record
 
 Refused = Callable[..., list[str]]
 

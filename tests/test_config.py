@@ -13,8 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psasc_bench import config
-from psasc_bench.study import Cell, ConfigError, DatasetConfig, Study, Sweep
+from psasc_bench.study import config
+from psasc_bench.study.study import Cell, ConfigError, DatasetConfig, Study, Sweep
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = sorted((ROOT / "config").glob("*.yaml"))

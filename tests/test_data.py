@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from psasc_bench import data, sources
-from psasc_bench.data import Dataset
+from psasc_bench.data import dataset as data
+from psasc_bench.data import sources
+from psasc_bench.data.dataset import Dataset
 
 Arrays = dict[str, NDArray[Any]]
 

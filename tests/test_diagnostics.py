@@ -14,16 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from psasc_bench import cell, methods, probe, record
-from psasc_bench.canaries import vectors
-from psasc_bench.data import Dataset
-from psasc_bench.diagnostics import Deviation, Diagnostics, deviations
-from psasc_bench.mechanism import privatise
+from psasc_bench import methods
+from psasc_bench.data.dataset import Dataset
+from psasc_bench.evidence.canaries import vectors
 from psasc_bench.methods import Method
-from psasc_bench.privacy import Budget
-from psasc_bench.spec import RunSpec
-from psasc_bench.step import GradientSum
-from psasc_bench.train import Outcome, train
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.privacy.mechanism import privatise
+from psasc_bench.records import record
+from psasc_bench.study.spec import RunSpec
+from psasc_bench.training import cell, probe
+from psasc_bench.training.diagnostics import Deviation, Diagnostics, deviations
+from psasc_bench.training.step import GradientSum
+from psasc_bench.training.train import Outcome, train
 
 MakeSpec = Callable[..., RunSpec]
 CPU = torch.device("cpu")

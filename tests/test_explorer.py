@@ -15,8 +15,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from psasc_bench import explorer, results, style
-from psasc_bench.statistics import t_interval
+from psasc_bench.analysis import results
+from psasc_bench.analysis.statistics import t_interval
+from psasc_bench.report import explorer, style
 
 METHODS = {"dp-sgd": "DP-SGD", "dp-psasc": "DP-PSASC", "mine": "My method", "nonprivate": "non-private"}
 HOSTILE = '</script><img src="http://example.org/x.png" onerror="document.title=1"> & "co", 1'

@@ -21,11 +21,13 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from psasc_bench import cli, config, record
-from psasc_bench.privacy import Budget
-from psasc_bench.record import Record
-from psasc_bench.spec import RunSpec
-from psasc_bench.study import ConfigError
+from psasc_bench import cli
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.records import record
+from psasc_bench.records.record import Record
+from psasc_bench.study import config
+from psasc_bench.study.spec import RunSpec
+from psasc_bench.study.study import ConfigError
 
 ROOT = Path(__file__).parent.parent
 SMOKE = yaml.safe_load((ROOT / "config" / "smoke.yaml").read_text())

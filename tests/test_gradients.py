@@ -11,7 +11,8 @@ from explicit_gradients import check, clip, explicit_gradients, explicit_sums, f
 from torch import Tensor, nn
 
 from psasc_bench import methods, models
-from psasc_bench.gradients import GradientBooks, WeightedSum
+from psasc_bench.engine.gradients import GradientBooks, WeightedSum
+from psasc_bench.engine.parameters import flatten, gather
 
 SHAPES = {"digits_cnn": (1, 8, 8), "mnist_cnn": (1, 28, 28), "cifar_cnn": (3, 32, 32), "scatter_linear": (15_552, 1, 1)}
 PARAMETERS = {"C": 0.1, "gamma": 0.01, "r": 0.1, "s": 2.0}
@@ -72,10 +73,13 @@ def test_every_methods_weights_are_applied(name: str) -> None:
 def test_memory_layout_of_model_and_images_does_not_matter(name: str) -> None:
     x, y = images(name)
     plain, flattened = models.create(name, seed=0).double(), models.create(name, seed=0).double()
-    models.flatten(flattened)
+    flatten(flattened)
     expected = from_books(plain, cross_entropy(x, y)).sums
     result = from_books(flattened, cross_entropy(x.contiguous(memory_format=torch.channels_last), y)).sums
-    sums = models.gather(flattened.parameters(), result), models.gather(plain.parameters(), expected)
+    sums = (
+        gather(flattened.parameters(), result),
+        gather(plain.parameters(), expected),
+    )
     assert relative_error(*sums) < 1e-10
 
 

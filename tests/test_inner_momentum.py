@@ -8,8 +8,10 @@ import torch.nn.functional as F
 from explicit_gradients import clip, explicit_gradients, explicit_sums, relative_error
 from torch import Tensor, nn
 
-from psasc_bench import convolution, models
-from psasc_bench.gradients import GradientBooks
+from psasc_bench import models
+from psasc_bench.engine import convolution
+from psasc_bench.engine.gradients import GradientBooks
+from psasc_bench.engine.parameters import flatten, point_at
 
 COEFFICIENTS = {1: [1.0], 2: [0.1 / 1.1, 1 / 1.1], 3: [0.2, -0.3, 0.5]}
 
@@ -45,7 +47,7 @@ def batch() -> tuple[Tensor, Tensor]:
 def model_and_points(name: str, count: int) -> tuple[nn.Module, list[Tensor]]:
     torch.manual_seed(0)
     model = MODELS[name]().double()
-    start = models.flatten(model)
+    start = flatten(model)
     return model, [start + 0.1 * torch.randn_like(start) for _ in range(count)]
 
 
@@ -55,14 +57,14 @@ def check(name: str, count: int, *, fetched_anew: bool) -> None:
     (x, y), (model, points) = batch(), model_and_points(name, count)
     averages: list[Tensor] = []
     for point, coefficient in zip(points, COEFFICIENTS[count], strict=True):
-        models.point_at(model.parameters(), point)
+        point_at(model.parameters(), point)
         gradients = explicit_gradients(model, lambda model: F.cross_entropy(model(x), y, reduction="none"))
         averages = [coefficient * g + (averages[i] if averages else 0) for i, g in enumerate(gradients)]
     sums, norms = explicit_sums(averages, clip)
 
     books = GradientBooks(model)
     for point, coefficient in zip(points, COEFFICIENTS[count], strict=True):
-        models.point_at(model.parameters(), point)
+        point_at(model.parameters(), point)
         outputs = model(x.clone() if fetched_anew else x)
         books.record(F.cross_entropy(outputs, y, reduction="none"), torch.ones(5), coefficient=coefficient)
     result = books.weighted_sum(clip)
@@ -98,7 +100,7 @@ def test_padding_has_no_momentum() -> None:
     (x, y), (model, points) = batch(), model_and_points("digits_cnn", 2)
     books = GradientBooks(model)
     for point in points:
-        models.point_at(model.parameters(), point)
+        point_at(model.parameters(), point)
         books.record(F.cross_entropy(model(x), y, reduction="none"), torch.tensor([1.0, 1, 1, 1, 0]), coefficient=0.5)
     assert books.weighted_sum(clip).norms[4] == 0
 
@@ -107,7 +109,7 @@ def test_example_that_is_not_finite_at_one_point_contributes_nothing_at_all() ->
     (x, y), (model, points) = batch(), model_and_points("digits_cnn", 2)
     books = GradientBooks(model)
     for point, factor in zip(points, (1.0, float("nan")), strict=True):
-        models.point_at(model.parameters(), point)
+        point_at(model.parameters(), point)
         scale = torch.tensor([1.0, 1, factor, 1, 1])
         books.record(F.cross_entropy(model(x), y, reduction="none") * scale, torch.ones(5), coefficient=0.5)
     result = books.weighted_sum(clip)

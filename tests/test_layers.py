@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from psasc_bench import convolution
+from psasc_bench.engine import convolution
 
 BATCH = 5
 

@@ -10,8 +10,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from psasc_bench.mechanism import privatise
 from psasc_bench.methods.dp_psasc import DPPSASC
+from psasc_bench.privacy.mechanism import privatise
 
 SIZE = 20_000
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from psasc_bench import cli, record
-from psasc_bench.merge import merge
-from psasc_bench.privacy import Budget
-from psasc_bench.record import Record
-from psasc_bench.spec import RunSpec
+from psasc_bench import cli
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.records import record
+from psasc_bench.records.merge import merge
+from psasc_bench.records.record import Record
+from psasc_bench.study.spec import RunSpec
 
 Make = Callable[..., Path]
 

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from psasc_bench import methods, models
-from psasc_bench.data import Dataset
-from psasc_bench.gradients import GradientBooks
+from psasc_bench.data.dataset import Dataset
+from psasc_bench.engine.gradients import GradientBooks
 from psasc_bench.methods.base import Method
 from psasc_bench.methods.dp_psac import DPPSAC
 from psasc_bench.methods.dp_psasc import DPPSASC

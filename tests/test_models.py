@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from psasc_bench import models
-from psasc_bench.data import Dataset
+from psasc_bench.data.dataset import Dataset
+from psasc_bench.engine.parameters import flatten, gather, point_at
 
 SHAPES = {"digits_cnn": (1, 8, 8), "mnist_cnn": (1, 28, 28), "cifar_cnn": (3, 32, 32), "scatter_linear": (15_552, 1, 1)}
 PARAMETERS = {"digits_cnn": 9_370, "mnist_cnn": 26_010, "cifar_cnn": 550_570, "scatter_linear": 155_530}
@@ -95,7 +96,7 @@ def test_label_without_an_output_is_refused(part: str, label: int, digits: Datas
 def test_flattened_model_computes_what_it_did(name: str) -> None:
     model = models.create(name, seed=0)
     before = [p.detach().clone() for p in model.parameters()]
-    buffer = models.flatten(model)
+    buffer = flatten(model)
     assert buffer.shape == (PARAMETERS[name],)
     assert all(torch.equal(p, b) for p, b in zip(model.parameters(), before, strict=True))
 
@@ -103,22 +104,22 @@ def test_flattened_model_computes_what_it_did(name: str) -> None:
 def test_gather_inverts_point_at() -> None:
     model = models.create("cifar_cnn", seed=0)
     point = torch.randn(PARAMETERS["cifar_cnn"], generator=torch.Generator().manual_seed(0))
-    models.point_at(model.parameters(), point)
-    assert torch.equal(models.gather(model.parameters(), {p: p.detach() for p in model.parameters()}), point)
+    point_at(model.parameters(), point)
+    assert torch.equal(gather(model.parameters(), {p: p.detach() for p in model.parameters()}), point)
 
 
 def test_parameters_are_views_of_the_buffer() -> None:
     model = models.create("digits_cnn", seed=0)
-    buffer = models.flatten(model)
+    buffer = flatten(model)
     buffer.fill_(0.5)
     assert all(bool((p == 0.5).all()) for p in model.parameters())
 
 
 def test_pointing_elsewhere_leaves_the_old_point_alone() -> None:
     model = models.create("digits_cnn", seed=0)
-    old = models.flatten(model)
+    old = flatten(model)
     kept = old.clone()
-    models.point_at(model.parameters(), torch.zeros_like(old))
+    point_at(model.parameters(), torch.zeros_like(old))
     assert all(not bool(p.any()) for p in model.parameters())
     assert torch.equal(old, kept)
 
@@ -127,7 +128,7 @@ def test_kernels_lie_channels_last_in_the_buffer() -> None:
     model = models.create("cifar_cnn", seed=0)
     kernel = next(m for m in model.modules() if isinstance(m, nn.Conv2d)).weight
     expected = kernel.detach().permute(0, 2, 3, 1).flatten()
-    assert torch.equal(models.flatten(model)[: kernel.numel()], expected)
+    assert torch.equal(flatten(model)[: kernel.numel()], expected)
     assert kernel.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -135,7 +136,7 @@ def test_gradients_reach_the_viewed_parameters() -> None:
     model = models.create("digits_cnn", seed=0)
     images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     expected = torch.autograd.grad(model(images).square().sum(), list(model.parameters()))
-    models.flatten(model)
+    flatten(model)
     found = torch.autograd.grad(model(images).square().sum(), list(model.parameters()))
     for f, e in zip(found, expected, strict=True):
         # float32, convolved in another memory layout

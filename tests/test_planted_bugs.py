@@ -13,15 +13,16 @@ import torch
 from planted import plant
 from reference import Reference, reference_run
 
-from psasc_bench import audit, checks, gradients
-from psasc_bench import train as training
-from psasc_bench.data import Dataset
+from psasc_bench.data.dataset import Dataset
+from psasc_bench.engine import gradients
+from psasc_bench.evidence import audit, checks
 from psasc_bench.methods import Method
 from psasc_bench.methods.dp_psac import DPPSAC
 from psasc_bench.methods.dp_psasc import DPPSASC
-from psasc_bench.privacy import Budget
-from psasc_bench.spec import RunSpec
-from psasc_bench.train import Outcome
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.study.spec import RunSpec
+from psasc_bench.training import train as training
+from psasc_bench.training.train import Outcome
 
 Plant = Callable[[pytest.MonkeyPatch], Any]
 SOUND = DPPSASC(C=0.2, s=0.5, r=0.1)

@@ -23,8 +23,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import StepPatch
 from scipy import stats
 
-from psasc_bench import figures, literature, plots, results, statistics, style
-from psasc_bench.tables import averages
+from psasc_bench.analysis import literature, results, statistics
+from psasc_bench.report import figures, plots, style
+from psasc_bench.report.tables import averages
 
 Key = tuple[str, float, int]
 Tables = Callable[..., Path]

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from psasc_bench import methods, record
-from psasc_bench.privacy import Budget
-from psasc_bench.record import Record
-from psasc_bench.spec import RunSpec
+from psasc_bench import methods
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.records import record
+from psasc_bench.records.record import Record
+from psasc_bench.study.spec import RunSpec
 
 CURVE = [
     {"epoch": 1, "step": 6, "test_accuracy": 0.5, "test_loss": 1.5},

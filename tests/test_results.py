@@ -13,10 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from psasc_bench import config, methods, record, results
-from psasc_bench.privacy import Budget
-from psasc_bench.record import Record
-from psasc_bench.study import Cell, Study
+from psasc_bench import methods
+from psasc_bench.analysis import results
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.records import record
+from psasc_bench.records.record import Record
+from psasc_bench.study import config
+from psasc_bench.study.study import Cell, Study
 
 STUDY: dict[str, Any] = {
     "seeds": [0, 1, 2],

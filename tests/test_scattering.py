@@ -10,7 +10,10 @@ import torch
 from kymatio.torch import Scattering2D
 from torch.nn import functional as F
 
-from psasc_bench import config, data, models, scattering
+from psasc_bench import models
+from psasc_bench.data import dataset as data
+from psasc_bench.data import scattering
+from psasc_bench.study import config
 
 OFFSET, SCALE = np.array([125, 123, 114], np.float32), np.array([63, 62, 67], np.float32)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from psasc_bench import statistics
+from psasc_bench.analysis import statistics
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from psasc_bench import config, methods, record, spool, status
+from psasc_bench import methods
 from psasc_bench.files import exclusive
-from psasc_bench.privacy import Budget
-from psasc_bench.record import Record
-from psasc_bench.study import Cell, Study
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.records import record, spool, status
+from psasc_bench.records.record import Record
+from psasc_bench.study import config
+from psasc_bench.study.study import Cell, Study
 
 STUDY: dict[str, Any] = {
     "seeds": [0, 1, 2, 3, 4, 5],
@@ -84,7 +86,7 @@ def test_grid_counts_and_names_what_went_wrong(study: Study, tmp_path: Path) -> 
 
 
 def test_only_runs_that_are_done_enter_a_mean(study: Study, tmp_path: Path) -> None:
-    from psasc_bench import results
+    from psasc_bench.analysis import results
 
     write(study, tmp_path, seed=0)
     none = {"test_accuracy": None, "test_loss": None}

@@ -14,12 +14,17 @@ import pytest
 import torch
 import yaml
 
-from psasc_bench import cell, cli, config, data, files, record, sweeps
-from psasc_bench.data import Dataset
-from psasc_bench.privacy import Budget
-from psasc_bench.spec import RunSpec
-from psasc_bench.study import ConfigError, Study
-from psasc_bench.train import train
+from psasc_bench import cli, files
+from psasc_bench.analysis import sweeps
+from psasc_bench.data import dataset as data
+from psasc_bench.data.dataset import Dataset
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.records import record
+from psasc_bench.study import config
+from psasc_bench.study.spec import RunSpec
+from psasc_bench.study.study import ConfigError, Study
+from psasc_bench.training import cell
+from psasc_bench.training.train import train
 
 SWEEP: dict[str, Any] = {
     "evaluation": "validation",

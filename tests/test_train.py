@@ -15,13 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from psasc_bench import methods, models
-from psasc_bench import train as training
-from psasc_bench.data import Dataset
+from psasc_bench.data.dataset import Dataset
+from psasc_bench.engine.parameters import point_at
 from psasc_bench.methods.noise_only import NoiseOnly
-from psasc_bench.privacy import Budget
-from psasc_bench.sampling import poisson_batch
-from psasc_bench.spec import RunSpec
-from psasc_bench.train import Outcome
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.privacy.sampling import poisson_batch
+from psasc_bench.study.spec import RunSpec
+from psasc_bench.training import train as training
+from psasc_bench.training.train import Outcome
 
 MakeSpec = Callable[..., RunSpec]
 CPU = torch.device("cpu")
@@ -93,7 +94,7 @@ def generator(spec: RunSpec, axis: str) -> torch.Generator:
 def noise_direction(spec: RunSpec, model: nn.Module, shared: torch.Generator) -> list[Tensor]:
     """One step's standard normal noise as the loop draws it (one buffer, kernels channels-last), by parameter."""
     copy = models.create(spec.model, seed=0)
-    models.point_at(copy.parameters(), torch.randn(sum(p.numel() for p in model.parameters()), generator=shared))
+    point_at(copy.parameters(), torch.randn(sum(p.numel() for p in model.parameters()), generator=shared))
     return [p.detach().contiguous() for p in copy.parameters()]
 
 

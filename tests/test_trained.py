@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from psasc_bench import trained
-from psasc_bench.data import Dataset
-from psasc_bench.spec import RunSpec
-from psasc_bench.trained import OneRunAudit
+from psasc_bench.data.dataset import Dataset
+from psasc_bench.evidence import trained
+from psasc_bench.evidence.trained import OneRunAudit
+from psasc_bench.study.spec import RunSpec
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from psasc_bench import literature, results, typeset
+from psasc_bench.analysis import literature, results
+from psasc_bench.report import typeset
 
 STEPS = [10, 20, 30, 40]
 # by seed, at each of these steps: 95 % of the final value is reached at 30, 20 and 40

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from psasc_bench import record, verify
-from psasc_bench.privacy import Budget
-from psasc_bench.record import Record
-from psasc_bench.spec import RunSpec
+from psasc_bench.evidence import verify
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.records import record
+from psasc_bench.records.record import Record
+from psasc_bench.study.spec import RunSpec
 
 # its spent epsilons are put right by `sound`
 BUDGET = Budget(

@@ -20,7 +20,8 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, expect
 
-from psasc_bench import cli, record
+from psasc_bench import cli
+from psasc_bench.records import record
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("Snakefile", "psasc_bench", "workflow", "profiles")

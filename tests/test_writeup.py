@@ -11,9 +11,11 @@ import pytest
 from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
 from scipy.optimize import brentq
 
-from psasc_bench import claims, config, literature, results, writeup
-from psasc_bench.privacy import calibrate
-from psasc_bench.writeup import Judged
+from psasc_bench.analysis import claims, literature, results
+from psasc_bench.privacy.accounting import calibrate
+from psasc_bench.report import writeup
+from psasc_bench.report.writeup import Judged
+from psasc_bench.study import config
 
 CELL = {"dataset": "mnist", "dataset_title": "MNIST", "epsilon": 3.0, "n": 5}
 
@@ -136,7 +138,7 @@ def test_older_conversion_from_renyi_privacy_is_as_much_noise_as_is_said() -> No
     noise_multiplier = brentq(lambda tried: older(tried) - 3, 1, 4)
     epsilon, _ = get_privacy_spent(orders=orders, rdp=rdp(noise_multiplier), delta=delta)
     budget = calibrate(epsilon=3, delta=delta, sampling_rate=rate, steps=steps)
-    text = resources.files("psasc_bench").joinpath("study.md.jinja").read_text(encoding="utf-8")
+    text = resources.files("psasc_bench.report").joinpath("study.md.jinja").read_text(encoding="utf-8")
     multipliers = f"{noise_multiplier:.2f} instead of {budget.noise_multiplier:.2f}"
     assert f"{multipliers}, which by our accountant is\nepsilon {epsilon:.2f}" in text
     study = config.load(Path(__file__).parent.parent / "config" / "config.yaml")

@@ -7,10 +7,12 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from psasc_bench import config, files, inputs, methods
+from psasc_bench import files, methods
 from psasc_bench.methods import Method
-from psasc_bench.privacy import calibrate
-from psasc_bench.study import Cell, Study
+from psasc_bench.privacy.accounting import calibrate
+from psasc_bench.study import config
+from psasc_bench.study.study import Cell, Study
+from psasc_bench.training import inputs
 
 AUDITED = ((1.0, 10), (0.25, 20))  # schedules (sampling rate, steps): without subsampling the attack is at its sharpest
 AUDITED_DELTA = 1e-5
@@ -18,7 +20,7 @@ AUDITED_DELTA = 1e-5
 
 def check(options: argparse.Namespace) -> int:
     """Put methods through the battery: a line per check with its figure, and exit status 1 if one fails."""
-    from psasc_bench import checks
+    from psasc_bench.evidence import checks
 
     failed = []
     for name, method in _methods_to_check(options):
@@ -51,7 +53,7 @@ def _methods_to_check(options: argparse.Namespace) -> list[tuple[str, Method]]:
 def audit(options: argparse.Namespace) -> int:
     """Attack every private method of a study, and write the lower bounds on epsilon that the attacks prove beside what
     is claimed; exit status 1 if a claim is refuted."""
-    from psasc_bench import audit as audits
+    from psasc_bench.evidence import audit as audits
 
     study = config.load(options.config)
     contestants = [(name, method) for name, method in _configured(study) if not method.control]
@@ -81,7 +83,7 @@ def audit(options: argparse.Namespace) -> int:
 def audit_run(options: argparse.Namespace) -> None:
     """Train one run with canaries among its examples, and report what guessing which of them were in proves of epsilon:
     a lower bound, and no check."""
-    from psasc_bench import trained
+    from psasc_bench.evidence import trained
 
     study = config.load(options.config)
     protocol = study.dataset(options.dataset)
@@ -102,7 +104,7 @@ def audit_run(options: argparse.Namespace) -> None:
 
 def verify(options: argparse.Namespace) -> None:
     """Recompute what every run spent by an accountant that took no part in it; fails if one overspent its budget."""
-    from psasc_bench.verify import holding
+    from psasc_bench.evidence.verify import holding
 
     paths = sorted(inputs.records(options.results).rglob("*.json"))
     if not paths:

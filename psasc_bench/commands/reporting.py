@@ -7,8 +7,10 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from psasc_bench import config, files, inputs, methods
-from psasc_bench.study import Study
+from psasc_bench import files, methods
+from psasc_bench.study import config
+from psasc_bench.study.study import Study
+from psasc_bench.training import inputs
 
 
 def info(options: argparse.Namespace) -> None:
@@ -22,7 +24,7 @@ def info(options: argparse.Namespace) -> None:
 
 def status(options: argparse.Namespace) -> None:
     """Print how far the study is, and write one row per run to status.csv."""
-    from psasc_bench import status as statuses
+    from psasc_bench.records import status as statuses
 
     surveyed = list(statuses.survey(config.load(options.config), options.runs))
     files.write_csv(options.output, statuses.rows(surveyed))
@@ -31,7 +33,7 @@ def status(options: argparse.Namespace) -> None:
 
 def merge(options: argparse.Namespace) -> None:
     """Put records made elsewhere into one folder; refuses all of them if two contradict each other."""
-    from psasc_bench import merge as merging
+    from psasc_bench.records import merge as merging
 
     for folder in options.sources:
         if not folder.is_dir():
@@ -44,10 +46,11 @@ def merge(options: argparse.Namespace) -> None:
 def tune(options: argparse.Namespace) -> None:
     """Choose every method's settings from the sweeps on validation examples: write tuning.csv, and tuned.yaml with the
     evidence and the cost."""
-    from psasc_bench import sweeps
+    from psasc_bench.analysis import sweeps
+    from psasc_bench.study import trials
 
     study = config.load(options.config)
-    rows = _swept(options, study, sweeps.names(study, "validation"))
+    rows = _swept(options, study, trials.names(study, "validation"))
     files.write_text(options.output / "tuned.yaml", sweeps.tuned(rows))
     files.write_csv(options.output / "tuning.csv", rows)
     print(f"tuning took {sweeps.cost(rows)}; what it chose is in {options.output / 'tuned.yaml'}")
@@ -56,10 +59,11 @@ def tune(options: argparse.Namespace) -> None:
 def collect_sweeps(options: argparse.Namespace) -> None:
     """Gather the records of a study's sweeps into tidy tables: sweeps.csv, and sweep_curves.csv of those that are
     evaluated on test examples. A sweep on data sets that are not trained is among them if it has any record."""
-    from psasc_bench import sweeps
+    from psasc_bench.analysis import sweeps
+    from psasc_bench.study import trials
 
     study = config.load(options.config)
-    names = [name for name in study.sweeps if name in sweeps.names(study) or (options.sweeps / name).is_dir()]
+    names = [name for name in study.sweeps if name in trials.names(study) or (options.sweeps / name).is_dir()]
     rows = _swept(options, study, names)
     files.write_csv(options.output / "sweeps.csv", rows)
     ablations = [name for name in names if study.sweeps[name].evaluation == "test"]
@@ -69,29 +73,30 @@ def collect_sweeps(options: argparse.Namespace) -> None:
 
 def _swept(options: argparse.Namespace, study: Study, names: Sequence[str]) -> list[dict[str, Any]]:
     """The table of these sweeps, once the ledgers of all their runs hold."""
-    from psasc_bench import sweeps
-    from psasc_bench.verify import holding
+    from psasc_bench.analysis import sweeps
+    from psasc_bench.evidence.verify import holding
+    from psasc_bench.study.trials import all_trials
 
     if not names:
         raise ValueError(
             "the study has no sweep to ask for on data sets that it trains; config/README.md says how to declare one"
         )
-    trials = sweeps.all_trials(study, names)
-    records = [trial.folder(options.sweeps) / f"{spec.name()}.json" for trial in trials for spec in trial.runs]
+    swept = all_trials(study, names)
+    records = [trial.folder(options.sweeps) / f"{spec.name()}.json" for trial in swept for spec in trial.runs]
     holding(path for path in records if path.exists())
     return sweeps.table(study, names, options.sweeps)
 
 
 def collect(options: argparse.Namespace) -> None:
     """Gather the records of a study into tidy tables."""
-    from psasc_bench import results
+    from psasc_bench.analysis import results
 
     results.collect(config.load(options.config), options.runs, options.output)
 
 
 def claims(options: argparse.Namespace) -> None:
     """Judge the paper's claims by the tables of a study."""
-    from psasc_bench import claims as judged
+    from psasc_bench.analysis import claims as judged
 
     tables = options.tables or sorted(options.output.glob("*.csv"))
     if not tables:
@@ -101,14 +106,14 @@ def claims(options: argparse.Namespace) -> None:
 
 def write_up(options: argparse.Namespace) -> None:
     """Write the study up in two pages, every number from its tables."""
-    from psasc_bench import writeup
+    from psasc_bench.report import writeup
 
     files.write_text(options.output, writeup.render(options.results))
 
 
 def figure(options: argparse.Namespace) -> None:
     """Draw figures from the tidy tables; without names, all whose tables there are."""
-    from psasc_bench import figures, plots
+    from psasc_bench.report import figures, plots
 
     for name in options.figures or figures.FIGURES:
         lacking = figures.FIGURES[name].lacks(options.results) if not options.figures else ""
@@ -120,7 +125,7 @@ def figure(options: argparse.Namespace) -> None:
 
 def table(options: argparse.Namespace) -> None:
     """Typeset tables from the tidy ones: CSV, Markdown, LaTeX and HTML."""
-    from psasc_bench import typeset
+    from psasc_bench.report import typeset
 
     for name in options.tables:
         typeset.write(name, options.results, options.output)
@@ -128,6 +133,6 @@ def table(options: argparse.Namespace) -> None:
 
 def explorer(options: argparse.Namespace) -> None:
     """Write the page to explore a study with, from the tidy tables."""
-    from psasc_bench import explorer as page
+    from psasc_bench.report import explorer as page
 
     page.write(options.results, options.output)

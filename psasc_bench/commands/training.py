@@ -10,26 +10,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psasc_bench import config, files, inputs
+from psasc_bench import files
 from psasc_bench.memory import keep_freed_memory
-from psasc_bench.privacy import Budget
-from psasc_bench.spec import RunSpec, Schedule
-from psasc_bench.study import Cell, Study
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.study import config
+from psasc_bench.study.spec import RunSpec, Schedule
+from psasc_bench.study.study import Cell, Study
+from psasc_bench.training import inputs
 
 if TYPE_CHECKING:
-    from psasc_bench.data import Dataset
+    from psasc_bench.data.dataset import Dataset
 
 
 def download(options: argparse.Namespace) -> None:
     """Download a data set that torchvision knows."""
-    from psasc_bench import sources
+    from psasc_bench.data import sources
 
     sources.download(options.source, options.data_root)
 
 
 def prepare(options: argparse.Namespace) -> None:
     """Read and check a data set, and write it as the one compact file that its runs read."""
-    from psasc_bench import data
+    from psasc_bench.data import dataset as data
 
     data.prepare(
         options.source,
@@ -44,7 +46,8 @@ def prepare(options: argparse.Namespace) -> None:
 
 def budgets(options: argparse.Namespace) -> None:
     """Compute the noise multiplier for each epsilon of a schedule, and what it spends by two accountants."""
-    from psasc_bench import data, models
+    from psasc_bench import models
+    from psasc_bench.data import dataset as data
 
     where = f"datasets.{options.dataset}"
     dataset = data.as_seen(data.load(options.data), options.evaluation)
@@ -79,7 +82,8 @@ def train(options: argparse.Namespace) -> None:
 
 def train_sweep(options: argparse.Namespace) -> None:
     """Train the trials of one sweep on one data set; what is finished already is left alone."""
-    from psasc_bench import data, sweeps
+    from psasc_bench.data import dataset as data
+    from psasc_bench.study.trials import trials
 
     study = config.load(options.config)
     dataset = inputs.dataset(study, options.dataset, options.data)
@@ -95,7 +99,7 @@ def train_sweep(options: argparse.Namespace) -> None:
         return fitting[0]
 
     for method in study.sweep(options.sweep).methods:
-        for trial in sweeps.trials(study, options.sweep, options.dataset, method):
+        for trial in trials(study, options.sweep, options.dataset, method):
             print(f"{options.sweep}/{trial.name}:")
             runs = trial.folder(options.sweeps)
             # an ablation is compared with the study's own runs, which have a deviation in their curves
@@ -117,7 +121,7 @@ def _train(
     """See that ``runs`` has the records of ``specs``, all of one data set and method."""
     import torch
 
-    from psasc_bench import cell
+    from psasc_bench.training import cell
 
     torch.set_num_threads(options.threads)
     keep_freed_memory()
@@ -147,7 +151,7 @@ def deviation(options: argparse.Namespace) -> None:
     one, on a fixed set of training examples? Not private: these figures are not accounted for."""
     import torch
 
-    from psasc_bench import probe
+    from psasc_bench.training import probe
 
     study = config.load(options.config)
     protocol = study.dataset(options.dataset)

@@ -5,11 +5,14 @@ import re
 import shlex
 from pathlib import Path
 
-from psasc_bench import figures, files, methods, record, status
-from psasc_bench import sweeps as sweeping
-from psasc_bench.config import parse as parse_study
-from psasc_bench.spec import format_epsilon
-from psasc_bench.study import ConfigError
+from psasc_bench import files, methods
+from psasc_bench.report import figures
+from psasc_bench.records import record
+from psasc_bench.records import status
+from psasc_bench.study import trials as sweeping
+from psasc_bench.study.config import parse as parse_study
+from psasc_bench.study.spec import format_epsilon
+from psasc_bench.study.study import ConfigError
 from snakemake.exceptions import WorkflowError
 
 # Not those of tables that nobody has asked for.

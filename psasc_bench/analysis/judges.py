@@ -1,0 +1,159 @@
+"""How each claim of the paper is decided by the tables of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from psasc_bench.analysis import outcomes
+from psasc_bench.analysis.contests import Contest, Finding, Measure, decide, pair
+from psasc_bench.analysis.results import REFERENCE
+
+OURS, INNER = "dp-psasc", "dp-psasc-inner"
+EARLIER = ["auto-s", "nsgd", "dp-psac"]
+COSINE = Measure(unit="in cosine", margin=0.01, digits=3)  # a step that goes a hundredth less far along the gradient
+SHARE = Measure(unit="points of the grid", margin=0.1, scale=100, digits=0)
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+def higher_accuracy(tables: Tables) -> list[Finding]:
+    """By the correction of ``summary.csv``, whose family is larger than the claim."""
+    corrected = tables["summary"].set_index(["dataset", "epsilon", "method"])["difference_p_holm"]
+    contests = _in_accuracy(tables, [REFERENCE])
+    return [contest.finding(float(corrected[contest.dataset, contest.epsilon, contest.method])) for contest in contests]
+
+
+def beats_earlier_scaling(tables: Tables) -> list[Finding]:
+    return decide(_in_accuracy(tables, EARLIER))
+
+
+def weighs_small_gradients(tables: Tables) -> list[Finding]:
+    return decide(_cosines(tables, OURS, [REFERENCE, *EARLIER]))
+
+
+def needs_no_tuning(tables: Tables) -> list[Finding]:
+    sweeps = tables["sweeps"]
+    tuning = sweeps[sweeps["evaluation"] == "validation"]
+    contests = []
+    for sweep, grid in tuning.groupby("sweep", sort=False):
+        measure = replace(SHARE, unit=f"{SHARE.unit} of the sweep {sweep}")
+        contests += pair(outcomes.shares_near_best(grid), OURS, [REFERENCE, *EARLIER], measure=measure)
+    return decide(contests)
+
+
+def speeds_convergence(tables: Tables) -> list[Finding]:
+    accuracy = pair(outcomes.accuracies(tables["runs"]), INNER, [OURS])
+    return decide([*accuracy, *_steps(tables["curves"]), *_cosines(tables, INNER, [OURS]), *_ablation(tables)])
+
+
+def preserves_privacy(tables: Tables) -> list[Finding]:
+    """Of each budget, the attack that proves most of what it attacks; ``low`` and ``high`` bracket its epsilon."""
+    audit, ledger = tables["audit"], tables["ledger"]
+    audit = audit[audit["method"].isin([OURS, INNER])].assign(proved=audit["epsilon_lower"] / audit["epsilon_claimed"])
+    trained = ledger["run"].str.split("/").str[1]
+    findings = []
+    for _, attacks in audit.groupby(["method", "epsilon"], sort=False):
+        sharpest = attacks.nlargest(1, "proved").iloc[0]
+        method, epsilon = str(sharpest["method"]), float(sharpest["epsilon"])
+        low, high = float(sharpest["epsilon_lower"]), float(sharpest["epsilon_claimed"])
+        runs = ledger[(trained == method) & (ledger["epsilon"] == epsilon)]
+        refuted, overspent = bool(attacks["refuted"].any()), int(runs["problem"].notna().sum())
+        findings.append(
+            Finding(
+                epsilon=epsilon,
+                method=method,
+                n=len(runs),
+                unit="of epsilon",
+                low=low,
+                high=high,
+                verdict="not supported" if refuted or overspent else "supported" if len(runs) else "not tested",
+                evidence=f"an attack proves epsilon {low:.2f} of {high:.2f} claimed; "
+                f"{len(runs) - overspent} of {len(runs)} ledgers hold",
+            )
+        )
+    return findings
+
+
+def _in_accuracy(tables: Tables, references: Sequence[str]) -> list[Contest]:
+    """Of the paper's weight by itself, and with the momentum that goes with it."""
+    values = outcomes.accuracies(tables["runs"])
+    return [*pair(values, OURS, references), *pair(values, INNER, references)]
+
+
+def _cosines(tables: Tables, method: str, references: Sequence[str]) -> list[Contest]:
+    """Along each trajectory that the methods share; of a data set where ``method`` has none, each along its own."""
+    own = _own_deviation(tables["curves"])
+    shared = tables.get("deviation", own.head(0))
+    measured = shared.loc[shared["method"] == method, "dataset"]
+    epochs = pd.concat([shared, own[~own["dataset"].isin(measured)]])
+    return _later_cosines(epochs, method, references) if "cosine" in epochs else []
+
+
+def _own_deviation(curves: pd.DataFrame) -> pd.DataFrame:
+    measured = {"nonprivate_cosine": "cosine", "nonprivate_below_peak": "below_peak"}
+    own = _finished(curves).rename(columns=measured).assign(trajectory="each")
+    return own.dropna(subset=[column for column in ["cosine"] if column in own])
+
+
+def _later_cosines(epochs: pd.DataFrame, method: str, references: Sequence[str]) -> list[Contest]:
+    contests = []
+    for trajectory, values in outcomes.late_cosines(epochs).groupby("trajectory", sort=False):
+        measure = replace(COSINE, unit=f"{COSINE.unit} along the path of {trajectory}")
+        contests += pair(values, method, references, measure=measure)
+    return contests
+
+
+def _steps(curves: pd.DataFrame, note: str = "") -> list[Contest]:
+    """How much sooner the runs with inner momentum have 95 % of their own final accuracy."""
+    contests = []
+    for _, of_one in _finished(curves).groupby("dataset", sort=False):
+        an_epoch = float((of_one["step"] / of_one["epoch"]).median())
+        values = outcomes.steps_to_enough(of_one).assign(note=note)
+        contests += pair(values, INNER, [OURS], measure=Measure(unit="steps saved", margin=an_epoch, digits=0))
+    return contests
+
+
+def _ablation(tables: Tables) -> list[Contest]:
+    """Each setting of inner momentum that a sweep has tried against the study's own runs without."""
+    runs, curves = tables["runs"], tables["curves"]
+    contests = []
+    for swept in _settings(tables.get("sweeps")):
+        plain = _plain(runs, swept)
+        gradients = (swept["iterates"] * swept["steps_taken"]).mean() / plain["steps_taken"].mean()
+        values = pd.concat([outcomes.accuracies(swept, "accuracy"), outcomes.accuracies(plain)])
+        note = f"{swept['setting'].iloc[0]}: {gradients:.2g} times the gradients"
+        contests += pair(values.assign(note=note), INNER, [OURS])
+    for swept in _settings(tables.get("sweep_curves")):
+        plain = _plain(curves, swept)
+        if swept["epoch"].max() != plain["epoch"].max():
+            continue  # what it takes to come near a lower end is no convergence
+        both = pd.concat([swept, plain])
+        note = f"{swept['setting'].iloc[0]}: {swept['iterates'].iloc[0]:g} gradients an example and step"
+        contests += _steps(both, note)
+        if "nonprivate_cosine" in both:
+            found = _later_cosines(_own_deviation(both), INNER, [OURS])
+            contests += [replace(contest, note=swept["setting"].iloc[0]) for contest in found]
+    return contests
+
+
+def _plain(table: pd.DataFrame, swept: pd.DataFrame) -> pd.DataFrame:
+    """Of the study's own, what goes with ``swept``."""
+    return table[(table["method"] == OURS) & table["dataset"].isin(swept["dataset"])]
+
+
+def _settings(swept: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """What sweeps on test examples have of inner momentum: a table for each data set and ``setting`` (the trial in
+    words), with ``INNER`` for the method, whose weight is that of ``OURS``."""
+    if swept is None or "iterates" not in swept:
+        return []
+    chosen = (swept["evaluation"] == "test") & swept["method"].isin([OURS, INNER]) & (swept["iterates"] > 1)
+    inner = swept[chosen].assign(method=INNER)
+    inner["setting"] = inner["settings"].str.replace("=", " ").str.replace(",", ", ")
+    return [rows for _, rows in inner.groupby(["sweep", "dataset", "setting"], sort=False)]
+
+
+def _finished(curves: pd.DataFrame) -> pd.DataFrame:
+    return curves[curves["status"] == "done"]

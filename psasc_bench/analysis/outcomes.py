@@ -1,0 +1,60 @@
+"""What the claims are about: from the tidy tables one ``value``, more being better, per data set, epsilon, method and
+seed, with a ``note`` for the reader where the value alone does not say enough."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from psasc_bench.analysis.statistics import RESOLUTION
+
+CELL = ["dataset", "epsilon"]
+RUN = [*CELL, "method", "seed"]
+LATE = 0.75  # the last quarter of the epochs
+NEAR = 0.01  # a setting is near the best within a point of accuracy
+ENOUGH = 0.95  # of the final accuracy
+
+
+def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> pd.DataFrame:
+    """The final accuracy of every run; NaN for one that has not finished or diverged."""
+    return runs.assign(value=runs[column].where(runs["status"] == "done"))
+
+
+def late_cosines(epochs: pd.DataFrame) -> pd.DataFrame:
+    """The cosine between the scaled and the true mean gradient, averaged over the last quarter of the epochs of each
+    ``trajectory``. The note has the share of examples with a norm below that at which the method's weight peaks."""
+    late = epochs[epochs["epoch"] > LATE * epochs.groupby(["trajectory", *RUN])["epoch"].transform("max")]
+    runs = late.groupby(["trajectory", *RUN], sort=False).mean(numeric_only=True).reset_index()
+    below = runs.get("below_peak", pd.Series(0.0, index=runs.index))
+    below = below.groupby([runs[key] for key in ("trajectory", *CELL, "method")]).transform("mean")
+    notes = [
+        f"{share:.0%} of the examples below the norm at which {method} weighs most" if share > 0 else ""
+        for share, method in zip(below, runs["method"], strict=True)
+    ]
+    return runs.assign(value=runs["cosine"], note=notes)
+
+
+def shares_near_best(sweep: pd.DataFrame) -> pd.DataFrame:
+    """The share of the settings of a sweep whose accuracy is within a point of the best of the same method and seed.
+
+    A diverged setting's is not; a seed with settings that have not been run is left out."""
+    seeds = [sweep[key] for key in RUN]
+    ended = sweep["status"].isin(["done", "diverged"]).groupby(seeds).transform("all")
+    values = accuracies(sweep, "accuracy")["value"]
+    near = values.groupby(seeds).transform("max") - values <= NEAR + RESOLUTION
+    runs = (
+        sweep[ended].assign(near=near).groupby(RUN, sort=False)["near"].agg(value="mean", settings="size").reset_index()
+    )
+    share = runs.groupby([*CELL, "method"])["value"].transform("mean")
+    notes = [
+        f"{method} has {mean:.0%} of {settings} settings within a point of its best"
+        for method, mean, settings in zip(runs["method"], share, runs["settings"], strict=True)
+    ]
+    return runs.assign(note=notes)
+
+
+def steps_to_enough(curves: pd.DataFrame) -> pd.DataFrame:
+    """Minus the steps until a run first has 95 % of its own final test accuracy, seen at the end of an epoch."""
+    ordered = curves.sort_values("epoch")
+    final = ordered.groupby(RUN)["test_accuracy"].transform("last")
+    first = ordered[ordered["test_accuracy"] >= ENOUGH * final].groupby(RUN)["step"].min()
+    return (-first).rename("value").reset_index()

@@ -1,0 +1,121 @@
+"""Data sets: prepared once into one compact file each, then read by every run without torchvision or scikit-learn.
+
+A prepared file is an ``.npz`` of ``x_train, y_train, x_test, y_test`` (images ``[n, channels, height, width]`` as
+stored, labels int64) and ``offset, scale [channels]``: the model sees ``(x - offset) / scale``. Both are public
+constants, from the literature or from the range of the values; constants computed from private data would need
+accounting.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from psasc_bench.data import sources
+from psasc_bench.data.sources import PARTS, Arrays
+from psasc_bench.files import replacing
+
+STORED = (*PARTS, "offset", "scale")
+Features = Literal["pixels", "scattering"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared data set; ``sha256`` is of the bytes of ``PARTS``, ``offset`` and ``scale``, in this order."""
+
+    x_train: NDArray[Any]
+    y_train: NDArray[np.int64]
+    x_test: NDArray[Any]
+    y_test: NDArray[np.int64]
+    offset: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    sha256: str
+
+
+def prepare(
+    source: str,
+    target: Path,
+    *,
+    root: Path,
+    path: Path | None = None,
+    mean: Sequence[float] | None = None,
+    deviation: Sequence[float] | None = None,
+    features: Features = "pixels",
+) -> None:
+    """Write the prepared file of ``source`` to ``target``; ``root`` holds torchvision's folders, ``path`` the npz,
+    whose public channel ``mean`` and ``deviation`` are of pixels in [0, 1] (or of the floats). With ``features``
+    scattering, images become their ScatterNet features, see ``scattering``.
+
+    Raises ``FileNotFoundError`` for data that is not there and ``ValueError`` for data that cannot be right; both say
+    what to do. ``target`` is complete or absent.
+    """
+    arrays, (offset, scale) = sources.read(source, root=root, path=path, mean=mean, deviation=deviation)
+    constants = {"offset": np.array(offset, np.float32), "scale": np.array(scale, np.float32)}
+    if features == "scattering":
+        arrays, constants = _scattered(arrays, **constants)
+    with replacing(target) as file:
+        np.savez(file, allow_pickle=False, **arrays, **constants)
+
+
+def prepared_name(
+    name: str,
+    *,
+    path: Path | None = None,
+    mean: Sequence[float] | None = None,
+    deviation: Sequence[float] | None = None,
+    features: Features = "pixels",
+) -> str:
+    """The stem of the prepared file of data set ``name``: it holds the kind of features and, of an ``.npz``, a digest
+    of all that it is made from, so that other data has another name. Raises ``ValueError`` if it cannot be read."""
+    name = name if features == "pixels" else f"{name}-{features}"
+    if path is None:
+        return name
+    digest = hashlib.sha256(repr((mean, deviation)).encode())
+    try:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    return f"{name}-{digest.hexdigest()[:12]}"
+
+
+def _scattered(arrays: Arrays, offset: NDArray[np.float32], scale: NDArray[np.float32]) -> tuple[Arrays, Arrays]:
+    """The features in place of the images, and constants that leave them as they are."""
+    from psasc_bench.data import scattering
+
+    found = {name: scattering.features(arrays[name], offset, scale) for name in ("x_train", "x_test")}
+    size = found["x_train"].shape[1]
+    return arrays | found, {"offset": np.zeros(size, np.float32), "scale": np.ones(size, np.float32)}
+
+
+def load(path: Path) -> Dataset:
+    """Read a prepared file. Raises ``ValueError`` if it is damaged, ``FileNotFoundError`` if it is not there."""
+    arrays = sources.read_npz(path, STORED)
+    digest = hashlib.sha256()
+    for name in STORED:
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return Dataset(**arrays, sha256=digest.hexdigest())
+
+
+def hold_out(dataset: Dataset, *, fraction: float = 1 / 6) -> Dataset:
+    """The data set for choosing hyper-parameters: a fixed random ``fraction`` of the training examples stands in for
+    the test examples, which it leaves out altogether."""
+    order = np.random.default_rng(0).permutation(len(dataset.y_train))
+    cut = round(len(order) * (1 - fraction))
+    train, test = np.sort(order[:cut]), np.sort(order[cut:])
+    return Dataset(
+        *(dataset.x_train[train], dataset.y_train[train], dataset.x_train[test], dataset.y_train[test]),
+        *(dataset.offset, dataset.scale, dataset.sha256),
+    )
+
+
+def as_seen(dataset: Dataset, evaluation: Literal["test", "validation"]) -> Dataset:
+    """The data set as a run sees it whose accuracy is measured on ``evaluation``: a run that is to choose
+    hyper-parameters sees no test example."""
+    return hold_out(dataset) if evaluation == "validation" else dataset

@@ -1,0 +1,222 @@
+"""Attacks on the mechanism, and the lower bounds on epsilon that they prove: a claim below its bound is false.
+
+The attack is white-box. A canary is an example whose gradient is huge, has a coordinate of its own, and changes its
+sign from step to step: an attacker may choose any gradient at any step, and alternating signs show noise that does not
+average out. Coordinates are noised independently and examples drawn independently, so that one run of the training
+step over ``2 n`` canaries, half of them left out, is ``n`` independent trials with a canary in and ``n`` with it out.
+
+The attack's errors, false positives (FP) and false negatives (FN), are bounded from above by Clopper and Pearson's
+intervals, as in Nasr et al. 2021, arXiv 2101.04535, on trials other than those that chose the threshold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from psasc_bench.evidence.bounds import (
+    Floats,
+    epsilon_gaussian,
+    epsilon_one_run,
+    epsilon_plain,
+    error_bounds,
+    gaussian_mu,
+)
+from psasc_bench.evidence.canaries import diracs, one_step
+from psasc_bench.methods import Method
+from psasc_bench.privacy import sampling
+from psasc_bench.privacy.accounting import LossDistribution
+
+Score = Callable[[Floats], Floats]
+
+CANARY_NORM = 1e15  # x w(x) has reached its supremum, and the norm's square is far from float32's end
+THRESHOLDS = np.linspace(0, 1, 401)[1:-1]  # candidates, as quantiles of the scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The guarantee that accounting gives ``steps`` releases at ``noise_multiplier``, for every delta at once."""
+
+    noise_multiplier: float
+    sampling_rate: float
+    steps: int
+
+    @cached_property
+    def _losses(self) -> LossDistribution:
+        return LossDistribution(self.noise_multiplier, sampling_rate=self.sampling_rate, steps=self.steps)
+
+    def epsilon(self, delta: float) -> float:
+        """Epsilon at ``delta``, by dp-accounting's privacy loss distributions (an upper bound, discretised at 1e-3)."""
+        return self._losses.epsilon(delta)
+
+    @cached_property
+    def _profile(self) -> tuple[Floats, Floats]:
+        epsilons = np.linspace(0, 16, 161)
+        return epsilons, self._losses.deltas(epsilons)
+
+    def contradiction(self, false_positives: ArrayLike, false_negatives: ArrayLike) -> Floats:
+        """By how much errors ``[n]`` as small as these go beyond the claim, ``[n]``: the maximum over epsilon of ``1 -
+        FN - e^epsilon FP - delta(epsilon)``, and of the same with FP and FN exchanged. It is never > 0 for the true
+        errors of a sound mechanism."""
+        epsilons, deltas = self._profile
+        fp, fn = (np.asarray(errors)[..., None] for errors in (false_positives, false_negatives))
+        one, other = ((1 - b - np.exp(epsilons) * a - deltas).max(-1) for a, b in ((fp, fn), (fn, fp)))
+        return np.asarray(np.maximum(one, other))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What was claimed and what was found. ``epsilon_claimed`` is the accountant's at ``delta``; ``epsilon_lower`` is
+    what the attack proves at ``delta``; ``refuted``: the attack contradicts the claim at some delta, this one or
+    another. Each of the two findings is right with probability ``confidence`` at least."""
+
+    method: str
+    epsilon_claimed: float
+    epsilon_lower: float
+    delta: float
+    sampling_rate: float
+    steps: int
+    trials: int
+    confidence: float
+    refuted: bool
+
+
+def audit(
+    method: Method, claim: Claim, *, delta: float, trials: int = 20_000, confidence: float = 0.999, seed: int = 0
+) -> Audit:
+    """Attack ``method`` on the claimed schedule, with ``trials`` canaries in and as many out.
+
+    ``epsilon_lower`` is that of the Gaussian mechanism without subsampling (tight, and right for Gaussian noise of any
+    scale), else :func:`epsilon_plain`, which is right for any mechanism but stays below about ``log(trials / 16)``.
+    Raises ``ValueError`` for a method of unbounded sensitivity.
+    """
+    included = np.arange(2 * trials) < trials
+    observed = observe(method, claim, included, seed=seed)
+    attacks = [(scores[included], scores[~included]) for scores in (score(observed) for score in _scores(claim))]
+    significance = 1 - confidence
+    refuted = False
+    for inside, outside in attacks:  # Bonferroni: each may err with an equal share of the significance
+        errors = _held_out_errors(inside, outside, claim.contradiction, significance=significance / len(attacks))
+        refuted |= bool(claim.contradiction(*errors) > 0)
+
+    if claim.sampling_rate == 1:
+        lower = epsilon_gaussian(
+            float(gaussian_mu(*_held_out_errors(*attacks[0], gaussian_mu, significance=significance))), delta=delta
+        )
+    else:
+        plain = partial(epsilon_plain, delta=delta)
+        lower = float(plain(*_held_out_errors(*attacks[0], plain, significance=significance)))
+    return Audit(
+        method=method.title,
+        epsilon_claimed=claim.epsilon(delta),
+        epsilon_lower=lower,
+        delta=delta,
+        sampling_rate=claim.sampling_rate,
+        steps=claim.steps,
+        trials=trials,
+        confidence=confidence,
+        refuted=refuted,
+    )
+
+
+def observe(method: Method, claim: Claim, included: NDArray[np.bool_], *, seed: int) -> Floats:
+    """Run the training step on canaries, of which those ``included [m]`` are in the data, and return ``[m, steps]``:
+    what was released in every canary's coordinate, signs undone, in units of the sensitivity. By the claim, this is
+    ``B + noise_multiplier N(0, 1)``, with ``B`` 1 if the canary was drawn and else 0."""
+    if not math.isfinite(method.sensitivity()):
+        raise ValueError(
+            f"{method.title} has unbounded sensitivity: it claims no privacy, so there is nothing to audit"
+        )
+    canaries = len(included)
+    norms = CANARY_NORM * torch.from_numpy(included).float()  # a zero gradient adds what an absent example adds
+    problem = diracs(norms, parameters=canaries)
+    draws, noise = (torch.Generator().manual_seed(seed * 2 + stream) for stream in (0, 1))
+    expected_batch_size = claim.sampling_rate * canaries
+    observed = np.empty((canaries, claim.steps))
+    for step in range(claim.steps):
+        released = one_step(
+            problem,
+            method,
+            sampling.poisson_batch(canaries, claim.sampling_rate, draws),
+            noise_multiplier=claim.noise_multiplier,
+            expected_batch_size=expected_batch_size,
+            generator=noise,
+        )
+        sign = 1 - 2 * (step % 2)
+        observed[:, step] = sign * released.double().numpy() * expected_batch_size / method.sensitivity()
+        norms.neg_()
+    return observed
+
+
+def _scores(claim: Claim) -> list[Score]:
+    """The attacks: the likelihood ratio is the best there is on the mechanism as claimed, the sum (all that the ratio
+    looks at without subsampling) finds noise that does not average out."""
+    q, variance = claim.sampling_rate, claim.noise_multiplier**2
+
+    def signed_sum(observed: Floats) -> Floats:
+        # rounded: noise that cancels leaves float32 dust, of which no threshold can be made
+        return np.asarray(observed.sum(1).round(6))
+
+    def likelihood_ratio(observed: Floats) -> Floats:
+        return np.asarray(np.logaddexp(np.log1p(-q), np.log(q) + (2 * observed - 1) / (2 * variance)).sum(1))
+
+    return [signed_sum] if q == 1 else [likelihood_ratio, signed_sum]
+
+
+def _held_out_errors(
+    inside: Floats, outside: Floats, worth: Callable[[Floats, Floats], Floats], *, significance: float
+) -> tuple[float, float]:
+    """Bounds on (FP, FN) from one half of the scores, at the threshold that was worth most on the other half."""
+    half = len(inside) // 2
+    candidates = np.quantile(np.concatenate([inside[:half], outside[:half]]), THRESHOLDS)
+    worths = worth(*error_bounds(inside[:half], outside[:half], candidates, significance=significance))
+    best = candidates[[worths.argmax()]]
+    false_positives, false_negatives = error_bounds(inside[half:], outside[half:], best, significance=significance)
+    return float(false_positives[0]), float(false_negatives[0])
+
+
+def one_run_audit(
+    method: Method,
+    claim: Claim,
+    *,
+    delta: float,
+    canaries: int = 1000,
+    guesses: int = 100,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> float:
+    """The lower bound on epsilon from one run of the training step with ``canaries`` canaries, each in or out by the
+    toss of a coin, when ``guesses`` are made, half of them "in". To be reported; nothing is decided by it."""
+    included = np.random.default_rng(seed).random(canaries) < 0.5
+    scores = _scores(claim)[0](observe(method, claim, included, seed=seed))
+    return one_run(
+        scores,
+        included,
+        guesses_in=guesses // 2,
+        guesses_out=guesses - guesses // 2,
+        delta=delta,
+        confidence=confidence,
+    )
+
+
+def one_run(
+    scores: Floats,
+    included: NDArray[np.bool_],
+    *,
+    guesses_in: int,
+    guesses_out: int,
+    delta: float,
+    confidence: float = 0.95,
+) -> float:
+    """The lower bound on epsilon from one trained model, of whose canaries those ``included [m]`` by independent fair
+    coins were trained on. ``scores [m]`` are higher for canaries that seem to have been (say, minus the loss): the
+    ``guesses_in`` highest are guessed in, the ``guesses_out`` lowest out."""
+    order = np.argsort(scores)
+    correct = int(included[order[len(order) - guesses_in :]].sum() + (~included[order[:guesses_out]]).sum())
+    return epsilon_one_run(correct, guesses_in + guesses_out, canaries=len(scores), delta=delta, confidence=confidence)

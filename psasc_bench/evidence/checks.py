@@ -1,0 +1,91 @@
+"""The battery: what must hold of every method and of the code that trains with it, each with the figure that shows it.
+
+The checks run the functions that training runs, on problems whose gradients are chosen to do harm. A control of
+unbounded sensitivity (ordinary SGD) is only asked what makes sense without privacy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Literal
+
+from psasc_bench.evidence import contributions, randomness
+from psasc_bench.methods import Method
+
+SIGMAS = 5.0  # a sound random figure exceeds five of its standard deviations once in 1.7 million
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check's outcome: it has passed if its ``figure`` stands in ``relation`` to its ``limit``."""
+
+    name: str
+    figure: float
+    relation: Literal["<=", ">="]
+    limit: float
+    detail: str
+
+    @property
+    def passed(self) -> bool:
+        """False for a figure that is not a number."""
+        return self.figure <= self.limit if self.relation == "<=" else self.figure >= self.limit
+
+    def __str__(self) -> str:
+        verdict = "ok  " if self.passed else "FAIL"
+        return f"{verdict} {self.name:<32} {self.figure:<12.6g} {self.relation} {self.limit:<8g} {self.detail}"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    name: str
+    measure: Callable[[Method], float]
+    relation: Literal["<=", ">="]
+    limit: float
+    of: Literal["all", "private", "contestants", "non-private"] = "all"
+
+    def concerns(self, method: Method) -> bool:
+        private = not (method.control and math.isinf(method.sensitivity()))
+        return {"all": True, "private": private, "contestants": not method.control, "non-private": not private}[self.of]
+
+
+# In double precision sound sums differ by about 1e-15 of the largest contribution; 1e-9 is far from both that and any
+# real difference. The sum of five float32 contributions is rounded to a few 1e-7 of the sensitivity, hence 1e-5.
+RULES = (
+    _Rule("supremum", contributions.supremum, "<=", 1 + 1e-6, of="private"),
+    _Rule("sharpness", contributions.sharpness, ">=", 0.999, of="contestants"),
+    _Rule("finite weights", contributions.finite_weights, "<=", 0),
+    _Rule("own weights", contributions.own_weights, "<=", 1e-9),
+    _Rule("neighbours", contributions.neighbours, "<=", 1 + 1e-5, of="private"),
+    _Rule("own contribution", contributions.own_contribution, "<=", 1e-9),
+    _Rule("micro-batches", contributions.micro_batches, "<=", 1e-9),
+    _Rule("non-finite gradients", contributions.nonfinite, "<=", 1e-12),
+    _Rule("divisor", randomness.divisor, "<=", 1e-6),
+    _Rule("noise scale", randomness.noise_scale, "<=", 0.01, of="private"),
+    # the Kolmogorov distribution exceeds 2.5 once in 130,000
+    _Rule("noise shape", randomness.noise_shape, "<=", 2.5, of="private"),
+    _Rule("noise independence", randomness.noise_independence, "<=", SIGMAS, of="private"),
+    _Rule("noise refused", randomness.noise_refused, "<=", 0, of="non-private"),
+    _Rule("sampling rate", randomness.sampling_rate, "<=", SIGMAS),
+    _Rule("sampling spread", randomness.sampling_spread, "<=", SIGMAS),
+    _Rule("sampling overlap", randomness.sampling_overlap, "<=", SIGMAS),
+    _Rule("sampling empty", randomness.sampling_empty, "<=", SIGMAS),
+)
+
+
+def run(method: Method, *, names: Collection[str] = ()) -> list[Check]:
+    """Every check that concerns ``method``, or of these the ones with such ``names``. A check that raises has failed,
+    with the error as its detail. All of them take some seconds. Raises ``ValueError`` for an unknown name."""
+    if unknown := sorted(set(names) - {rule.name for rule in RULES}):
+        raise ValueError(f"no check {unknown[0]!r}; there are: {', '.join(rule.name for rule in RULES)}")
+    return [_check(rule, method) for rule in RULES if rule.concerns(method) and (not names or rule.name in names)]
+
+
+def _check(rule: _Rule, method: Method) -> Check:
+    figure, detail = math.nan, (rule.measure.__doc__ or "").split("\n\n")[0].replace("\n    ", " ")
+    try:
+        figure = rule.measure(method)
+    except Exception as error:  # a method or an engine may fail in any way: each is a finding, not an accident
+        detail = f"{type(error).__name__}: {error}"
+    return Check(rule.name, figure, rule.relation, rule.limit, detail)

@@ -1,0 +1,202 @@
+"""What single examples contribute to the weighted sum: figures for the battery of ``checks``.
+
+A figure's docstring begins with what the battery prints beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from psasc_bench.engine.parameters import gather, point_at
+from psasc_bench.evidence.canaries import networks, vectors
+from psasc_bench.methods import Method
+from psasc_bench.training.step import Objective, averaging
+
+
+def _norms(dtype: torch.dtype) -> Tensor:
+    wide, near = (
+        torch.logspace(-30, 30, 60_001, dtype=torch.float64),
+        torch.logspace(-6, 6, 60_001, dtype=torch.float64),
+    )
+    return torch.cat([torch.zeros(1), wide, near]).to(dtype)
+
+
+def _contributions(method: Method, dtype: torch.dtype) -> float:
+    """``max_x x w(x) / sensitivity()``, infinite if that is not a number."""
+    norms = _norms(dtype)
+    contributions = norms.double() * method.weight(norms).double().abs()
+    return float((contributions / method.sensitivity()).nan_to_num(nan=math.inf).max())
+
+
+def supremum(method: Method) -> float:
+    """sup x w(x) / sensitivity, float32 and float64, norms 0 and 1e-30 to 1e30"""
+    if not 0 < method.sensitivity() < math.inf:
+        return math.inf
+    return max(_contributions(method, dtype) for dtype in (torch.float32, torch.float64))
+
+
+def sharpness(method: Method) -> float:
+    """the same where it is smaller: less than 1 is noise for nothing"""
+    return min(_contributions(method, dtype) for dtype in (torch.float32, torch.float64))
+
+
+def finite_weights(method: Method) -> float:
+    """weights that are NaN or infinite, at norms 0 and 1e-30 to 1e30"""
+    return float(sum((~method.weight(_norms(d)).isfinite()).sum() for d in (torch.float32, torch.float64)))
+
+
+def own_weights(method: Method) -> float:
+    """largest relative change of an example's weight with the others in the batch, their order, or a second call"""
+    norms = torch.cat([torch.zeros(1), torch.logspace(-6, 6, 12)]).double()
+    weights = method.weight(norms)
+    order = torch.arange(len(norms) - 1, -1, -1)
+    alone = torch.cat([method.weight(norm[None]) for norm in norms])
+    others = [alone, method.weight(norms[order])[order], method.weight(norms)]
+    return max(relative_difference(weights, other) for other in others)
+
+
+def relative_difference(one: Tensor, two: Tensor) -> float:
+    """``max |one - two| / max |two|``; 0 where both are 0."""
+    scale = float(two.abs().max()) if two.numel() else 0.0
+    difference = float((one - two).abs().max()) if two.numel() else 0.0
+    return difference / scale if scale else difference
+
+
+def _hostile_vectors(method: Method, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    """Four ordinary gradients ``[4, 16]``, then such as might move the sum too far: huge, tiny, zero, near the
+    threshold, along the ordinary ones' sum and against it."""
+    ordinary = torch.randn(4, 16, dtype=torch.float64, generator=generator)
+    towards = ordinary.sum(0) / ordinary.sum(0).norm()
+    bound = method.sensitivity() if math.isfinite(method.sensitivity()) else 1.0
+    norms = [
+        1e30,
+        1e19,
+        1e15,
+        1e3,
+        1.0,
+        1e-3,
+        1e-12,
+        1e-21,
+        1e-25,
+        1e-30,
+        0.0,
+        *(bound * f for f in (0.5, 0.999, 1.001, 2)),
+    ]
+    hostile = torch.tensor(norms, dtype=torch.float64)[:, None] * towards
+    return torch.cat([ordinary, hostile, -hostile]).to(dtype)
+
+
+def neighbours(method: Method) -> float:
+    """how far one example, put in or left out, moves the sum / sensitivity; all layers, 1 and 3 iterates
+
+    **Why inner momentum costs no privacy.** Let ``theta_1 .. theta_t`` be the iterates released so far, and condition
+    on them. Step t draws a Poisson batch and sums ``w(||v_i||) v_i`` over it, where ``v_i = sum_j c_j
+    grad_i(theta_{t-j})`` is *recomputed* at the last k released iterates with the public coefficients ``c_j``. Given
+    the iterates, ``v_i`` is a function of example i alone (no mixing), so is its contribution, and
+
+    * if i is not drawn its contribution is exactly 0, whatever was drawn at earlier steps: no buffer remembers it;
+    * if i is drawn its contribution has norm ``||v_i|| w(||v_i||) <= sensitivity()``, as for any other vector.
+
+    Adding or removing i therefore changes the sum by nothing with probability ``1 - q`` and by at most the sensitivity
+    with probability ``q``: the step is an ordinary Poisson-subsampled Gaussian mechanism, chosen adaptively by
+    what was released. Adaptive composition, which every accountant here assumes, gives the whole run. QED. The three
+    premises are the three checks ``neighbours``, ``own contribution`` and, of training itself, that its iterates are
+    the released parameters and nothing else. At k = 1 this is the ordinary proof.
+    """
+    generator, bound, worst = torch.Generator().manual_seed(1), method.sensitivity(), 0.0
+    for dtype in (torch.float32, torch.float64):
+        hostile = _hostile_vectors(method, dtype, generator)
+        problem = vectors(hostile)
+        ordinary = problem.gradient_sum(method, torch.arange(4), micro_batch_size=5).total
+        for i in range(4, len(hostile)):
+            batch = torch.tensor([0, 1, 2, 3, i])
+            moved = problem.gradient_sum(method, batch, micro_batch_size=5).total.double() - ordinary.double()
+            worst = max(worst, float(moved.norm()) / bound)
+    for problem, batch, iterates in _network_steps(generator):
+        whole = problem.gradient_sum(method, batch, micro_batch_size=8, iterates=iterates).total
+        for i in range(len(batch)):
+            rest = torch.cat([batch[:i], batch[i + 1 :]])
+            moved = whole - problem.gradient_sum(method, rest, micro_batch_size=8, iterates=iterates).total
+            worst = max(worst, float(moved.norm()) / bound)
+    return worst
+
+
+def mixing(model: nn.Module, inputs: Tensor) -> float:
+    """How far the model's output for ``inputs[0]`` moves, relative to the outputs' size, when the other examples of the
+    batch are replaced by copies of it: 0 but for rounding, or else no example has a gradient of its own."""
+    with torch.no_grad():
+        return relative_difference(model(inputs)[:1], model(inputs[:1].expand_as(inputs))[:1])
+
+
+def _network_steps(
+    generator: torch.Generator, *, spread: float = 9.0
+) -> Iterator[tuple[Objective, Tensor, list[Tensor]]]:
+    """A batch of six on every small network, with one and three iterates; the losses' scales spread over
+    ``10^±spread``."""
+    scales = torch.logspace(-spread, spread, 6, dtype=torch.float64)
+    for problem in networks(scales, generator=generator).values():
+        steps = [
+            0.3 * torch.randn(problem.parameters.shape, dtype=torch.float64, generator=generator) for _ in range(2)
+        ]
+        iterates = [problem.parameters + steps[0], problem.parameters + steps[1], problem.parameters]
+        yield problem, torch.arange(6), iterates[-1:]
+        yield problem, torch.arange(6), iterates
+
+
+def own_contribution(method: Method) -> float:
+    """largest relative difference of an example's contribution from w(|v|) v by plain autograd, in whatever company"""
+    worst = 0.0
+    for problem, batch, iterates in _network_steps(torch.Generator().manual_seed(2), spread=1.0):
+        whole = problem.gradient_sum(method, batch, micro_batch_size=6, iterates=iterates).total
+        expected = []
+        for i in batch:
+            coefficients = averaging(len(iterates), method.decay)
+            pairs = zip(coefficients, iterates, strict=True)
+            v = torch.stack([c * _autograd(problem, i, iterate) for c, iterate in pairs]).sum(0)
+            expected.append(method.weight(v.norm()[None]) * v)
+            alone = problem.gradient_sum(method, i[None], micro_batch_size=1, iterates=iterates).total
+            few = problem.gradient_sum(method, batch[batch != i][:2], micro_batch_size=3, iterates=iterates).total
+            both = torch.cat([batch[batch != i][:2], i[None]])
+            added = problem.gradient_sum(method, both, micro_batch_size=3, iterates=iterates).total - few
+            worst = max(worst, relative_difference(alone, expected[-1]), relative_difference(added, expected[-1]))
+        worst = max(worst, relative_difference(whole, torch.stack(expected).sum(0)))
+    return worst
+
+
+def _autograd(problem: Objective, example: Tensor, iterate: Tensor) -> Tensor:
+    parameters = list(problem.model.parameters())
+    point_at(parameters, iterate)
+    problem.model.eval()  # the books are kept in training mode only
+    loss = problem.losses(example[None])().sum()
+    problem.model.train()
+    return gather(parameters, dict(zip(parameters, torch.autograd.grad(loss, parameters), strict=True)))
+
+
+def micro_batches(method: Method) -> float:
+    """largest relative change of the sum with the micro-batch size (1, 4, 6, 64) and the order of the batch"""
+    worst = 0.0
+    for problem, batch, iterates in _network_steps(torch.Generator().manual_seed(3), spread=1.0):
+        whole = problem.gradient_sum(method, batch, micro_batch_size=6, iterates=iterates).total
+        for size in (1, 4, 64):
+            for order in (batch, batch.flip(0)):
+                other = problem.gradient_sum(method, order, micro_batch_size=size, iterates=iterates).total
+                worst = max(worst, relative_difference(other, whole))
+    return worst
+
+
+def nonfinite(method: Method) -> float:
+    """what NaN and infinite gradients, and padding, add to the sum, plus how many of them were miscounted"""
+    good = torch.randn(3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    bad = torch.zeros(3, 8, dtype=torch.float64)
+    bad[0, 0], bad[1, :], bad[2, 3] = math.nan, math.inf, -math.inf
+    problem = vectors(torch.cat([good, bad]))
+    wanted = problem.gradient_sum(method, torch.arange(3), micro_batch_size=3).total
+    mixed = problem.gradient_sum(method, torch.arange(6), micro_batch_size=6)
+    nothing = problem.gradient_sum(method, torch.arange(3, 6), micro_batch_size=4)
+    empty = problem.gradient_sum(method, torch.arange(0), micro_batch_size=4)
+    left = float(nothing.total.abs().max() + empty.total.abs().max()) + relative_difference(mixed.total, wanted)
+    return left + abs(mixed.nonfinite - 3) + abs(nothing.nonfinite - 3) + abs(empty.nonfinite)

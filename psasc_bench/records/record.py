@@ -1,0 +1,116 @@
+"""The record of a run: one JSON object, complete or absent, with the curve beside it as CSV."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from psasc_bench.files import json_number, write_csv, write_text
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.study.spec import RunSpec
+
+FORMAT = 1
+# Raise it with every change to the training code that alters results: records of another generation are stale.
+GENERATION = 1
+
+Status = Literal["done", "diverged", "failed"]
+CURVE_KEYS = ("epoch", "step")  # the columns of a run that failed before its first epoch ended
+MAPPINGS = ("result", "ledger", "nonprivate", "seconds", "provenance")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One run that has ended, well (``done``) or not. ``ledger`` is what was spent and on what terms; ``result`` the
+    last iterate's metrics (null unless finite, and if the run failed); ``nonprivate`` holds diagnostics that looked at
+    private data; ``seconds`` are per phase."""
+
+    spec: RunSpec
+    fingerprint: str
+    status: Status
+    reason: str | None
+    result: Mapping[str, float | None]
+    ledger: Mapping[str, Any]
+    nonprivate: Mapping[str, Any]
+    seconds: Mapping[str, float]
+    provenance: Mapping[str, Any]
+    generation: int = GENERATION
+
+    def current(self, spec: RunSpec, fingerprint: str) -> bool:
+        """Whether this is the record of ``spec`` as the code stands now."""
+        return (self.spec, self.fingerprint, self.generation) == (spec, fingerprint, GENERATION)
+
+
+def ledger(budget: Budget, *, sensitivity: float, steps_taken: int) -> dict[str, Any]:
+    """What the run spent: the budget's terms, the sensitivity noised against, and the releases made."""
+    return {**budget.to_json(), "sensitivity": json_number(sensitivity), "steps_taken": steps_taken}
+
+
+def write(record: Record, curve: Sequence[Mapping[str, float]], stem: Path) -> None:
+    """Write ``stem.csv`` and then ``stem.json``, each by renaming a complete file into place."""
+    write_csv(stem.with_name(stem.name + ".csv"), curve, header=CURVE_KEYS)
+    values = {"format": FORMAT, **{key: getattr(record, key) for key in record.__dataclass_fields__}}
+    values |= {"spec": record.spec.to_json(), "spec_hash": record.spec.hash()}
+    write_text(stem.with_name(stem.name + ".json"), json.dumps(values, indent=1, allow_nan=False) + "\n")
+
+
+def read(path: Path) -> Record:
+    """Read a record. Raises ``ValueError`` naming the file if it is not one."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.pop("format") != FORMAT:
+            raise ValueError(f"not of format {FORMAT}")
+        spec = RunSpec.from_json(values.pop("spec"))
+        if values.pop("spec_hash") != spec.hash():
+            raise ValueError("its spec was changed by hand: the spec's hash differs")
+        if unlike := [key for key in MAPPINGS if not isinstance(values[key], dict)]:
+            raise ValueError(f"{unlike[0]} is not an object")
+        if values["status"] not in get_args(Status):
+            raise ValueError(f"unknown status {values['status']!r}")
+        return Record(spec=spec, generation=values.pop("generation"), **values)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path}: not a run record ({error}); delete it and run the workflow again") from None
+
+
+def provenance(*, started: datetime, **how: Any) -> dict[str, Any]:
+    """Which code, libraries and machine made a result, when (UTC), and ``how``."""
+    return {
+        "psasc_bench": version("psasc-bench"),
+        **_git(),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "numpy": version("numpy"),
+        "cpu": _cpu(),
+        **how,
+        "started": started.isoformat(timespec="seconds"),
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _git() -> dict[str, Any]:
+    def ask(*arguments: str) -> str | None:
+        try:
+            where = Path(__file__).parents[1]
+            return subprocess.run(
+                ["git", *arguments], cwd=where, capture_output=True, text=True, check=True
+            ).stdout.strip()
+        except (OSError, subprocess.CalledProcessError):
+            return None
+
+    commit = ask("rev-parse", "HEAD")
+    changes = ask("status", "--porcelain", "--untracked-files=no", "--", ".")
+    return {"commit": commit, "modified": bool(changes) if commit else None}
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,253 @@
+"""Tables for people, from the tidy tables: unrounded as CSV, and typeset as Markdown, LaTeX (booktabs) and HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from psasc_bench.analysis import literature, outcomes
+from psasc_bench.analysis.results import CELL, LABELS, REFERENCE, p_text
+from psasc_bench.analysis.statistics import t_interval
+from psasc_bench.files import write_text
+from psasc_bench.report.tables import Tables
+
+MINUS = "\N{MINUS SIGN}"
+SPREAD = {"best": "max", "median": "median", "worst": "min"}
+LATEX = {"ε": r"$\varepsilon$", "∞": r"$\infty$", "±": r"$\pm$", MINUS: "$-$"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """``rows`` are unrounded; ``shown`` has the same rows as text, under an index of what they are about."""
+
+    rows: pd.DataFrame
+    shown: pd.DataFrame
+    caption: str
+
+
+def write(table: str, results: Path, output: Path) -> None:
+    """Write ``table`` (a key of ``TABLES``) made from the tidy tables in ``results`` to ``output``: ``.csv``, ``.md``,
+    ``.tex`` (for ``\\usepackage{booktabs}``) and ``.html``.
+
+    Raises ``ValueError`` for an unknown table and when no run has finished; ``OSError`` for an absent table.
+    """
+    if table not in TABLES:
+        raise ValueError(f"no table {table!r}; there are: {', '.join(TABLES)}")
+    made = TABLES[table](Tables(results))
+    texts = {
+        "csv": made.rows.to_csv(index=False, lineterminator="\n"),
+        "md": f"{_markdown(made)}\n",
+        "tex": _latex(made, label=table),
+        "html": _html(made),
+    }
+    for suffix, text in texts.items():
+        write_text(output / f"{table}.{suffix}", text)
+
+
+def accuracy(tables: Tables) -> Table:
+    """Final test accuracy and its paired difference to DP-SGD, beside what has been published for the same cell."""
+    cells = _ordered(tables.finished)
+    published = literature.published().merge(cells[CELL], on=CELL)
+    shown = _cell_index(cells).assign(
+        n=cells["n"].astype(str).to_numpy(),
+        accuracy=_intervals(100 * cells[_ends("accuracy")]),
+    )
+    columns = [*CELL, *LABELS, "n", *_ends("accuracy")]
+    if "difference_mean" in cells:
+        reference_title = tables.method_titles.get(REFERENCE, REFERENCE)
+        shown[f"difference to {reference_title}"] = _intervals(100 * cells[_ends("difference")], signed=True)
+        columns += ["n_pairs", *_ends("difference")]
+    rows = cells[columns]
+    for source, numbers in published.groupby("source", sort=False):
+        found = cells[CELL].merge(numbers, on=CELL, how="left")
+        rows = rows.assign(**{str(source): found["accuracy"].to_numpy() / 100})
+        shown[str(source)] = [_plus_minus(*pair) for pair in zip(found["accuracy"], found["half_width"], strict=True)]
+    sources = " The last columns are published numbers, not ours." if len(published) else ""
+    caption = f"Test accuracy of the last iterate (percent): {_sample(tables)} Differences are paired by seed.{sources}"
+    return Table(rows, shown, caption)
+
+
+def convergence(tables: Tables) -> Table:
+    """Steps until a run's test accuracy first reaches 95 % of its final one, as seen at the ends of epochs."""
+    cells, curves = _ordered(tables.finished), tables.curves
+    reached = -outcomes.steps_to_enough(curves).set_index(CELL)["value"]
+    steps: dict[Any, Any] = {cell: found.to_numpy(dtype=float) for cell, found in reached.groupby(level=CELL)}
+    total = curves.groupby(CELL)["step"].max().rename("steps_total").reset_index()
+    intervals = [t_interval(steps[cell]) for cell in cells[CELL].itertuples(index=False, name=None)]
+    table = cells[[*CELL, *LABELS, "n"]].assign(**dict(zip(_ends("steps"), zip(*intervals, strict=True), strict=True)))
+    table = table.merge(total, on=CELL)
+    shown = _cell_index(table).assign(
+        n=table["n"].astype(str).to_numpy(),
+        steps=_intervals(table[_ends("steps")], digits=0),
+        of=table["steps_total"].astype(str).to_numpy(),
+    )
+    caption = (
+        f"Steps until the test accuracy first reaches {100 * outcomes.ENOUGH:g} % of its final value, looked at after "
+        f"every epoch, of all steps taken: {_sample(tables)}"
+    )
+    return Table(table, shown, caption)
+
+
+def claims(tables: Tables) -> Table:
+    """What became of the paper's claims, contest by contest."""
+    rows = tables.read("claims")
+    about = {
+        "claim": rows["claim"],
+        "data set": rows["dataset"].map(tables.titles).fillna("any"),
+        "ε": ["any" if math.isnan(epsilon) else f"{epsilon:g}" for epsilon in rows["epsilon"]],
+        "method": rows["method"].map(tables.method_titles).fillna(rows["method"]).fillna("-"),
+        "against": rows["reference"].map(tables.method_titles).fillna(rows["reference"]).fillna("-"),
+    }
+    shown = pd.DataFrame(index=pd.MultiIndex.from_frame(pd.DataFrame(about))).assign(
+        n=rows["n"].astype(str).to_numpy(),
+        difference=_intervals(rows[["estimate", "low", "high"]], signed=True),
+        unit=rows["unit"].fillna("-").to_numpy(),
+        p=[p_text(p) for p in rows["p_holm"]],
+        verdict=rows["verdict"].to_numpy(),
+    )
+    caption = (
+        "The claims of the paper's abstract, decided by differences that are paired by seed, positive in favour of the "
+        "claim: mean with its 95 % t-interval, and p after Holm's correction. DP-PSASC is our reading of the paper."
+    )
+    return Table(rows, shown, caption)
+
+
+def robustness(tables: Tables) -> Table:
+    """How many of the settings of a tuning grid come within a point of the method's own best."""
+    trials = tables.requested("tuning", "sweeps")
+    trials = trials[trials["evaluation"] == "validation"] if len(trials) else trials
+    if trials.empty:
+        raise ValueError(
+            f"{tables.folder / 'sweeps.csv'}: has no sweep on validation examples; `snakemake sweeps` trains one"
+        )
+    shares = outcomes.shares_near_best(trials).groupby(CELL, sort=False)
+    counted = shares.agg(n=("seed", "size"), settings=("settings", "first"), share_near_best=("value", "mean"))
+    done = trials[trials["status"] == "done"].groupby([*CELL, "settings"])["accuracy"].mean().groupby(CELL)
+    spread = done.agg(["max", "median", "min"]).add_prefix("accuracy_")
+    titles = trials.groupby(CELL, sort=False)[LABELS].first()
+    rows = titles.join(counted).join(spread).reset_index()
+    shown = _cell_index(rows).assign(
+        settings=rows["settings"].astype(str).to_numpy(),
+        seeds=rows["n"].astype(str).to_numpy(),
+        **{"within a point (%)": [f"{100 * share:.0f}" for share in rows["share_near_best"]]},
+        **{name: [f"{100 * x:.2f}" for x in rows[f"accuracy_{end}"]] for name, end in SPREAD.items()},
+    )
+    caption = (
+        "Share of the settings of a tuning grid whose accuracy is within a point of the method's own best, mean over "
+        "the seeds, and the mean accuracy (percent) of the best, median and worst, all on held-out training examples. "
+        "Every method has as many settings."
+    )
+    return Table(rows, shown, caption)
+
+
+def cost(tables: Tables) -> Table:
+    """What one training step costs, as a ratio to the fastest ordinary one."""
+    rows = tables.read("cost").dropna(subset="median")  # some contestants do not take some models
+    ratio = [
+        f"{median:.2f} [{low:.2f}, {high:.2f}]"
+        for median, low, high in rows[["median", "q25", "q75"]].itertuples(index=False)
+    ]
+    problem = rows["model"] + ", " + rows["batch"].astype(str)
+    shown = rows.assign(problem=problem, ratio=ratio).pivot(index="contestant", columns="problem", values="ratio")
+    shown = shown.loc[rows["contestant"].unique(), problem.unique()].fillna("-")
+    caption = (
+        "Time of one gradient step as a ratio to the fastest ordinary step of the same model and batch: median over "
+        "rounds [quartiles]."
+    )
+    return Table(rows, shown.rename_axis(index="step", columns=None), caption)
+
+
+def _ordered(cells: pd.DataFrame) -> pd.DataFrame:
+    """Data sets in the order of the study, then budgets; methods stay in their order."""
+    order = {name: place for place, name in enumerate(cells["dataset"].unique())}
+    by_place = cells.sort_values("epsilon", kind="stable")
+    return by_place.sort_values("dataset", kind="stable", key=lambda names: names.map(order)).reset_index(drop=True)
+
+
+def _cell_index(cells: pd.DataFrame) -> pd.DataFrame:
+    labels = {
+        "data set": cells["dataset_title"],
+        "ε": ["∞" if math.isinf(epsilon) else f"{epsilon:g}" for epsilon in cells["epsilon"]],
+        "method": cells["method_title"],
+    }
+    return pd.DataFrame(index=pd.MultiIndex.from_frame(pd.DataFrame(labels)))
+
+
+def _ends(name: str) -> list[str]:
+    return [f"{name}_{end}" for end in ("mean", "low", "high")]
+
+
+def _intervals(ends: pd.DataFrame, *, digits: int = 2, signed: bool = False) -> list[str]:
+    def one(mean: float, low: float, high: float) -> str:
+        sign = "+" if signed else ""
+        if np.isnan(mean):
+            return "-"
+        numbers = [f"{value:{sign}.{digits}f}".replace("-", MINUS) for value in (mean, low, high)]
+        return numbers[0] if np.isnan(low) else f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
+
+    return [one(*row) for row in ends.itertuples(index=False)]
+
+
+def _plus_minus(value: float, half_width: float) -> str:
+    if np.isnan(value):
+        return ""
+    return f"{value:.2f}" if np.isnan(half_width) else f"{value:.2f} ± {half_width:.2f}"
+
+
+def _sample(tables: Tables) -> str:
+    sample = tables.sample()
+    return sample[0].lower() + sample[1:]
+
+
+def _markdown(table: Table) -> str:
+    flat = table.shown.reset_index()
+    align = ["left" if column in table.shown.index.names else "right" for column in flat]
+    escaped = flat.map(lambda text: str(text).replace("|", r"\|"))
+    return f"{table.caption}\n\n{escaped.to_markdown(index=False, disable_numparse=True, colalign=align)}"
+
+
+def _latex(table: Table, *, label: str) -> str:
+    styler = table.shown.reset_index().style.hide(axis="index").format(escape="latex")
+    text = styler.format_index(escape="latex", axis="columns").to_latex(
+        hrules=True,
+        column_format=_column_format(table),
+        position="tbp",
+        position_float="centering",
+        caption=table.caption.replace("%", r"\%"),
+        label=f"tab:{label}",
+    )
+    for character, command in LATEX.items():
+        text = text.replace(character, command)
+    return text
+
+
+def _column_format(table: Table) -> str:
+    return "l" * table.shown.index.nlevels + "r" * len(table.shown.columns)
+
+
+def _html(table: Table) -> str:
+    styler = table.shown.reset_index().style.hide(axis="index").format(escape="html").set_caption(table.caption)
+    styler = styler.format_index(escape="html", axis="columns").set_table_styles(_STYLES)
+    return styler.to_html(doctype_html=True, table_uuid="table", exclude_styles=False)
+
+
+_STYLES: list[Any] = [
+    {"selector": "", "props": "border-collapse: collapse; font: 14px sans-serif; font-variant-numeric: tabular-nums"},
+    {"selector": "caption", "props": "text-align: left; padding-bottom: 8px; max-width: 60em"},
+    {"selector": "th, td", "props": "padding: 3px 10px; text-align: right; border-bottom: 1px solid #ccc"},
+    {"selector": "th:nth-child(-n+3), td:nth-child(-n+3)", "props": "text-align: left"},
+]
+
+TABLES: dict[str, Callable[[Tables], Table]] = {
+    "accuracy": accuracy,
+    "convergence": convergence,
+    "claims": claims,
+    "robustness": robustness,
+    "cost": cost,
+}

@@ -1,0 +1,84 @@
+"""What one training run is: a value that determines it, its name in the results folder, and its random streams."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from psasc_bench.files import json_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How often examples of a data set are drawn, and for how long."""
+
+    dataset: str
+    expected_batch_size: int
+    epochs: int
+
+    def sampling_rate(self, examples: int) -> float:
+        """``q``: the probability that an example is in a batch. Raises ``ValueError`` if no such rate exists."""
+        if self.expected_batch_size > examples:
+            raise ValueError(
+                f"expected_batch_size {self.expected_batch_size} is larger than the {examples} training examples of "
+                f"{self.dataset} (config: datasets.{self.dataset}.expected_batch_size)"
+            )
+        return self.expected_batch_size / examples
+
+    def epoch_ends(self, examples: int) -> list[int]:
+        """After how many steps each epoch ends; the last entry is the number of steps, ``round(epochs / q)``."""
+        steps = [round(epoch * examples / self.expected_batch_size) for epoch in range(1, self.epochs + 1)]
+        return sorted({max(step, 1) for step in steps})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec(Schedule):
+    """A run is a pure function of its spec, of the data set's arrays and of the code. ``parameters`` are the method's;
+    ``epsilon`` is infinite for a run without privacy; ``evaluation`` says which examples the accuracy is measured
+    on."""
+
+    model: str
+    method: str
+    parameters: Mapping[str, float]
+    epsilon: float
+    delta: float
+    learning_rate: float
+    momentum: float
+    seed: int
+    evaluation: Literal["test", "validation"] = "test"
+
+    def name(self) -> str:
+        """``dataset/method/eps-…/seed-…``: where the run's files stand in the results folder, less their endings."""
+        return f"{self.dataset}/{self.method}/eps-{format_epsilon(self.epsilon)}/seed-{self.seed}"
+
+    def stream(self, axis: str) -> int:
+        """The seed of one random stream (``initialisation``, ``sampling`` or ``noise``). Method and budget do not
+        enter: runs of one seed share initial weights, batches and noise directions, so that they can be compared in
+        pairs."""
+        digest = hashlib.sha256(f"{axis}/{self.dataset}/{self.seed}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") >> 1
+
+    def hash(self) -> str:
+        """The first 16 hex digits of the SHA-256 of the spec as canonical JSON."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object; an infinite epsilon is the string ``inf``, which JSON has no number for."""
+        return asdict(self) | {"parameters": dict(self.parameters), "epsilon": json_number(float(self.epsilon))}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> RunSpec:
+        """The inverse of ``to_json``. Raises ``ValueError`` for missing or unknown keys."""
+        if set(values) != {field.name for field in fields(cls)}:
+            raise ValueError(
+                f"a run spec has the keys {', '.join(f.name for f in fields(cls))}; got {', '.join(values)}"
+            )
+        return cls(**{**values, "epsilon": float(values["epsilon"])})
+
+
+def format_epsilon(epsilon: float) -> str:
+    """As in file names: ``3``, ``0.5``, ``inf``."""
+    return f"{epsilon:g}"

@@ -1,0 +1,162 @@
+"""Training the runs of one cell in one process: what is finished stays, what is missing is trained, each run is filed
+by itself.
+
+Finished runs go to a spool that the workflow knows nothing of, and from there into place: a workflow engine that cleans
+up the declared outputs of an interrupted job does not take finished runs along.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from psasc_bench import methods
+from psasc_bench.data.dataset import Dataset
+from psasc_bench.files import exclusive, replacing
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.records import record, spool
+from psasc_bench.records.record import Record
+from psasc_bench.study.spec import RunSpec
+from psasc_bench.training.checkpoint import Checkpoint
+from psasc_bench.training.probe import own_deviation
+from psasc_bench.training.train import Outcome, train
+
+ENDINGS = (".csv", ".json")  # the record last: it vouches for the curve
+
+
+def train_run(
+    spec: RunSpec,
+    dataset: Dataset,
+    budget: Budget,
+    *,
+    runs: Path,
+    micro_batch_size: int,
+    device: torch.device,
+    checkpoint_seconds: float = 60.0,
+    progress: Callable[[int, int], None] | None = None,
+    probe_every_epochs: int = 0,
+) -> Record:
+    """See that ``runs`` has the current record of ``spec``: leave it, fetch it from the spool, or train it, from its
+    last checkpoint there if it has one. A run that failed is tried again. With a deviation in its curve at every
+    ``probe_every_epochs``-th epoch; a record is current with or without them.
+
+    One process at a time: another one that wants the same run waits, and then finds it.
+    """
+    folder = spool.beside(runs)
+    target, spooled = runs / spec.name(), folder / spec.name()
+    fingerprint = methods.fingerprint(methods.load(spec.method))
+
+    def tell() -> None:
+        print(f"psasc-bench: {spec.name()}: another process trains this run; waiting for it", file=sys.stderr)
+
+    with exclusive(spool.lock(spec, folder), tell):
+        for stem in (target, spooled):
+            for leftover in stem.parent.glob(f".{stem.name}.*.partial"):  # of a process that was killed
+                leftover.unlink()
+        for stem in (target, spooled):
+            found = _current(stem, spec, fingerprint, dataset)
+            if found is not None:
+                if stem == spooled:
+                    _file(spooled, target)
+                return found
+        how = {
+            "device": _device_name(device),
+            "threads": torch.get_num_threads(),
+            "micro_batch_size": micro_batch_size,
+            "probe_every_epochs": probe_every_epochs,
+            "data_sha256": dataset.sha256,
+        }
+        made_of = {"spec": spec.to_json(), "fingerprint": fingerprint, "generation": record.GENERATION}
+        made_of |= {"budget": budget.to_json(), "torch": torch.__version__, **how}
+        checkpoint = Checkpoint(spool.checkpoint(spec, folder), made_of, checkpoint_seconds)
+        probe = None
+        if probe_every_epochs:
+            probe = own_deviation(
+                spec, dataset, every_epochs=probe_every_epochs, micro_batch_size=micro_batch_size, device=device
+            )
+        started = datetime.now(UTC)
+        outcome = train(
+            spec,
+            dataset,
+            budget,
+            micro_batch_size=micro_batch_size,
+            device=device,
+            progress=progress,
+            checkpoint=checkpoint,
+            probe=probe,
+        )
+        made = Record(
+            spec=spec,
+            fingerprint=fingerprint,
+            status=outcome.status,
+            reason=outcome.reason,
+            result=_result(outcome, spec.evaluation),
+            ledger=record.ledger(
+                budget,
+                sensitivity=methods.create(spec.method, dict(spec.parameters)).sensitivity(),
+                steps_taken=outcome.steps_taken,
+            ),
+            nonprivate={"nonfinite_examples": outcome.nonfinite_examples},
+            seconds=outcome.seconds,
+            provenance=record.provenance(
+                started=started,
+                peak_memory_mib=_peak_memory_mib(device),
+                resumed_at_steps=outcome.resumed_at,
+                **how,
+            ),
+        )
+        record.write(made, outcome.curve, spooled)
+        _file(spooled, target)
+        checkpoint.discard()
+    return made
+
+
+def _result(outcome: Outcome, evaluation: str) -> dict[str, float | None]:
+    """Of the last iterate, where it was reached: null for what is not finite."""
+    last = outcome.curve[-1] if outcome.status != "failed" else {}
+    values = {key: last.get(key, math.nan) for key in (f"{evaluation}_accuracy", f"{evaluation}_loss")}
+    return {key: value if math.isfinite(value) else None for key, value in values.items()}
+
+
+def _current(stem: Path, spec: RunSpec, fingerprint: str, dataset: Dataset) -> Record | None:
+    paths = [stem.with_name(stem.name + ending) for ending in ENDINGS]
+    if not all(path.exists() for path in paths):
+        return None
+    try:
+        found = record.read(paths[-1])
+    except ValueError as error:
+        print(f"psasc-bench: warning: {error}", file=sys.stderr)
+        return None
+    same_data = found.provenance.get("data_sha256") == dataset.sha256
+    return found if same_data and found.current(spec, fingerprint) and found.status != "failed" else None
+
+
+def _file(spooled: Path, target: Path) -> None:
+    for ending in ENDINGS:
+        with replacing(target.with_name(target.name + ending)) as file:
+            file.write(spooled.with_name(spooled.name + ending).read_bytes())
+
+
+def empty_spool(specs: list[RunSpec], runs: Path) -> None:
+    """Once all runs of a cell are in place, their spooled copies have served."""
+    for spec in specs:
+        for ending in ENDINGS:
+            (spool.beside(runs) / (spec.name() + ending)).unlink(missing_ok=True)
+
+
+def _peak_memory_mib(device: torch.device) -> float:
+    """Of the whole process, libraries included; on a GPU, of what torch allocated there."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / 2**20 if sys.platform == "darwin" else peak / 2**10, 1)
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,0 +1,81 @@
+"""What a command works on: read from the files it is given, or else made here. Only what is needed is imported, for
+torch and opacus take seconds to load."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from psasc_bench.privacy.accounting import Budget, calibrate
+from psasc_bench.study.spec import Schedule
+from psasc_bench.study.study import Study
+
+if TYPE_CHECKING:
+    import torch
+
+    from psasc_bench.data.dataset import Dataset
+
+
+def dataset(study: Study, name: str, path: Path | None = None) -> Dataset:
+    """The prepared data set, from ``path`` or where the study keeps it, prepared now if it has not been. Raises
+    ``ValueError`` for a file that is none."""
+    from psasc_bench.data import dataset as data
+
+    protocol, prepared = study.dataset(name), path or study.prepared(name)
+    if not path and not prepared.exists():
+        data.prepare(
+            protocol.source,
+            prepared,
+            root=data_root() or Path(study.data_root),
+            path=Path(protocol.path) if protocol.path else None,
+            mean=protocol.mean,
+            deviation=protocol.deviation,
+            features=protocol.features,
+        )
+    return data.load(prepared)
+
+
+def data_root() -> Path | None:
+    """Where the environment says that torchvision's folders are."""
+    return Path(root) if (root := os.environ.get("PSASC_BENCH_DATA")) else None
+
+
+def budget(schedule: Schedule, examples: int, *, epsilon: float, delta: float) -> Budget:
+    """The budget of a schedule over so many training examples, calibrated now."""
+    return calibrate(
+        epsilon=epsilon,
+        delta=delta,
+        sampling_rate=schedule.sampling_rate(examples),
+        steps=schedule.epoch_ends(examples)[-1],
+    )
+
+
+def read_budget(path: Path) -> Budget:
+    """The budget in a file. Raises ``ValueError`` naming a file that holds none."""
+    try:
+        found = Budget.from_json(json.loads(path.read_text(encoding="utf-8")))
+        noise = found.noise_multiplier
+        if not (isinstance(noise, int | float) and 0 <= noise < math.inf):
+            raise ValueError(f"noise_multiplier {noise!r}")
+        return found
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: not a privacy budget ({error}); delete it and run the workflow again") from None
+
+
+def device(name: str) -> torch.device:
+    """``cpu``, ``cuda`` or, with ``auto``, the latter where there is one. Raises ``ValueError`` where there is none."""
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch finds no CUDA device here; use --device cpu")
+    return torch.device(name)
+
+
+def records(results: Path) -> Path:
+    """The folder of records, given as such or as the results folder that has it."""
+    return runs if (runs := results / "runs").is_dir() else results

@@ -1,0 +1,98 @@
+"""Measuring deviations on a fixed set of training examples while a run goes on. **Not private**, see ``diagnostics``.
+
+A probe has its own model, and its own stream to choose examples by: with or without one, a run gives the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from psasc_bench import methods, models
+from psasc_bench.data.dataset import Dataset
+from psasc_bench.methods import Method
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.study.spec import RunSpec
+from psasc_bench.training.diagnostics import deviations
+from psasc_bench.training.step import Objective
+from psasc_bench.training.train import Examples, Probe, cross_entropies, train
+
+EXAMPLES = 256
+
+
+def probe_set(spec: RunSpec, dataset: Dataset, *, device: torch.device) -> tuple[Objective, Tensor]:
+    """The losses of ``EXAMPLES`` training examples (or of all, if there are fewer), and their indices ``[n]`` there.
+    All runs of one data set and seed have the same."""
+    examples = len(dataset.y_train)
+    random = np.random.default_rng(spec.stream("probe"))
+    chosen = np.sort(random.choice(examples, min(EXAMPLES, examples), replace=False))
+    part = replace(dataset, x_train=dataset.x_train[chosen], y_train=dataset.y_train[chosen])
+    probed = Examples(part, "train", device)
+    model = models.create(spec.model, seed=0).to(device)
+
+    return Objective(model, cross_entropies(model, probed)), torch.arange(len(chosen), device=device)
+
+
+def own_deviation(
+    spec: RunSpec, dataset: Dataset, *, every_epochs: int, micro_batch_size: int, device: torch.device
+) -> Probe:
+    """For the run of ``spec``: its own method's deviation at every ``every_epochs``-th epoch."""
+    method = methods.create(spec.method, dict(spec.parameters))
+    objective, batch = probe_set(spec, dataset, device=device)
+
+    def probe(epoch: int, iterates: Sequence[Tensor]) -> dict[str, float]:
+        if epoch % every_epochs:
+            return {}
+        (found,) = deviations(objective, [method], batch, iterates=iterates, micro_batch_size=micro_batch_size)
+        return {"nonprivate_cosine": found.cosine, "nonprivate_relative_error": found.relative_error}
+
+    return probe
+
+
+def along_one_trajectory(
+    spec: RunSpec,
+    contestants: Mapping[str, Method],
+    dataset: Dataset,
+    budget: Budget,
+    *,
+    micro_batch_size: int,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Train ``spec`` and give the deviation of every contestant (by name) at the end of each of its epochs: compared at
+    the same parameters, methods differ in nothing but their weights.
+
+    Raises ``ValueError`` if the run diverges, or if a contestant averages over more iterates than such a run keeps: its
+    own method's and the one that they led to.
+    """
+    kept = int(methods.create(spec.method, dict(spec.parameters)).iterates) + 1
+    for name, method in contestants.items():
+        if method.iterates > kept:
+            raise ValueError(
+                f"{name} averages over {method.iterates:g} iterates, but a run of {spec.method} keeps only {kept}; "
+                f"give --trajectory {name}"
+            )
+    objective, batch = probe_set(spec, dataset, device=device)
+    run = {"dataset": spec.dataset, "epsilon": spec.epsilon, "trajectory": spec.method}
+    rows: list[dict[str, Any]] = []
+
+    def probe(epoch: int, iterates: Sequence[Tensor]) -> dict[str, float]:
+        found = deviations(
+            objective, list(contestants.values()), batch, iterates=iterates, micro_batch_size=micro_batch_size
+        )
+        for (name, method), one in zip(contestants.items(), found, strict=True):
+            labels = {"method": name, "method_title": method.title, "seed": spec.seed, "epoch": epoch}
+            rows.append({**run, **labels, **asdict(one)})
+        return {}
+
+    outcome = train(
+        spec, dataset, budget, micro_batch_size=micro_batch_size, device=device, progress=progress, probe=probe
+    )
+    if outcome.status != "done":
+        raise ValueError(f"{spec.name()}: the trajectory {outcome.status}: {outcome.reason}; lower its learning rate")
+    return rows

@@ -1,0 +1,58 @@
+"""All that a run carries from one step to the next."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from psasc_bench.clock import Clock
+from psasc_bench.training.checkpoint import Numbers, Tensors
+from psasc_bench.training.diagnostics import Diagnostics
+
+
+@dataclass
+class State:
+    """Restored, it goes on as if it had never stopped. ``parameters`` and ``velocity`` are ``[P]``, as are the past
+    ``iterates``, oldest first; ``resumed_at`` are the steps after which it was restored."""
+
+    parameters: Tensor
+    velocity: Tensor
+    iterates: deque[Tensor]
+    draws: torch.Generator
+    noise: torch.Generator
+    step: int = 0
+    nonfinite_examples: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    diagnostics: Diagnostics = field(default_factory=Diagnostics)
+    clock: Clock = field(default_factory=Clock)
+    resumed_at: list[int] = field(default_factory=list)
+
+    def pack(self) -> tuple[Numbers, Tensors]:
+        """For a checkpoint."""
+        numbers: Numbers = {key: getattr(self, key) for key in ("step", "nonfinite_examples", "curve", "resumed_at")}
+        tensors = {
+            "parameters": self.parameters,
+            "velocity": self.velocity,
+            "iterates": torch.stack(list(self.iterates)),
+            "draws": self.draws.get_state(),
+            "noise": self.noise.get_state(),
+            "norms": torch.cat(self.diagnostics.norms or [torch.zeros(0)]),
+            "losses": torch.cat(self.diagnostics.losses or [torch.zeros(0)]),
+            "signals": torch.stack(self.diagnostics.signals) if self.diagnostics.signals else torch.zeros(0),
+        }
+        return numbers | {"seconds": self.clock.seconds}, tensors
+
+    def unpack(self, numbers: Numbers, tensors: Tensors) -> None:
+        """The inverse of ``pack``."""
+        here = {name: tensor.to(self.parameters.device) for name, tensor in tensors.items()}
+        self.parameters, self.velocity = here["parameters"], here["velocity"]
+        self.iterates.extend(here["iterates"])
+        self.draws.set_state(tensors["draws"])
+        self.noise.set_state(tensors["noise"])
+        self.diagnostics = Diagnostics([here["norms"]], [here["losses"]], list(here["signals"]))
+        self.step, self.nonfinite_examples = numbers["step"], numbers["nonfinite_examples"]
+        self.curve, self.clock = numbers["curve"], Clock(numbers["seconds"])
+        self.resumed_at = [*numbers["resumed_at"], self.step]

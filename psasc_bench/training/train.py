@@ -1,0 +1,215 @@
+"""One training run, top to bottom: draw, weigh, sum, noise, step, and evaluate at the end of every epoch."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from psasc_bench import methods, models
+from psasc_bench.data.dataset import Dataset, as_seen
+from psasc_bench.engine.parameters import point_at
+from psasc_bench.privacy import mechanism, sampling
+from psasc_bench.privacy.accounting import Budget
+from psasc_bench.records.record import Status
+from psasc_bench.study.spec import RunSpec
+from psasc_bench.training.checkpoint import Checkpoint
+from psasc_bench.training.diagnostics import Diagnostics
+from psasc_bench.training.state import State
+from psasc_bench.training.step import Objective, release
+
+EVALUATION_BATCH = 1000
+# Of the number of an epoch that has ended and the released iterates at hand (each [P], oldest first), more columns for
+# the epoch's row. It must leave the iterates as they are.
+Probe = Callable[[int, Sequence[Tensor]], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to. ``curve`` has a row per epoch; the last row is the result: the last iterate, never the
+    best. ``seconds`` are per phase: sampling (drawing), passes (fetching, forward and backward), weighting
+    (norms and weighted sum), release (noise and step), evaluation, diagnostics; and in total. ``parameters [P]`` are
+    the last iterate. ``resumed_at`` are the steps after which the run went on from a checkpoint."""
+
+    status: Status
+    reason: str | None
+    curve: list[dict[str, float]]
+    steps_taken: int
+    nonfinite_examples: int
+    seconds: Mapping[str, float]
+    parameters: Tensor
+    resumed_at: list[int]
+
+
+class Examples:
+    """Images and labels of one part of a data set, on the device, images normalised as they are taken out."""
+
+    def __init__(self, dataset: Dataset, part: str, device: torch.device) -> None:
+        self._images = torch.from_numpy(getattr(dataset, f"x_{part}")).to(device)
+        self._labels = torch.from_numpy(getattr(dataset, f"y_{part}")).to(device)
+        self._offset, self._scale = (
+            torch.from_numpy(constant).to(device).view(-1, 1, 1) for constant in (dataset.offset, dataset.scale)
+        )
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        images = (self._images[index].float() - self._offset).div_(self._scale)
+        return images.contiguous(memory_format=torch.channels_last), self._labels[index]
+
+
+def cross_entropies(model: nn.Module, examples: Examples) -> Callable[[Tensor], Callable[[], Tensor]]:
+    """The losses of an ``Objective``, in nats."""
+
+    def losses(indices: Tensor) -> Callable[[], Tensor]:
+        images, labels = examples[indices]
+        return lambda: F.cross_entropy(model(images), labels, reduction="none")
+
+    return losses
+
+
+def train(
+    spec: RunSpec,
+    dataset: Dataset,
+    budget: Budget,
+    *,
+    micro_batch_size: int,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None = None,
+    checkpoint: Checkpoint | None = None,
+    probe: Probe | None = None,
+) -> Outcome:
+    """Train ``spec`` on ``dataset`` with the noise of ``budget``: on all training examples or, for a run that is
+    evaluated on some of them, on the others. ``progress`` is told (steps taken, steps) after each. With a
+    ``checkpoint`` the run goes on from there, and keeps its state there. ``probe`` is asked at the end of each epoch.
+
+    What goes wrong in a step (a method that raises, memory that does not suffice) ends the run as ``failed``. Raises
+    ``ValueError`` if the budget was calibrated for another schedule, or the model does not fit the data.
+    """
+    dataset = as_seen(dataset, spec.evaluation)
+    try:
+        models.check_fit(spec.model, dataset)
+    except ValueError as error:
+        raise ValueError(f"datasets.{spec.dataset}: {error}") from None
+    examples = len(dataset.y_train)
+    epoch_ends = spec.epoch_ends(examples)
+    sampling_rate, steps = spec.sampling_rate(examples), epoch_ends[-1]
+    check_budget(spec, budget, sampling_rate=sampling_rate, steps=steps)
+
+    method = methods.create(spec.method, dict(spec.parameters))
+    mechanism.noise_scale(sensitivity=method.sensitivity(), noise_multiplier=budget.noise_multiplier)  # or refuse
+    model = models.create(spec.model, seed=spec.stream("initialisation")).to(device)
+    train_set, held_out = Examples(dataset, "train", device), Examples(dataset, "test", device)
+
+    objective = Objective(model, cross_entropies(model, train_set))
+    draws, noise = (torch.Generator(device).manual_seed(spec.stream(axis)) for axis in ("sampling", "noise"))
+    state = State(
+        parameters=objective.parameters,
+        velocity=torch.zeros_like(objective.parameters),
+        iterates=deque(maxlen=int(method.iterates)),
+        draws=draws,
+        noise=noise,
+    )
+
+    def take_step() -> None:
+        state.iterates.append(state.parameters)
+        with state.clock("sampling"):
+            batch = sampling.poisson_batch(examples, sampling_rate, state.draws)
+            batch = batch[:0] if method.blind else batch
+        gradient_sum = objective.gradient_sum(
+            method, batch, iterates=state.iterates, micro_batch_size=micro_batch_size, clock=state.clock
+        )
+        state.nonfinite_examples += gradient_sum.nonfinite
+        with state.clock("diagnostics"):
+            state.diagnostics.add(gradient_sum)
+        with state.clock("release"):
+            released = release(
+                gradient_sum,
+                method,
+                noise_multiplier=budget.noise_multiplier,
+                expected_batch_size=spec.expected_batch_size,
+                generator=state.noise,
+            )
+            # torch.optim.SGD's rule: importing torch.optim would take as long as training the smallest runs
+            state.velocity = spec.momentum * state.velocity + released
+            state.parameters = state.parameters - spec.learning_rate * state.velocity
+        state.step += 1
+
+    def end_epoch() -> None:
+        epoch = len(state.curve) + 1
+        with state.clock("evaluation"):
+            point_at(model.parameters(), state.parameters)
+            measured = {f"{spec.evaluation}_{key}": value for key, value in evaluate(model, held_out).items()}
+            row = {"epoch": epoch, "step": state.step, **measured}
+        with state.clock("diagnostics"):
+            row |= state.diagnostics.row(method, noise_multiplier=budget.noise_multiplier)
+            row |= probe(epoch, [*state.iterates, state.parameters]) if probe else {}
+            state.diagnostics = Diagnostics()
+        state.curve.append(row)
+
+    def outcome(status: Status, reason: str | None = None) -> Outcome:
+        return Outcome(
+            status=status,
+            reason=reason,
+            curve=state.curve,
+            steps_taken=state.step,
+            nonfinite_examples=state.nonfinite_examples,
+            seconds=state.clock.seconds,
+            parameters=state.parameters,
+            resumed_at=state.resumed_at,
+        )
+
+    if checkpoint and (kept := checkpoint.load()):
+        state.unpack(*kept)
+    while state.step < steps:
+        try:
+            with state.clock("total"):
+                take_step()
+                finite = bool(state.parameters.isfinite().all())
+                if state.step in epoch_ends or not finite:
+                    end_epoch()
+                    finite = finite and math.isfinite(state.curve[-1][f"{spec.evaluation}_loss"])
+        except Exception as error:  # whatever a method or a model does: the run is over, the study is not
+            traceback.print_exc()
+            return outcome("failed", f"{type(error).__name__} after step {state.step}: {error}")
+        if not finite:
+            return outcome("diverged", f"parameters or {spec.evaluation} loss not finite at step {state.step}")
+        if checkpoint and checkpoint.due():
+            checkpoint.save(*state.pack())
+        if progress:
+            progress(state.step, steps)
+    return outcome("done")
+
+
+def check_budget(spec: RunSpec, budget: Budget, *, sampling_rate: float, steps: int) -> None:
+    """Raises ``ValueError`` unless ``budget`` was calibrated for just this run's target and schedule."""
+    planned = {"epsilon": spec.epsilon, "delta": spec.delta, "sampling_rate": sampling_rate, "steps": steps}
+    for key, value in planned.items():
+        if getattr(budget, key) != value:
+            raise ValueError(
+                f"the budget was calibrated for {key} {getattr(budget, key)}, but the run has {value}; "
+                "delete the budget's file and run the workflow again"
+            )
+    if math.isfinite(spec.epsilon) and not budget.noise_multiplier > 0:
+        raise ValueError(f"the budget promises epsilon {spec.epsilon:g} at noise multiplier {budget.noise_multiplier}")
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, examples: Examples) -> dict[str, float]:
+    """``loss`` (mean cross-entropy, nats) and ``accuracy`` (a fraction) of the model as it stands."""
+    model.eval()
+    loss, correct = 0.0, 0
+    for start in range(0, len(examples), EVALUATION_BATCH):
+        images, labels = examples[slice(start, start + EVALUATION_BATCH)]
+        outputs = model(images)
+        loss += F.cross_entropy(outputs, labels, reduction="sum").item()
+        correct += int((outputs.argmax(1) == labels).sum())
+    model.train()
+    return {"loss": loss / len(examples), "accuracy": correct / len(examples)}
