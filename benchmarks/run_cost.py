@@ -44,7 +44,7 @@ def main() -> None:
     command = ["train", "--config", options.config, "--dataset", options.dataset, "--method", options.method]
     command += ["--epsilon", options.epsilon, "--seeds", 0]
     with tempfile.TemporaryDirectory() as folder:
-        study = config.load(options.config)
+        study = config.load_study(options.config)
         protocol, prepared = study.dataset(options.dataset), Path(folder, "data.npz")
         data.prepare(
             protocol.source,

@@ -281,7 +281,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="the table to put the rows into, such as results/cost.csv")
     arguments = parser.parse_args()
     try:
-        device = inputs.device(arguments.device)
+        device = inputs.choose_device(arguments.device)
     except ValueError as error:
         parser.error(str(error))
     gpu = device.type == "cuda"

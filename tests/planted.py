@@ -16,8 +16,8 @@ from psasc_bench.engine import gradients
 from psasc_bench.methods.dp_psac import DPPSAC
 from psasc_bench.methods.dp_psasc import DPPSASC
 from psasc_bench.privacy import mechanism, sampling
-from psasc_bench.training import train
-from psasc_bench.training.train import Outcome
+from psasc_bench.training import loop, step
+from psasc_bench.training.loop import Outcome
 
 real_privatise, real_poisson_batch, real_micro_batches, real_weighted_sum = (
     mechanism.privatise,
@@ -29,7 +29,7 @@ real_privatise, real_poisson_batch, real_micro_batches, real_weighted_sum = (
 
 def plant(monkeypatch: pytest.MonkeyPatch, function: str, wrong: Callable[..., Any]) -> None:
     """Put ``wrong`` in the place of ``function`` in its own module and wherever training has imported it to."""
-    for module in (mechanism, sampling, train):
+    for module in (mechanism, sampling, step, loop):
         if hasattr(module, function):
             monkeypatch.setattr(module, function, wrong)
 

@@ -10,8 +10,8 @@ import numpy as np
 import planted
 import pytest
 
-from psasc_bench.evidence import audit, bounds
-from psasc_bench.evidence.audit import Claim
+from psasc_bench.evidence import bounds, step_audit
+from psasc_bench.evidence.step_audit import Claim
 from psasc_bench.methods import Method
 from psasc_bench.methods.dp_psasc import DPPSASC
 from psasc_bench.methods.nonprivate import NonPrivate
@@ -42,7 +42,9 @@ def claim(sampling_rate: float, steps: int, epsilon: int) -> Claim:
 
 def refutations(schedule: tuple[float, int, int], *, method: Method = METHOD, trials: int | None = None) -> int:
     trials = trials or TRIALS[schedule[2]]
-    return sum(audit.audit(method, claim(*schedule), delta=1e-5, trials=trials, seed=seed).refuted for seed in SEEDS)
+    return sum(
+        step_audit.audit(method, claim(*schedule), delta=1e-5, trials=trials, seed=seed).refuted for seed in SEEDS
+    )
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -84,25 +86,25 @@ def test_shuffling_accounted_as_poisson_is_refuted_in_19_of_20_audits_at_epsilon
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_lower_bound_is_below_the_claim(schedule: tuple[float, int, int]) -> None:
-    found = audit.audit(METHOD, claim(*schedule), delta=1e-5, trials=20_000)
+    found = step_audit.audit(METHOD, claim(*schedule), delta=1e-5, trials=20_000)
     assert found.epsilon_lower <= found.epsilon_claimed <= schedule[2]
 
 
 @pytest.mark.parametrize("epsilon", [3, 8])
 def test_lower_bound_without_subsampling_is_near_the_claim(epsilon: int) -> None:
     # at 20,000 trials mu is known to about 5 %, so that more than a quarter below would be a weak attack, not chance
-    found = audit.audit(METHOD, claim(1.0, 10, epsilon), delta=1e-5, trials=20_000)
+    found = step_audit.audit(METHOD, claim(1.0, 10, epsilon), delta=1e-5, trials=20_000)
     assert found.epsilon_lower >= 0.75 * found.epsilon_claimed
 
 
 def test_audit_is_a_function_of_its_seed() -> None:
-    one, two = (audit.audit(METHOD, claim(0.25, 12, 3), delta=1e-5, trials=1000, seed=5) for _ in range(2))
+    one, two = (step_audit.audit(METHOD, claim(0.25, 12, 3), delta=1e-5, trials=1000, seed=5) for _ in range(2))
     assert one == two
 
 
 def test_unbounded_sensitivity_cannot_be_audited() -> None:
     with pytest.raises(ValueError, match="non-private has unbounded sensitivity"):
-        audit.audit(NonPrivate(), claim(1.0, 10, 1), delta=1e-5, trials=10)
+        step_audit.audit(NonPrivate(), claim(1.0, 10, 1), delta=1e-5, trials=10)
 
 
 def test_claim_allows_the_gaussian_trade_off_and_nothing_below_it() -> None:
@@ -216,13 +218,13 @@ def test_guessing_at_random_proves_nothing_in_one_run() -> None:
 def test_one_run_guesses_the_highest_scores_in_and_the_lowest_out() -> None:
     scores, included = np.arange(20.0), np.arange(20) >= 12
     # the 6 highest are in, the 6 lowest out, all guessed right; guessing 10 in has 2 wrong
-    few = audit.one_run(scores, included, guesses_in=6, guesses_out=6, delta=0)
-    many = audit.one_run(scores, included, guesses_in=10, guesses_out=6, delta=0)
+    few = step_audit.one_run(scores, included, guesses_in=6, guesses_out=6, delta=0)
+    many = step_audit.one_run(scores, included, guesses_in=10, guesses_out=6, delta=0)
     assert few == pytest.approx(bounds.epsilon_one_run(12, 12, canaries=20, delta=0, confidence=0.95))
     assert many == pytest.approx(bounds.epsilon_one_run(14, 16, canaries=20, delta=0, confidence=0.95))
 
 
 def test_one_run_audit_lies_between_nothing_and_the_claim() -> None:
     claimed = claim(1.0, 10, 8)
-    found = audit.one_run_audit(METHOD, claimed, delta=1e-5, canaries=2000, guesses=200)
+    found = step_audit.one_run_audit(METHOD, claimed, delta=1e-5, canaries=2000, guesses=200)
     assert 1 < found < claimed.epsilon(1e-5)

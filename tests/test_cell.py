@@ -17,7 +17,7 @@ from psasc_bench.privacy.accounting import calibrate
 from psasc_bench.records import record
 from psasc_bench.records.record import Record
 from psasc_bench.study.spec import RunSpec
-from psasc_bench.training import cell
+from psasc_bench.training import runner
 
 Train = Callable[..., Record]
 
@@ -49,7 +49,9 @@ def train(spec: RunSpec, digits: Dataset, tmp_path: Path) -> Train:
 
     def run(spec: RunSpec = spec, dataset: Dataset = digits, **how: Any) -> Record:
         folders = {"runs": tmp_path / "runs"}
-        return cell.train_run(spec, dataset, budget, **folders, micro_batch_size=320, device=torch.device("cpu"), **how)
+        return runner.train_run(
+            spec, dataset, budget, **folders, micro_batch_size=320, device=torch.device("cpu"), **how
+        )
 
     return run
 
@@ -191,6 +193,6 @@ def test_half_a_run_in_the_spool_is_not_taken_for_a_run(made: Record, train: Tra
 
 def test_spool_is_empty_once_it_has_served(made: Record, train: Train, path: Path, tmp_path: Path) -> None:
     other = train(dataclasses.replace(made.spec, seed=1))
-    cell.empty_spool([made.spec, other.spec], tmp_path / "runs")
+    runner.empty_spool([made.spec, other.spec], tmp_path / "runs")
     assert not [file for file in (tmp_path / "spool").rglob("*") if file.is_file()]
     assert path.exists()

@@ -30,9 +30,9 @@ from psasc_bench.privacy.accounting import Budget
 from psasc_bench.records import record, spool
 from psasc_bench.records.record import Record
 from psasc_bench.study.spec import RunSpec
-from psasc_bench.training import cell
+from psasc_bench.training import runner
 from psasc_bench.training.checkpoint import Checkpoint
-from psasc_bench.training.train import Outcome, train
+from psasc_bench.training.loop import Outcome, train
 
 MakeSpec = Callable[..., RunSpec]
 Run = Callable[..., Outcome]
@@ -277,7 +277,7 @@ def test_second_process_waits_for_the_first_and_takes_its_run(long: RunSpec, tmp
     assert end(start(tmp_path, long)) == (0, "")
     filed, elsewhere = tmp_path / "results" / "runs", tmp_path / "elsewhere"
     made = metrics(tmp_path, long)
-    with exclusive(spool.lock(long, tmp_path / "results" / "spool"), lambda: None):
+    with exclusive(spool.lock_file(long, tmp_path / "results" / "spool"), lambda: None):
         filed.rename(elsewhere)
         second = start(tmp_path, long)
         assert second.stderr is not None
@@ -332,7 +332,7 @@ def test_status_of_a_run_that_fails_is_recorded_and_it_is_tried_again(
     poisson_batch = sampling.poisson_batch
     with monkeypatch.context() as patch:
         patch.setattr(sampling, "poisson_batch", fails)
-        failed = cell.train_run(spec, digits, budget, **how)
+        failed = runner.train_run(spec, digits, budget, **how)
     assert failed.status == "failed"
     assert failed.reason == "RuntimeError after step 7: out of examples"
     assert failed.result == {"test_accuracy": None, "test_loss": None}
@@ -340,4 +340,4 @@ def test_status_of_a_run_that_fails_is_recorded_and_it_is_tried_again(
     path = tmp_path / "runs" / f"{spec.name()}.json"
     assert record.read(path) == failed
     assert path.with_suffix(".csv").read_text().count("\n") == 2  # the epoch that it finished
-    assert cell.train_run(spec, digits, budget, **how).status == "done"
+    assert runner.train_run(spec, digits, budget, **how).status == "done"

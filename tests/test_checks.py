@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from psasc_bench import methods
-from psasc_bench.evidence import checks, contributions
-from psasc_bench.evidence.canaries import networks, vectors
-from psasc_bench.evidence.checks import Check
+from psasc_bench.evidence import battery, contributions
+from psasc_bench.evidence.battery import Check
+from psasc_bench.evidence.worst_cases import networks, vectors
 from psasc_bench.methods import Method
 from psasc_bench.methods.dp_psasc import DPPSASC
 from psasc_bench.methods.dp_sgd import DPSGD
@@ -22,7 +22,7 @@ from psasc_bench.methods.nonprivate import NonPrivate
 from psasc_bench.study import config
 
 METHOD = DPPSASC(C=0.2, s=0.5, r=0.1)
-STUDY = config.load(Path(__file__).parents[1] / "config" / "config.yaml")
+STUDY = config.load_study(Path(__file__).parents[1] / "config" / "config.yaml")
 
 
 def instance(name: str) -> Method:
@@ -34,7 +34,7 @@ def instance(name: str) -> Method:
 
 
 def failures(method: Method, *names: str) -> list[str]:
-    return [str(check) for check in checks.run(method, names=names) if not check.passed]
+    return [str(check) for check in battery.check_method(method, names=names) if not check.passed]
 
 
 @pytest.mark.parametrize("name", methods.names())
@@ -49,13 +49,15 @@ def test_method_from_a_file_passes_the_battery(tmp_path: Path) -> None:
 
 
 def test_ordinary_sgd_is_only_asked_what_makes_sense_without_privacy() -> None:
-    asked = {check.name for check in checks.run(NonPrivate())}
+    asked = {check.name for check in battery.check_method(NonPrivate())}
     assert {"own contribution", "noise refused"} <= asked
     assert asked.isdisjoint({"supremum", "sharpness", "neighbours", "noise scale"})
 
 
 def test_noise_without_signal_need_not_be_sharp() -> None:
-    assert "sharpness" not in {check.name for check in checks.run(NoiseOnly(C=1.0), names=["supremum", "sharpness"])}
+    assert "sharpness" not in {
+        check.name for check in battery.check_method(NoiseOnly(C=1.0), names=["supremum", "sharpness"])
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,14 +114,14 @@ def test_raising_check_fails_with_the_error_as_its_detail() -> None:
         def weight(self, _: Tensor) -> Tensor:
             raise RuntimeError("no weight today")
 
-    check = checks.run(Broken(C=1.0), names=["supremum"])[0]
+    check = battery.check_method(Broken(C=1.0), names=["supremum"])[0]
     assert not check.passed
     assert check.detail == "RuntimeError: no weight today"
 
 
 def test_unknown_check_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="no check 'supermum'; there are: supremum, sharpness"):
-        checks.run(METHOD, names=["supermum"])
+        battery.check_method(METHOD, names=["supermum"])
 
 
 def test_figure_that_is_not_a_number_fails() -> None:
@@ -130,7 +132,7 @@ def test_figure_that_is_not_a_number_fails() -> None:
 def test_check_is_one_line_with_verdict_figure_and_limit() -> None:
     line = str(Check("supremum", 2.0, "<=", 1.0, "what it is"))
     assert line.split() == ["FAIL", "supremum", "2", "<=", "1", "what", "it", "is"]
-    assert "\n" not in "".join(str(check) for check in checks.run(METHOD, names=["supremum", "neighbours"]))
+    assert "\n" not in "".join(str(check) for check in battery.check_method(METHOD, names=["supremum", "neighbours"]))
 
 
 class CentredOverTheBatch(nn.Module):

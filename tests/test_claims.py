@@ -94,7 +94,7 @@ def audited(*, refuted: bool = False, problem: str | None = None, method: str = 
 
 
 def found(claim: str, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    rows = claims.judge(tables)
+    rows = claims.decide_claims(tables)
     return rows[rows["claim"] == claim].reset_index(drop=True)
 
 
@@ -355,7 +355,7 @@ def test_privacy_without_a_run_is_untested() -> None:
 
 
 def test_without_tables_every_claim_says_what_to_run_and_has_no_number() -> None:
-    rows = claims.judge({})
+    rows = claims.decide_claims({})
     assert list(rows["claim"]) == ["C1", "C2", "C3", "C4", "C5", "C6"]
     assert set(rows["verdict"]) == {"not tested"}
     assert rows["evidence"].str.contains("`snakemake --cores 8", regex=False).all()
@@ -364,7 +364,7 @@ def test_without_tables_every_claim_says_what_to_run_and_has_no_number() -> None
 
 def test_study_without_dp_psasc_tests_no_claim() -> None:
     tables = study(dp_sgd=SGD, auto_s=AHEAD) | {"curves": curves(dp_sgd=[[0.1]])}
-    assert set(claims.judge(tables)["verdict"]) == {"not tested"}
+    assert set(claims.decide_claims(tables)["verdict"]) == {"not tested"}
 
 
 def test_table_has_the_columns_agreed_upon(tmp_path: Path) -> None:

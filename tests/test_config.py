@@ -50,7 +50,7 @@ def changed(key: str, value: Any) -> dict[str, Any]:
 
 
 def parse(values: Any) -> Study:
-    return config.parse(values, source="study.yaml")
+    return config.parse_study(values, source="study.yaml")
 
 
 def problems(values: Any) -> list[str]:
@@ -64,7 +64,7 @@ def problems(values: Any) -> list[str]:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_shipped_study_is_valid(path: Path) -> None:
-    study = config.load(path)
+    study = config.load_study(path)
     assert list(study.cells())
 
 
@@ -73,7 +73,7 @@ def test_resolved_study_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "study.json"
     study = parse(changed("datasets.digits.delta", 1e-5))
     path.write_text(study.model_dump_json(indent=1))
-    assert config.load(path) == study
+    assert config.load_study(path) == study
 
 
 def test_numbers_that_yaml_takes_for_text_are_numbers() -> None:
@@ -111,7 +111,7 @@ def test_data_set_may_have_its_own_epsilons_and_seeds() -> None:
 def test_an_epsilon_may_have_more_seeds() -> None:
     study = parse(changed("datasets.digits.more_seeds", {8: [2, 3]}))
     assert [study.cell_seeds("digits", epsilon) for epsilon in (1, 8, math.inf)] == [(0, 1), (0, 1, 2, 3), (0, 1)]
-    assert config.parse(study.model_dump(mode="json"), source="json") == study
+    assert config.parse_study(study.model_dump(mode="json"), source="json") == study
 
 
 def test_spec_has_the_protocol_of_the_data_set() -> None:
@@ -369,7 +369,7 @@ def test_text_that_is_no_yaml_is_refused_in_one_line(text: bytes, tmp_path: Path
     path = tmp_path / "study.yaml"
     path.write_bytes(text)
     with pytest.raises(ConfigError) as caught:
-        config.load(path)
+        config.load_study(path)
     (line,) = str(caught.value).splitlines()
     assert line.startswith(f"{path}: not valid YAML: ")
 
@@ -379,7 +379,7 @@ def test_yaml_that_is_no_study_is_refused_with_short_lines(text: bytes, tmp_path
     path = tmp_path / "study.yaml"
     path.write_bytes(text)
     with pytest.raises(ConfigError) as caught:
-        config.load(path)
+        config.load_study(path)
     assert all(
         line.startswith(f"{path}: ") and len(line) < len(str(path)) + 300 for line in str(caught.value).splitlines()
     )
@@ -388,7 +388,7 @@ def test_yaml_that_is_no_study_is_refused_with_short_lines(text: bytes, tmp_path
 @pytest.mark.parametrize("name", ["absent.yaml", "."])
 def test_file_that_cannot_be_read_is_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r": cannot be read: "):
-        config.load(tmp_path / name)
+        config.load_study(tmp_path / name)
 
 
 KEYS = [*STUDY, *DATASET, "dp-sgd", "digits", "overrides", "path", "mean", "data_root", "clip"]

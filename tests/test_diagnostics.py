@@ -16,16 +16,16 @@ from torch import Tensor
 
 from psasc_bench import methods
 from psasc_bench.data.dataset import Dataset
-from psasc_bench.evidence.canaries import vectors
+from psasc_bench.evidence.worst_cases import vectors
 from psasc_bench.methods import Method
 from psasc_bench.privacy.accounting import Budget
 from psasc_bench.privacy.mechanism import privatise
 from psasc_bench.records import record
 from psasc_bench.study.spec import RunSpec
-from psasc_bench.training import cell, probe
+from psasc_bench.training import probe, runner
 from psasc_bench.training.diagnostics import Deviation, Diagnostics, deviations
+from psasc_bench.training.loop import Outcome, train
 from psasc_bench.training.step import GradientSum
-from psasc_bench.training.train import Outcome, train
 
 MakeSpec = Callable[..., RunSpec]
 CPU = torch.device("cpu")
@@ -287,7 +287,7 @@ def test_interval_is_recorded_and_no_part_of_the_spec(digits: Dataset, digits_sp
     def run(every: int) -> record.Record:
         folders = {"runs": tmp_path / f"{every}" / "runs"}
         how: dict[str, Any] = {"micro_batch_size": 64, "device": CPU, "probe_every_epochs": every}
-        return cell.train_run(spec, digits, budget_for(spec, digits), **folders, **how)
+        return runner.train_run(spec, digits, budget_for(spec, digits), **folders, **how)
 
     without, with_one = run(0), run(2)
     assert [made.provenance["probe_every_epochs"] for made in (without, with_one)] == [0, 2]

@@ -65,7 +65,7 @@ def write(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write(tmp_path_factory.mktemp("study"))
-    explorer.write(folder, folder / "explorer.html")
+    explorer.write_explorer(folder, folder / "explorer.html")
     return folder
 
 
@@ -325,7 +325,7 @@ def test_contrast_is_that_of_wcag() -> None:
 
 
 def test_the_same_tables_give_the_same_bytes(study: Path, tmp_path: Path) -> None:
-    explorer.write(study, tmp_path / "explorer.html")
+    explorer.write_explorer(study, tmp_path / "explorer.html")
     assert (tmp_path / "explorer.html").read_bytes() == (study / "explorer.html").read_bytes()
 
 
@@ -334,7 +334,7 @@ def test_tables_that_others_make_are_listed_where_there_are_any(tmp_path: Path, 
     claims = {"claim": ["C1", "C6"], "dataset": ["digits", None], "reference": ["dp-sgd", None]}
     verdicts = {"verdict": ["inconclusive", "supported"]}
     pd.DataFrame(claims | verdicts).to_csv(folder / "claims.csv", index=False)
-    explorer.write(folder, folder / "explorer.html")
+    explorer.write_explorer(folder, folder / "explorer.html")
     page = open_page(path=folder / "explorer.html")
     assert column(page, "claims", "verdict") == ["inconclusive", "supported"]
     assert column(page, "claims", "reference") == ["DP-SGD", ""]
@@ -348,7 +348,7 @@ def test_study_without_a_finished_run_is_refused(tmp_path: Path) -> None:
     summary = pd.read_csv(folder / "summary.csv").assign(n=0)
     summary.to_csv(folder / "summary.csv", index=False)
     with pytest.raises(ValueError, match="no run has finished"):
-        explorer.write(folder, folder / "explorer.html")
+        explorer.write_explorer(folder, folder / "explorer.html")
 
 
 def test_data_sets_without_a_finished_run_are_not_offered(tmp_path: Path, open_page: Open) -> None:
@@ -356,7 +356,7 @@ def test_data_sets_without_a_finished_run_are_not_offered(tmp_path: Path, open_p
     summary = pd.read_csv(folder / "summary.csv")
     summary.loc[summary["dataset"] == "hostile", "n"] = 0
     summary.to_csv(folder / "summary.csv", index=False)
-    explorer.write(folder, folder / "explorer.html")
+    explorer.write_explorer(folder, folder / "explorer.html")
     page = open_page(path=folder / "explorer.html")
     assert page.locator("select[name=dataset] option").all_inner_texts() == ["Digits"]
 
@@ -369,5 +369,5 @@ def test_a_large_study_fits_a_page(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     diagnostics = {f"nonprivate_{i}": random.standard_normal(len(rows)) for i in range(12)}
     curves.iloc[rows].reset_index(drop=True).assign(**diagnostics).to_csv(folder / "curves.csv", index=False)
-    explorer.write(folder, folder / "explorer.html")
+    explorer.write_explorer(folder, folder / "explorer.html")
     assert (folder / "explorer.html").stat().st_size < 5e6

@@ -80,7 +80,7 @@ def replaced(tree: Any, place: tuple[Any, ...], value: Any) -> Any:
 @given(st.sampled_from(places(SMOKE)), values)
 def test_study_with_any_value_replaced_is_refused_or_stays_in_its_folder(place: tuple[Any, ...], value: Any) -> None:
     try:
-        study = config.parse(replaced(SMOKE, place, value), source="fuzz")
+        study = config.parse_study(replaced(SMOKE, place, value), source="fuzz")
     except ConfigError:
         return
     for cell in study.cells():

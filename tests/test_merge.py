@@ -13,7 +13,7 @@ import pytest
 from psasc_bench import cli
 from psasc_bench.privacy.accounting import Budget
 from psasc_bench.records import record
-from psasc_bench.records.merge import merge
+from psasc_bench.records.merging import merge
 from psasc_bench.records.record import Record
 from psasc_bench.study.spec import RunSpec
 

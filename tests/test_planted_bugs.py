@@ -15,14 +15,14 @@ from reference import Reference, reference_run
 
 from psasc_bench.data.dataset import Dataset
 from psasc_bench.engine import gradients
-from psasc_bench.evidence import audit, checks
+from psasc_bench.evidence import battery, step_audit
 from psasc_bench.methods import Method
 from psasc_bench.methods.dp_psac import DPPSAC
 from psasc_bench.methods.dp_psasc import DPPSASC
 from psasc_bench.privacy.accounting import Budget
 from psasc_bench.study.spec import RunSpec
-from psasc_bench.training import train as training
-from psasc_bench.training.train import Outcome
+from psasc_bench.training import loop as training
+from psasc_bench.training.loop import Outcome
 
 Plant = Callable[[pytest.MonkeyPatch], Any]
 SOUND = DPPSASC(C=0.2, s=0.5, r=0.1)
@@ -95,11 +95,11 @@ def passes(catcher: str, method: Method, run: Callable[[], bool]) -> bool:
     if catcher == "reference run":
         return run()
     if catcher == "audit":  # tests/test_audit.py has it in 20 of 20 audits
-        claim = audit.Claim(noise_multiplier=1.751708984375, sampling_rate=0.25, steps=12)
-        return not audit.audit(method, claim, delta=1e-5, trials=4000).refuted
+        claim = step_audit.Claim(noise_multiplier=1.751708984375, sampling_rate=0.25, steps=12)
+        return not step_audit.audit(method, claim, delta=1e-5, trials=4000).refuted
     if catcher == "formula":
         return peak_is_right(method)
-    return all(check.passed for check in checks.run(method, names=[catcher]))
+    return all(check.passed for check in battery.check_method(method, names=[catcher]))
 
 
 def peak_is_right(method: Method) -> bool:

@@ -67,7 +67,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete study, all of whose figures are drawn, in a folder ``figures``."""
     folder = write(tmp_path_factory.mktemp("study"))
     for figure in plots.FIGURES:
-        plots.draw(figure, folder, folder / "figures")
+        plots.draw_figure(figure, folder, folder / "figures")
     return folder
 
 
@@ -180,7 +180,7 @@ def _sweeps(runs: pd.DataFrame) -> pd.DataFrame:
 
 def written(figure: str, folder: Path) -> str:
     """Draws a figure and returns all that is written in it."""
-    plots.draw(figure, folder, folder / "figures")
+    plots.draw_figure(figure, folder, folder / "figures")
     return text(folder / "figures" / f"{figure}.svg")
 
 
@@ -192,7 +192,7 @@ def text(svg: Path) -> str:
 
 @pytest.mark.parametrize("figure", plots.FIGURES)
 def test_the_same_tables_give_the_same_bytes(figure: str, study: Path, tmp_path: Path) -> None:
-    plots.draw(figure, study, tmp_path)
+    plots.draw_figure(figure, study, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{figure}.pdf", f"{figure}.svg"]
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (study / "figures" / path.name).read_bytes()
@@ -200,7 +200,7 @@ def test_the_same_tables_give_the_same_bytes(figure: str, study: Path, tmp_path:
 
 def test_drawing_leaves_matplotlib_as_it_was(study: Path, tmp_path: Path) -> None:
     before = dict(matplotlib.rcParams)
-    plots.draw("weights", study, tmp_path)
+    plots.draw_figure("weights", study, tmp_path)
     assert dict(matplotlib.rcParams) == before
 
 
@@ -386,7 +386,7 @@ def test_one_seed_has_no_interval_and_says_so(tables: Tables) -> None:
 def test_nothing_finished_is_one_clear_error(figure: str, tables: Tables, tmp_path: Path) -> None:
     folder = tables(status=lambda _: "missing")
     with pytest.raises(ValueError, match=r"no run has finished, nothing to draw; `snakemake .*` trains them$"):
-        plots.draw(figure, folder, tmp_path / "figures")
+        plots.draw_figure(figure, folder, tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
 
 
@@ -402,7 +402,7 @@ def test_audit_needs_no_finished_run(tables: Tables) -> None:
 
 def test_nothing_audited_is_one_clear_error(tables: Tables, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no method was audited, nothing to draw"):
-        plots.draw("audit", tables(methods=["nonprivate"]), tmp_path / "figures")
+        plots.draw_figure("audit", tables(methods=["nonprivate"]), tmp_path / "figures")
 
 
 def test_points_of_the_audit_are_its_bounds_and_stand_below_the_claim(study: Path) -> None:
@@ -439,7 +439,7 @@ def test_a_sound_study_has_nothing_refuted(study: Path) -> None:
 
 def test_an_unknown_figure_is_an_error_that_names_the_known(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no figure 'pie'; there are: accuracy, audit, convergence, "):
-        plots.draw("pie", tmp_path, tmp_path)
+        plots.draw_figure("pie", tmp_path, tmp_path)
 
 
 def test_points_are_the_summary_in_percent(study: Path) -> None:
@@ -495,7 +495,7 @@ def test_the_catalogue_names_the_tables_that_a_figure_reads(study: Path, tmp_pat
         for table in (*plan.tables, *plan.needs, *plan.shows):
             if (study / f"{table}.csv").exists():
                 (folder / f"{table}.csv").write_bytes((study / f"{table}.csv").read_bytes())
-        plots.draw(name, folder, tmp_path / "figures")
+        plots.draw_figure(name, folder, tmp_path / "figures")
         assert (tmp_path / "figures" / f"{name}.svg").read_bytes() == (study / f"figures/{name}.svg").read_bytes()
 
 
@@ -510,7 +510,7 @@ def test_a_figure_whose_table_nobody_asked_for_names_the_command(
         (folder / f"{table}.csv").unlink(missing_ok=True)
     assert figure not in figures.drawable(folder)
     with pytest.raises(ValueError, match=rf"^{figure}: needs .*\.csv, which `[^`]*{remedy}[^`]*` makes$"):
-        plots.draw(figure, folder, tmp_path / "figures")
+        plots.draw_figure(figure, folder, tmp_path / "figures")
 
 
 def test_published_accuracies_stand_beside_ours_hollow_with_their_sources(tables: Tables) -> None:

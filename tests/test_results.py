@@ -43,7 +43,7 @@ SGD, PSASC = Cell("digits", "dp-sgd", 3.0), Cell("digits", "dp-psasc", 3.0)
 
 
 def parse(**changes: Any) -> Study:
-    return config.parse(STUDY | changes, source="study.yaml")
+    return config.parse_study(STUDY | changes, source="study.yaml")
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_no_value_has_no_mean() -> None:
 def test_comparison_of_hand_made_differences() -> None:
     """.04 .01 .04: mean .03, sd sqrt(.0003), d = sqrt(3) and t = d sqrt(3) = 3, for which the t distribution with two
     degrees of freedom has the closed form p = 1 - t/sqrt(2 + t^2). A tie within .2 points is no better than even."""
-    found = statistics.compare([0.04, 0.01, 0.04])
+    found = statistics.paired_difference([0.04, 0.01, 0.04])
     assert (found.n, found.mean, found.sd) == (3, pytest.approx(0.03), pytest.approx(math.sqrt(3e-4)))
     assert found.effect_size == pytest.approx(math.sqrt(3))
     assert found.p == pytest.approx(1 - 3 / math.sqrt(11))
@@ -69,18 +69,18 @@ def test_tie_of_hand_made_differences() -> None:
     """-.001 .0 .001: standard error .001/sqrt(3), so both one-sided t are .002 sqrt(3)/.001, with the closed form
     p = (1 - t/sqrt(2 + t^2))/2."""
     t = 2 * math.sqrt(3)
-    assert statistics.compare([-0.001, 0, 0.001]).tie_p == pytest.approx((1 - t / math.sqrt(2 + t**2)) / 2)
-    assert statistics.compare([-0.001, 0, 0.001], margin=0.02).tie_p < statistics.ALPHA
+    assert statistics.paired_difference([-0.001, 0, 0.001]).tie_p == pytest.approx((1 - t / math.sqrt(2 + t**2)) / 2)
+    assert statistics.paired_difference([-0.001, 0, 0.001], margin=0.02).tie_p < statistics.ALPHA
 
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=12).filter(lambda values: np.std(values) > 1e-6))
 def test_p_is_that_of_the_paired_test(values: list[float]) -> None:
-    assert statistics.compare(values).p == stats.ttest_rel(values, np.zeros(len(values))).pvalue
+    assert statistics.paired_difference(values).p == stats.ttest_rel(values, np.zeros(len(values))).pvalue
 
 
 @given(st.lists(st.floats(-0.01, 0.01), min_size=3, max_size=12).filter(lambda values: np.std(values) > 1e-6))
 def test_tie_is_shown_where_the_90_percent_interval_lies_within_the_margin(values: list[float]) -> None:
-    found = statistics.compare(values)
+    found = statistics.paired_difference(values)
     interval = stats.ttest_1samp(values, 0).confidence_interval(0.9)
     within = max(-interval.low, interval.high) < statistics.MARGIN
     assert (found.tie_p < statistics.ALPHA) == within
@@ -88,7 +88,7 @@ def test_tie_is_shown_where_the_90_percent_interval_lies_within_the_margin(value
 
 @given(st.lists(st.floats(-0.1, 0.1), min_size=2, max_size=12).filter(lambda values: np.std(values) > 1e-6))
 def test_swapping_the_sides_changes_signs_and_no_p(values: list[float]) -> None:
-    one, other = statistics.compare(values), statistics.compare([-value for value in values])
+    one, other = statistics.paired_difference(values), statistics.paired_difference([-value for value in values])
     assert (one.mean, one.effect_size) == (-other.mean, -other.effect_size)
     assert (one.p, one.tie_p) == pytest.approx((other.p, other.tie_p))
 
@@ -97,21 +97,21 @@ def test_swapping_the_sides_changes_signs_and_no_p(values: list[float]) -> None:
     "values", [[0.0] * 5, [0.01] * 5, [0.54 - 0.50, 0.64 - 0.60, 0.74 - 0.70]], ids=["zero", "equal", "rounded"]
 )
 def test_equal_differences_prove_nothing(values: list[float]) -> None:
-    found = statistics.compare(values)
+    found = statistics.paired_difference(values)
     assert found.mean == pytest.approx(values[0])
     assert np.isnan([found.effect_size, found.p, found.tie_p, statistics.seeds_needed(0.001, found.sd)]).all()
     assert found.verdict(math.nan) == "inconclusive"
 
 
 def test_one_pair_has_a_mean_and_no_more() -> None:
-    found = statistics.compare([0.01])
+    found = statistics.paired_difference([0.01])
     assert (found.n, found.mean) == (1, 0.01)
     assert np.isnan([found.low, found.high, found.sd, found.effect_size, found.p, found.tie_p]).all()
     assert found.verdict(math.nan) == "inconclusive"
 
 
 def test_no_pair_has_nothing() -> None:
-    found = statistics.compare([])
+    found = statistics.paired_difference([])
     assert found.n == 0
     assert np.isnan([found.mean, found.sd, found.p, found.tie_p]).all()
 
@@ -128,7 +128,7 @@ def test_no_pair_has_nothing() -> None:
     ],
 )
 def test_verdict(values: list[float], p_holm: float, verdict: str) -> None:
-    assert statistics.compare(values).verdict(p_holm) == verdict
+    assert statistics.paired_difference(values).verdict(p_holm) == verdict
 
 
 # ------------------------------------------------------------------------------------------------ Holm
@@ -197,4 +197,4 @@ def test_one_seed_fewer_would_not_do(effect: float, sd: float) -> None:
 
 
 def test_seeds_cannot_be_told_from_one_pair() -> None:
-    assert math.isnan(statistics.seeds_needed(0.001, statistics.compare([0.01]).sd))
+    assert math.isnan(statistics.seeds_needed(0.001, statistics.paired_difference([0.01]).sd))

@@ -38,7 +38,7 @@ STUDY: dict[str, Any] = {
 
 @pytest.fixture
 def study() -> Study:
-    return config.parse(STUDY, source="study")
+    return config.parse_study(STUDY, source="study")
 
 
 def write(study: Study, runs: Path, *, seed: int, **changes: Any) -> None:
@@ -67,7 +67,7 @@ def test_every_run_has_its_status(study: Study, tmp_path: Path) -> None:
     write(study, runs, seed=2, status="failed", reason="out of memory")
     write(study, runs, seed=3, fingerprint="0" * 16)
     running = study.spec(Cell("digits", "dp-sgd", 3.0), 4)
-    with exclusive(spool.lock(running, spool.beside(runs)), lambda: None):
+    with exclusive(spool.lock_file(running, spool.spool_beside(runs)), lambda: None):
         surveyed = list(status.survey(study, runs))
     assert [run.status for run in surveyed] == ["done", "diverged", "failed", "stale", "running", "missing"]
     assert [run.reason for run in surveyed] == [None, "not finite at step 3", "out of memory", None, None, None]
@@ -77,7 +77,7 @@ def test_every_run_has_its_status(study: Study, tmp_path: Path) -> None:
 def test_grid_counts_and_names_what_went_wrong(study: Study, tmp_path: Path) -> None:
     write(study, tmp_path, seed=0)
     write(study, tmp_path, seed=2, status="failed", reason="out of memory")
-    assert status.grid(list(status.survey(study, tmp_path))).splitlines() == [
+    assert status.status_grid(list(status.survey(study, tmp_path))).splitlines() == [
         "digits",
         "  dp-sgd  eps 3: 4 missing, 1 done, 1 failed",
         "digits/dp-sgd/eps-3/seed-2: failed: out of memory",

@@ -23,8 +23,9 @@ from psasc_bench.records import record
 from psasc_bench.study import config
 from psasc_bench.study.spec import RunSpec
 from psasc_bench.study.study import ConfigError, Study
-from psasc_bench.training import cell
-from psasc_bench.training.train import train
+from psasc_bench.study.trials import method_trials, sweep_trials
+from psasc_bench.training import runner
+from psasc_bench.training.loop import train
 
 SWEEP: dict[str, Any] = {
     "evaluation": "validation",
@@ -59,7 +60,7 @@ CPU = torch.device("cpu")
 
 def study(**changes: Any) -> Study:
     """The study above with one sweep, of which some values are changed."""
-    return config.parse(STUDY | {"sweeps": {"tuning": SWEEP | changes}}, source="study.yaml")
+    return config.parse_study(STUDY | {"sweeps": {"tuning": SWEEP | changes}}, source="study.yaml")
 
 
 def problem(**changes: Any) -> str:
@@ -70,7 +71,7 @@ def problem(**changes: Any) -> str:
 
 
 def trials(given: Study, method: str) -> dict[str, tuple[RunSpec, ...]]:
-    return {trial.name: trial.runs for trial in sweeps.trials(given, "tuning", "digits", method)}
+    return {trial.name: trial.runs for trial in method_trials(given, "tuning", "digits", method)}
 
 
 # ------------------------------------------------------------------------------------------------ what the trials are
@@ -87,7 +88,7 @@ def test_every_point_of_the_grid_is_a_trial_with_a_run_for_every_epsilon_and_see
 def test_settings_that_are_not_varied_are_those_of_the_study() -> None:
     values = copy.deepcopy(STUDY)
     values["datasets"]["digits"]["overrides"] = {"dp-psasc": {"r": 0.3, "s": 4}}
-    given = config.parse(values | {"sweeps": {"tuning": SWEEP}}, source="study.yaml")
+    given = config.parse_study(values | {"sweeps": {"tuning": SWEEP}}, source="study.yaml")
     run = trials(given, "dp-psasc")["learning_rate=0.2,s=0.5,sensitivity=0.1"][0]
     assert (run.parameters["r"], run.parameters["s"], run.momentum, run.epochs) == (0.3, 0.5, 0.9, 1)
 
@@ -111,14 +112,14 @@ def test_method_without_privacy_is_swept_at_epsilon_infinity() -> None:
 
 
 def test_study_with_sweeps_has_the_runs_it_had() -> None:
-    plain = config.parse(STUDY, source="study.yaml")
+    plain = config.parse_study(STUDY, source="study.yaml")
     assert list(study().cells()) == list(plain.cells())
     assert all(study().spec(cell, 0) == plain.spec(cell, 0) for cell in plain.cells())
 
 
 def test_no_two_runs_of_a_sweep_share_a_file() -> None:
     found = [
-        trial.folder(Path()) / spec.name() for trial in sweeps.all_trials(study(), ["tuning"]) for spec in trial.runs
+        trial.folder(Path()) / spec.name() for trial in sweep_trials(study(), ["tuning"]) for spec in trial.runs
     ]
     assert len(set(found)) == len(found) == 2 * 4 * 2
 
@@ -170,12 +171,12 @@ def test_epochs_of_a_sweep_are_whole() -> None:
 
 def test_data_set_is_tuned_once() -> None:
     with pytest.raises(ConfigError, match=r"sweeps\.more\.datasets: digits is tuned by sweeps\.tuning already"):
-        config.parse(STUDY | {"sweeps": {"tuning": SWEEP, "more": SWEEP}}, source="study.yaml")
+        config.parse_study(STUDY | {"sweeps": {"tuning": SWEEP, "more": SWEEP}}, source="study.yaml")
 
 
 def test_asking_for_another_sweep_names_those_there_are() -> None:
     with pytest.raises(ConfigError, match="no sweep 'tunning'; there are: tuning"):
-        sweeps.trials(study(), "tunning", "digits", "dp-sgd")
+        method_trials(study(), "tunning", "digits", "dp-sgd")
 
 
 # ------------------------------------------------------------------------------------------------ what tuning sees
@@ -216,7 +217,7 @@ def test_tuning_run_does_not_look_at_the_test_set(
     without_test_set: Dataset, validation_spec: RunSpec, tmp_path: Path
 ) -> None:
     examples = len(data.hold_out(without_test_set).y_train)
-    made = cell.train_run(
+    made = runner.train_run(
         validation_spec,
         without_test_set,
         budget(validation_spec, examples),
@@ -336,7 +337,7 @@ def test_choice_at_the_edge_of_its_grid_is_said_to_be() -> None:
 
 
 def test_choice_is_written_as_overrides_with_evidence_and_cost() -> None:
-    text = sweeps.tuned([row(0.1, 0.5), row(0.2, 0.625)])
+    text = sweeps.tuned_study([row(0.1, 0.5), row(0.2, 0.625)])
     overrides = {"dp-sgd": {"C": 0.2, "learning_rate": 0.4}}
     assert yaml.safe_load(text) == {"datasets": {"digits": {"overrides": overrides}}}
     assert "# 62.50 %, the best of 2 trials (2 runs); the next 50.00 %" in text

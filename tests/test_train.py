@@ -21,8 +21,8 @@ from psasc_bench.methods.noise_only import NoiseOnly
 from psasc_bench.privacy.accounting import Budget
 from psasc_bench.privacy.sampling import poisson_batch
 from psasc_bench.study.spec import RunSpec
-from psasc_bench.training import train as training
-from psasc_bench.training.train import Outcome
+from psasc_bench.training import loop as training
+from psasc_bench.training.loop import Outcome
 
 MakeSpec = Callable[..., RunSpec]
 CPU = torch.device("cpu")

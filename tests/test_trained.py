@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from psasc_bench.data.dataset import Dataset
-from psasc_bench.evidence import trained
-from psasc_bench.evidence.trained import OneRunAudit
+from psasc_bench.evidence import one_run_audit
+from psasc_bench.evidence.one_run_audit import OneRunAudit
 from psasc_bench.study.spec import RunSpec
 
 
@@ -18,7 +18,7 @@ from psasc_bench.study.spec import RunSpec
 def audit(digits: Dataset, digits_spec: Callable[..., RunSpec]) -> Callable[..., OneRunAudit]:
     def run(*, canaries: int = 200, guesses: int = 40, **changes: object) -> OneRunAudit:
         spec = digits_spec(epochs=32, delta=1e-4, expected_batch_size=256, momentum=0.9, **changes)
-        return trained.audit_run(
+        return one_run_audit.audit_run(
             spec, digits, canaries=canaries, guesses=guesses, micro_batch_size=288, device=torch.device("cpu")
         )
 

@@ -70,7 +70,7 @@ def write(
 
 
 def typeset_as(suffix: str, table: str, folder: Path) -> str:
-    typeset.write(table, folder, folder / "tables")
+    typeset.write_table(table, folder, folder / "tables")
     return (folder / "tables" / f"{table}.{suffix}").read_text(encoding="utf-8")
 
 
@@ -139,7 +139,7 @@ def test_robustness_needs_a_sweep_on_validation_examples(tmp_path: Path) -> None
     folder = write(tmp_path)
     pd.DataFrame(trials("digits", "Digits")).assign(evaluation="test").to_csv(folder / "sweeps.csv", index=False)
     with pytest.raises(ValueError, match="no sweep on validation examples"):
-        typeset.write("robustness", folder, folder)
+        typeset.write_table("robustness", folder, folder)
 
 
 def test_cost_is_a_column_per_model_and_a_gap_where_nothing_was_measured(tmp_path: Path) -> None:
@@ -174,9 +174,9 @@ def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_an_unknown_table_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no table 'pie'; there are: accuracy, convergence, claims"):
-        typeset.write("pie", tmp_path, tmp_path)
+        typeset.write_table("pie", tmp_path, tmp_path)
 
 
 def test_an_absent_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"summary\.csv"):
-        typeset.write("accuracy", tmp_path, tmp_path)
+        typeset.write_table("accuracy", tmp_path, tmp_path)

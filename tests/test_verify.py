@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from psasc_bench.evidence import verify
+from psasc_bench.evidence import ledgers
 from psasc_bench.privacy.accounting import Budget
 from psasc_bench.records import record
 from psasc_bench.records.record import Record
@@ -52,7 +52,7 @@ def problem_of(folder: Path, *, status: str = "done", budget: Budget = BUDGET, *
         provenance={},
     )
     record.write(made, [{"epoch": 1.0}], folder / "seed-0")
-    (row,) = verify.verify([folder / "seed-0.json"])
+    (row,) = ledgers.verify_ledgers([folder / "seed-0.json"])
     return row.problem
 
 
@@ -62,7 +62,7 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def spent() -> float:
-    return verify.epsilon_by_dp_accounting(2.0, 0.1, 100, 1e-5)
+    return ledgers.epsilon_by_dp_accounting(2.0, 0.1, 100, 1e-5)
 
 
 def sound() -> Budget:

@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 from psasc_bench.analysis import claims, literature, results
 from psasc_bench.privacy.accounting import calibrate
 from psasc_bench.report import writeup
-from psasc_bench.report.writeup import Judged
+from psasc_bench.report.writeup import DecidedClaim
 from psasc_bench.study import config
 
 CELL = {"dataset": "mnist", "dataset_title": "MNIST", "epsilon": 3.0, "n": 5}
@@ -33,7 +33,7 @@ def summary(*cells: tuple[str, float, float]) -> pd.DataFrame:
 
 def agreement(mean: float, half: float) -> dict[str, bool]:
     """With AdaSig's 98.11 ± .04, R+R's 98.15 ± .14 and Tramer & Boneh's 98.1, which has no interval."""
-    compared = literature.compare(summary(("dp-sgd", mean, half))).set_index("source")
+    compared = literature.beside_published(summary(("dp-sgd", mean, half))).set_index("source")
     assert compared.loc["AdaSig 2025", "difference"] == pytest.approx(mean - 98.11)
     return {source: agrees for source, agrees in compared["agrees"].items() if not pd.isna(agrees)}
 
@@ -55,7 +55,7 @@ def test_one_seed_agrees_with_nothing_and_contradicts_nothing() -> None:
 def test_cells_that_have_not_been_run_are_not_compared() -> None:
     cells = summary(("dp-sgd", 98, 0.1), ("auto-s", 98, 0.1))
     cells.loc[1, "n"] = 0
-    assert set(literature.compare(cells)["method"]) == {"dp-sgd"}
+    assert set(literature.beside_published(cells)["method"]) == {"dp-sgd"}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_cells_that_have_not_been_run_are_not_compared() -> None:
     ids=str,
 )
 def test_a_claim_is_decided_by_what_has_been_run(counts: dict[str, int], decided: str) -> None:
-    assert Judged("C1", "", "", counts, "").decided == decided
+    assert DecidedClaim("C1", "", "", counts, "").decided == decided
 
 
 def write_tables(folder: Path, *, status: str = "done") -> pd.DataFrame:
@@ -91,13 +91,13 @@ def write_tables(folder: Path, *, status: str = "done") -> pd.DataFrame:
     summary = results.summarise(runs)
     for name, table in {"runs": runs, "summary": summary}.items():
         table.to_csv(folder / f"{name}.csv", index=False)
-    claims.write([folder / "runs.csv", folder / "summary.csv"], folder)
+    claims.write_claims([folder / "runs.csv", folder / "summary.csv"], folder)
     return summary.set_index(["dataset", "method"]).loc["digits"]
 
 
 def test_every_number_is_from_the_tables(tmp_path: Path) -> None:
     cells = write_tables(tmp_path)
-    written = writeup.render(tmp_path)
+    written = writeup.render_write_up(tmp_path)
     assert f"| {100 * cells.loc['dp-psasc', 'accuracy_mean']:.2f} " in written
     assert "+3.00 [" in written
     assert "* Digits: 6 of 6 runs, 36 minutes of training in all, 2.5 % of it for diagnostics" in written
@@ -107,7 +107,7 @@ def test_every_number_is_from_the_tables(tmp_path: Path) -> None:
 
 def test_it_links_what_is_there(tmp_path: Path) -> None:
     write_tables(tmp_path)
-    links = re.findall(r"\]\(\.\./([^)]+)\)", writeup.render(tmp_path))
+    links = re.findall(r"\]\(\.\./([^)]+)\)", writeup.render_write_up(tmp_path))
     root = Path(__file__).parent.parent
     assert links
     assert [link for link in links if not (root / link).exists()] == []
@@ -115,13 +115,13 @@ def test_it_links_what_is_there(tmp_path: Path) -> None:
 
 def test_study_of_no_published_data_set_says_so(tmp_path: Path) -> None:
     write_tables(tmp_path)
-    assert "No published accuracy is of a cell that has been run." in writeup.render(tmp_path)
+    assert "No published accuracy is of a cell that has been run." in writeup.render_write_up(tmp_path)
 
 
 def test_study_that_has_not_begun_is_refused(tmp_path: Path) -> None:
     write_tables(tmp_path, status="missing")
     with pytest.raises(ValueError, match="no run has finished"):
-        writeup.render(tmp_path)
+        writeup.render_write_up(tmp_path)
 
 
 def test_older_conversion_from_renyi_privacy_is_as_much_noise_as_is_said() -> None:
@@ -141,5 +141,5 @@ def test_older_conversion_from_renyi_privacy_is_as_much_noise_as_is_said() -> No
     text = resources.files("psasc_bench.report").joinpath("study.md.jinja").read_text(encoding="utf-8")
     multipliers = f"{noise_multiplier:.2f} instead of {budget.noise_multiplier:.2f}"
     assert f"{multipliers}, which by our accountant is\nepsilon {epsilon:.2f}" in text
-    study = config.load(Path(__file__).parent.parent / "config" / "config.yaml")
+    study = config.load_study(Path(__file__).parent.parent / "config" / "config.yaml")
     assert study.sweeps["accountant_fashion_mnist"].epsilons == (round(epsilon, 2),)

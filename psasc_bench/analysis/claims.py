@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from psasc_bench.analysis import judges
-from psasc_bench.analysis.contests import Finding
-from psasc_bench.analysis.judges import EARLIER, INNER, OURS, Tables
+from psasc_bench.analysis import claim_tests
+from psasc_bench.analysis.claim_tests import EARLIER, INNER, OURS, Tables
+from psasc_bench.analysis.comparisons import Finding
 from psasc_bench.analysis.results import REFERENCE
 from psasc_bench.files import write_text
 
@@ -21,28 +21,28 @@ NAMES = dict.fromkeys(["dataset", "method", "trajectory", "sweep", "settings"], 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What is claimed, and how it is decided: by ``judge`` from ``tables``. Where there is nothing to judge, ``needs``
-    says what to run. The ``figure`` shows it, if there is one."""
+    """What is claimed, and how it is decided: by ``decide`` from ``tables``. Where these do not suffice, ``needs`` says
+    what to run. The ``figure`` shows it, if there is one."""
 
     statement: str
     test: str
     tables: Sequence[str]
     needs: str
-    judge: Callable[[Tables], list[Finding]]
+    decide: Callable[[Tables], list[Finding]]
     figure: str = ""
 
 
-def write(paths: Iterable[Path], output: Path) -> None:
+def write_claims(paths: Iterable[Path], output: Path) -> None:
     """Write ``claims.csv`` and ``claims.md`` to ``output`` from the tables in ``paths``, known by their files' names.
 
     Raises ``OSError`` for an absent file.
     """
-    found = judge(read(paths))
+    found = decide_claims(read_tables(paths))
     write_text(output / "claims.csv", found.to_csv(index=False, lineterminator="\n"))
     write_text(output / "claims.md", report(found))
 
 
-def read(paths: Iterable[Path]) -> dict[str, pd.DataFrame]:
+def read_tables(paths: Iterable[Path]) -> dict[str, pd.DataFrame]:
     """Those of the tables that hold anything, by name."""
     tables = {}
     for path in paths:
@@ -53,8 +53,8 @@ def read(paths: Iterable[Path]) -> dict[str, pd.DataFrame]:
     return {name: table for name, table in tables.items() if len(table)}
 
 
-def judge(tables: Tables) -> pd.DataFrame:
-    """A row per claim and contest, or one that says what to run where a claim cannot be tested.
+def decide_claims(tables: Tables) -> pd.DataFrame:
+    """A row per claim and comparison, or one that says what to run where a claim cannot be tested.
 
     Raises ``ValueError`` for tables that lack a column.
     """
@@ -62,7 +62,7 @@ def judge(tables: Tables) -> pd.DataFrame:
     tables = _of_the_study(tables)
     for name, claim in CLAIMS.items():
         try:
-            findings = claim.judge(tables) if set(claim.tables) <= set(tables) else []
+            findings = claim.decide(tables) if set(claim.tables) <= set(tables) else []
         except KeyError as error:
             raise ValueError(f"{name}: the tables have no {error}; `snakemake --cores 8` makes them anew") from error
         findings = findings or [Finding(evidence=f"needs {claim.needs}")]
@@ -87,7 +87,7 @@ CLAIMS = {
         "and data sets of the study.",
         tables=["summary", "runs"],
         needs=f"{OURS} and {REFERENCE} in the study: add them to its methods, then `snakemake --cores 8`",
-        judge=judges.higher_accuracy,
+        decide=claim_tests.higher_accuracy,
         figure="figures/accuracy.svg",
     ),
     "C2": Claim(
@@ -95,7 +95,7 @@ CLAIMS = {
         test="Final test accuracy, without and with inner momentum.",
         tables=["runs"],
         needs=f"{OURS} and one of {', '.join(EARLIER)} in the study: add it to its methods, then `snakemake --cores 8`",
-        judge=judges.beats_earlier_scaling,
+        decide=claim_tests.beats_earlier_scaling,
         figure="figures/accuracy.svg",
     ),
     "C3": Claim(
@@ -104,7 +104,7 @@ CLAIMS = {
         "Within 0.01 is a tie.",
         tables=["curves"],
         needs=f"deviation.csv with {OURS} and another method: `snakemake --cores 8 results/deviation.csv` makes it",
-        judge=judges.weighs_small_gradients,
+        decide=claim_tests.weighs_small_gradients,
         figure="figures/weights.svg",
     ),
     "C4": Claim(
@@ -114,7 +114,7 @@ CLAIMS = {
         tables=["sweeps"],
         needs=f"sweeps.csv with {OURS} and another method on validation data: `snakemake --cores 8 results/sweeps.csv` "
         "makes it",
-        judge=judges.needs_no_tuning,
+        decide=claim_tests.needs_no_tuning,
     ),
     "C5": Claim(
         statement="Its momentum reduces sampling bias and speeds convergence",
@@ -124,7 +124,7 @@ CLAIMS = {
         tables=["runs", "curves"],
         needs=f"{INNER} in the study, or sweeps.csv with `iterates` of {OURS} above 1: `snakemake --cores 8 sweeps` "
         "makes it",
-        judge=judges.speeds_convergence,
+        decide=claim_tests.speeds_convergence,
         figure="figures/convergence.svg",
     ),
     "C6": Claim(
@@ -134,7 +134,7 @@ CLAIMS = {
         tables=["audit", "ledger"],
         needs=f"audit.csv and ledger.csv with {OURS}: `snakemake --cores 8 results/audit.csv results/ledger.csv` makes "
         "them",
-        judge=judges.preserves_privacy,
+        decide=claim_tests.preserves_privacy,
         figure="figures/audit.svg",
     ),
 }

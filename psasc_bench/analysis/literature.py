@@ -16,7 +16,7 @@ def published() -> pd.DataFrame:
         return pd.read_csv(file, comment="#", dtype={"dataset": str, "method": str})
 
 
-def compare(summary: pd.DataFrame) -> pd.DataFrame:
+def beside_published(summary: pd.DataFrame) -> pd.DataFrame:
     """A row for each published accuracy of a cell of ``summary`` that has finished runs: ``ours`` (a mean of ``n``) and
     ``published``, both in percent, and their ``difference``, ours less theirs.
 

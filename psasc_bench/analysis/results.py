@@ -107,13 +107,13 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     DP-SGD paired by seed (common initial weights, batches and noise directions) with what can be said of it.
 
     ``difference_p_holm`` is corrected for the family of all contestants, budgets and data sets of the study, on which
-    the ``verdict`` rests; controls contest nothing and have neither.
+    the ``verdict`` rests; controls comparison nothing and have neither.
     """
     done = table[table["status"] == "done"]
     accuracies = {cell: runs.set_index("seed")["test_accuracy"] for cell, runs in done.groupby(CELL)}
     none = pd.Series(dtype=float)
     rows: list[Row] = []
-    contest: dict[int, statistics.Comparison] = {}
+    comparison: dict[int, statistics.PairedDifference] = {}
     for cell, runs in table.groupby(CELL, sort=False):
         dataset, epsilon, method = cell
         accuracy = accuracies.get(cell, none)
@@ -122,18 +122,18 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
         mean, low, high = statistics.t_interval(accuracy.to_numpy(dtype=float))
         row |= {"accuracy_mean": mean, "accuracy_low": low, "accuracy_high": high}
         reference = none if method == REFERENCE else accuracies.get((dataset, epsilon, REFERENCE), none)
-        compared = statistics.compare((accuracy - reference).dropna())
+        compared = statistics.paired_difference((accuracy - reference).dropna())
         row |= _difference(compared) | {"difference_p_holm": np.nan, "verdict": None}
         if method != REFERENCE and not row["control"]:
-            contest[len(rows)] = compared
+            comparison[len(rows)] = compared
         rows.append(row)
-    corrected = statistics.holm([compared.p for compared in contest.values()])
-    for (i, compared), p_holm in zip(contest.items(), corrected, strict=True):
+    corrected = statistics.holm([compared.p for compared in comparison.values()])
+    for (i, compared), p_holm in zip(comparison.items(), corrected, strict=True):
         rows[i] |= {"difference_p_holm": float(p_holm), "verdict": compared.verdict(p_holm)}
     return pd.DataFrame(rows)
 
 
-def _difference(compared: statistics.Comparison) -> Row:
+def _difference(compared: statistics.PairedDifference) -> Row:
     row: Row = {"n_pairs": compared.n}
     row |= {f"difference_{part}": getattr(compared, part) for part in ("mean", "low", "high", "sd")}
     row |= {"effect_size": compared.effect_size}

@@ -20,7 +20,7 @@ RESOLUTION = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class PairedDifference:
     """A sample of ``n`` paired differences, with the 95 % t-interval of their mean, from ``low`` to ``high``.
 
     ``effect_size`` is Cohen's d of paired samples, ``mean/sd``; ``p`` of the two-sided paired t-test of no difference;
@@ -45,7 +45,7 @@ class Comparison:
         return "tie shown" if self.tie_p < ALPHA else "inconclusive"
 
 
-def compare(differences: ArrayLike, *, margin: float = MARGIN) -> Comparison:
+def paired_difference(differences: ArrayLike, *, margin: float = MARGIN) -> PairedDifference:
     """What can be said of the mean of ``differences``; a ``tie`` is a mean closer to 0 than ``margin``."""
     values = np.asarray(differences, dtype=float)
     mean, low, high = t_interval(values)
@@ -57,7 +57,9 @@ def compare(differences: ArrayLike, *, margin: float = MARGIN) -> Comparison:
         above = stats.ttest_1samp(values, -margin, alternative="greater").pvalue
         below = stats.ttest_1samp(values, margin, alternative="less").pvalue
         tie_p = float(max(above, below))
-    return Comparison(n=len(values), mean=mean, low=low, high=high, sd=sd, effect_size=effect_size, p=p, tie_p=tie_p)
+    return PairedDifference(
+        n=len(values), mean=mean, low=low, high=high, sd=sd, effect_size=effect_size, p=p, tie_p=tie_p
+    )
 
 
 def t_interval(values: NDArray[np.floating]) -> tuple[float, float, float]:

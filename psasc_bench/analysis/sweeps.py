@@ -13,7 +13,7 @@ from typing import Any
 from psasc_bench import methods
 from psasc_bench.records.status import Run, look
 from psasc_bench.study.study import OPTIMISER, Study
-from psasc_bench.study.trials import Trial, all_trials
+from psasc_bench.study.trials import Trial, sweep_trials
 
 Row = Mapping[str, Any]
 FEW = 3  # of fewer values than this, each is at an edge
@@ -34,14 +34,14 @@ class Choice:
     edges: tuple[str, ...]
 
 
-def table(study: Study, chosen: Sequence[str], sweeps: Path) -> list[dict[str, Any]]:
+def sweep_table(study: Study, chosen: Sequence[str], sweeps: Path) -> list[dict[str, Any]]:
     """One row per run of these sweeps, with its ``status`` (see ``status``), ``settings`` (the trial's name), every
     setting as it was and, once it has ended, ``accuracy`` on its ``evaluation`` examples (a fraction), ``seconds`` and
     ``threads``. Raises ``ValueError`` naming a file that is no record."""
     return [_row(study, trial, run, trial.folder(sweeps)) for trial, run in _looked(study, chosen, sweeps)]
 
 
-def curves(study: Study, chosen: Sequence[str], sweeps: Path) -> list[dict[str, Any]]:
+def sweep_curves(study: Study, chosen: Sequence[str], sweeps: Path) -> list[dict[str, Any]]:
     """One row per epoch of every ended run of these sweeps: what ``table`` says of the run but its end, and the row of
     its curve. Raises ``ValueError`` naming a file that is no record, and ``OSError`` for an absent curve."""
     rows = []
@@ -53,7 +53,7 @@ def curves(study: Study, chosen: Sequence[str], sweeps: Path) -> list[dict[str, 
 
 
 def _looked(study: Study, chosen: Sequence[str], sweeps: Path) -> Iterator[tuple[Trial, Run]]:
-    for trial in all_trials(study, chosen):
+    for trial in sweep_trials(study, chosen):
         fingerprint = methods.fingerprint(methods.load(trial.runs[0].method))
         for spec in trial.runs:
             yield trial, look(spec, fingerprint, trial.folder(sweeps))
@@ -148,15 +148,15 @@ def _edges(chosen: Mapping[str, float], tried: Sequence[Mapping[str, float]]) ->
     return tuple(key for key, of in values.items() if len(of) >= FEW and chosen[key] in (min(of), max(of)))
 
 
-def cost(rows: Sequence[Row]) -> str:
+def sweep_cost(rows: Sequence[Row]) -> str:
     """In words, what these runs took."""
     seconds = [row["seconds"] * row["threads"] for row in rows if row["seconds"] is not None]
     return f"{len(seconds)} runs, {sum(seconds) / 3600:.2f} core-hours"
 
 
-def tuned(rows: Sequence[Row]) -> str:
+def tuned_study(rows: Sequence[Row]) -> str:
     """What ``choose`` chooses, with the evidence, as YAML that Snakemake lays over the study."""
-    lines = [HEADER.format(cost=cost(rows)), "datasets:"]
+    lines = [HEADER.format(cost=sweep_cost(rows)), "datasets:"]
     for dataset, choices in groupby(choose(rows), key=lambda choice: choice.dataset):
         lines += [f"  {dataset}:", "    overrides:"]
         for choice in choices:

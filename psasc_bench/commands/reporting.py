@@ -26,14 +26,14 @@ def status(options: argparse.Namespace) -> None:
     """Print how far the study is, and write one row per run to status.csv."""
     from psasc_bench.records import status as statuses
 
-    surveyed = list(statuses.survey(config.load(options.config), options.runs))
-    files.write_csv(options.output, statuses.rows(surveyed))
-    print(statuses.grid(surveyed))
+    surveyed = list(statuses.survey(config.load_study(options.config), options.runs))
+    files.write_csv(options.output, statuses.status_rows(surveyed))
+    print(statuses.status_grid(surveyed))
 
 
 def merge(options: argparse.Namespace) -> None:
     """Put records made elsewhere into one folder; refuses all of them if two contradict each other."""
-    from psasc_bench.records import merge as merging
+    from psasc_bench.records import merging as merging
 
     for folder in options.sources:
         if not folder.is_dir():
@@ -49,11 +49,11 @@ def tune(options: argparse.Namespace) -> None:
     from psasc_bench.analysis import sweeps
     from psasc_bench.study import trials
 
-    study = config.load(options.config)
-    rows = _swept(options, study, trials.names(study, "validation"))
-    files.write_text(options.output / "tuned.yaml", sweeps.tuned(rows))
+    study = config.load_study(options.config)
+    rows = _swept(options, study, trials.sweep_names(study, "validation"))
+    files.write_text(options.output / "tuned.yaml", sweeps.tuned_study(rows))
     files.write_csv(options.output / "tuning.csv", rows)
-    print(f"tuning took {sweeps.cost(rows)}; what it chose is in {options.output / 'tuned.yaml'}")
+    print(f"tuning took {sweeps.sweep_cost(rows)}; what it chose is in {options.output / 'tuned.yaml'}")
 
 
 def collect_sweeps(options: argparse.Namespace) -> None:
@@ -62,53 +62,53 @@ def collect_sweeps(options: argparse.Namespace) -> None:
     from psasc_bench.analysis import sweeps
     from psasc_bench.study import trials
 
-    study = config.load(options.config)
-    names = [name for name in study.sweeps if name in trials.names(study) or (options.sweeps / name).is_dir()]
+    study = config.load_study(options.config)
+    names = [name for name in study.sweeps if name in trials.sweep_names(study) or (options.sweeps / name).is_dir()]
     rows = _swept(options, study, names)
     files.write_csv(options.output / "sweeps.csv", rows)
     ablations = [name for name in names if study.sweeps[name].evaluation == "test"]
-    files.write_csv(options.output / "sweep_curves.csv", sweeps.curves(study, ablations, options.sweeps))
-    print(f"the sweeps took {sweeps.cost(rows)}")
+    files.write_csv(options.output / "sweep_curves.csv", sweeps.sweep_curves(study, ablations, options.sweeps))
+    print(f"the sweeps took {sweeps.sweep_cost(rows)}")
 
 
 def _swept(options: argparse.Namespace, study: Study, names: Sequence[str]) -> list[dict[str, Any]]:
     """The table of these sweeps, once the ledgers of all their runs hold."""
     from psasc_bench.analysis import sweeps
-    from psasc_bench.evidence.verify import holding
-    from psasc_bench.study.trials import all_trials
+    from psasc_bench.evidence.ledgers import holding_ledgers
+    from psasc_bench.study.trials import sweep_trials
 
     if not names:
         raise ValueError(
             "the study has no sweep to ask for on data sets that it trains; config/README.md says how to declare one"
         )
-    swept = all_trials(study, names)
+    swept = sweep_trials(study, names)
     records = [trial.folder(options.sweeps) / f"{spec.name()}.json" for trial in swept for spec in trial.runs]
-    holding(path for path in records if path.exists())
-    return sweeps.table(study, names, options.sweeps)
+    holding_ledgers(path for path in records if path.exists())
+    return sweeps.sweep_table(study, names, options.sweeps)
 
 
 def collect(options: argparse.Namespace) -> None:
     """Gather the records of a study into tidy tables."""
     from psasc_bench.analysis import results
 
-    results.collect(config.load(options.config), options.runs, options.output)
+    results.collect(config.load_study(options.config), options.runs, options.output)
 
 
 def claims(options: argparse.Namespace) -> None:
     """Judge the paper's claims by the tables of a study."""
-    from psasc_bench.analysis import claims as judged
+    from psasc_bench.analysis import claims as decided
 
     tables = options.tables or sorted(options.output.glob("*.csv"))
     if not tables:
         raise ValueError(f"{options.output}: holds no tables; `snakemake --cores 8` makes them")
-    judged.write(tables, options.output)
+    decided.write_claims(tables, options.output)
 
 
 def write_up(options: argparse.Namespace) -> None:
     """Write the study up in two pages, every number from its tables."""
     from psasc_bench.report import writeup
 
-    files.write_text(options.output, writeup.render(options.results))
+    files.write_text(options.output, writeup.render_write_up(options.results))
 
 
 def figure(options: argparse.Namespace) -> None:
@@ -120,7 +120,7 @@ def figure(options: argparse.Namespace) -> None:
         if lacking:
             print(f"{name} is not drawn: it {lacking}")
         else:
-            plots.draw(name, options.results, options.output, dataset=options.dataset)
+            plots.draw_figure(name, options.results, options.output, dataset=options.dataset)
 
 
 def table(options: argparse.Namespace) -> None:
@@ -128,11 +128,11 @@ def table(options: argparse.Namespace) -> None:
     from psasc_bench.report import typeset
 
     for name in options.tables:
-        typeset.write(name, options.results, options.output)
+        typeset.write_table(name, options.results, options.output)
 
 
 def explorer(options: argparse.Namespace) -> None:
     """Write the page to explore a study with, from the tidy tables."""
     from psasc_bench.report import explorer as page
 
-    page.write(options.results, options.output)
+    page.write_explorer(options.results, options.output)

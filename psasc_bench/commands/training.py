@@ -65,14 +65,14 @@ def budgets(options: argparse.Namespace) -> None:
     schedule = Schedule(dataset=options.dataset, expected_batch_size=options.expected_batch_size, epochs=options.epochs)
     for path in options.outputs:
         epsilon = float(path.stem.removeprefix("eps-"))
-        budget = inputs.budget(schedule, examples, epsilon=epsilon, delta=options.delta)
+        budget = inputs.schedule_budget(schedule, examples, epsilon=epsilon, delta=options.delta)
         files.write_text(path, json.dumps(budget.to_json(), indent=1) + "\n")
         print(f"epsilon {epsilon:g}: noise multiplier {budget.noise_multiplier:.4f} for {budget.steps} steps")
 
 
 def train(options: argparse.Namespace) -> None:
     """Train the runs of one cell (data set, method, epsilon); what is finished already is left alone."""
-    study = config.load(options.config)
+    study = config.load_study(options.config)
     wanted = Cell(options.dataset, options.method, options.epsilon)
     specs = [study.spec(wanted, seed) for seed in options.seeds or study.cell_seeds(options.dataset, options.epsilon)]
     dataset, budget = _inputs(options, study, specs[0])
@@ -83,10 +83,10 @@ def train(options: argparse.Namespace) -> None:
 def train_sweep(options: argparse.Namespace) -> None:
     """Train the trials of one sweep on one data set; what is finished already is left alone."""
     from psasc_bench.data import dataset as data
-    from psasc_bench.study.trials import trials
+    from psasc_bench.study.trials import method_trials
 
-    study = config.load(options.config)
-    dataset = inputs.dataset(study, options.dataset, options.data)
+    study = config.load_study(options.config)
+    dataset = inputs.prepared_dataset(study, options.dataset, options.data)
     known = [inputs.read_budget(path) for path in options.budgets]
 
     def budget(spec: RunSpec) -> Budget:
@@ -94,12 +94,12 @@ def train_sweep(options: argparse.Namespace) -> None:
         plan = (spec.epsilon, spec.delta, spec.sampling_rate(examples), spec.epoch_ends(examples)[-1])
         fitting = [one for one in known if (one.epsilon, one.delta, one.sampling_rate, one.steps) == plan]
         if not fitting:
-            fitting = [inputs.budget(spec, examples, epsilon=spec.epsilon, delta=spec.delta)]
+            fitting = [inputs.schedule_budget(spec, examples, epsilon=spec.epsilon, delta=spec.delta)]
             known.extend(fitting)
         return fitting[0]
 
     for method in study.sweep(options.sweep).methods:
-        for trial in trials(study, options.sweep, options.dataset, method):
+        for trial in method_trials(study, options.sweep, options.dataset, method):
             print(f"{options.sweep}/{trial.name}:")
             runs = trial.folder(options.sweeps)
             # an ablation is compared with the study's own runs, which have a deviation in their curves
@@ -121,19 +121,19 @@ def _train(
     """See that ``runs`` has the records of ``specs``, all of one data set and method."""
     import torch
 
-    from psasc_bench.training import cell
+    from psasc_bench.training import runner
 
     torch.set_num_threads(options.threads)
     keep_freed_memory()
     for spec in specs:
         with _progress_bar(spec.name()) as progress:
-            made = cell.train_run(
+            made = runner.train_run(
                 spec,
                 dataset,
                 budget(spec),
                 runs=runs,
                 micro_batch_size=study.dataset(spec.dataset).micro_batch_size,
-                device=inputs.device(options.device),
+                device=inputs.choose_device(options.device),
                 checkpoint_seconds=options.checkpoint_seconds,
                 progress=progress,
                 probe_every_epochs=probe_every_epochs,
@@ -143,7 +143,7 @@ def _train(
         accuracy = made.result[f"{spec.evaluation}_accuracy"]
         shown = "none" if accuracy is None else f"{accuracy:.4f}"
         print(f"{spec.name()}: {made.status}, {spec.evaluation} accuracy {shown}")
-    cell.empty_spool(list(specs), runs)
+    runner.empty_spool(list(specs), runs)
 
 
 def deviation(options: argparse.Namespace) -> None:
@@ -151,37 +151,37 @@ def deviation(options: argparse.Namespace) -> None:
     one, on a fixed set of training examples? Not private: these figures are not accounted for."""
     import torch
 
-    from psasc_bench.training import probe
+    from psasc_bench.training import deviation
 
-    study = config.load(options.config)
+    study = config.load_study(options.config)
     protocol = study.dataset(options.dataset)
     spec = study.spec(Cell(options.dataset, options.trajectory, options.epsilon), options.seed)
-    contestants = {name: study.method(options.dataset, name) for name in study.methods}
-    contestants = {name: method for name, method in contestants.items() if not method.control}
+    compared = {name: study.method(options.dataset, name) for name in study.methods}
+    compared = {name: method for name, method in compared.items() if not method.control}
     dataset, budget = _inputs(options, study, spec)
     torch.set_num_threads(options.threads)
     with _progress_bar(spec.name()) as progress:
-        found = probe.along_one_trajectory(
+        found = deviation.along_one_trajectory(
             spec,
-            contestants,
+            compared,
             dataset,
             budget,
             micro_batch_size=protocol.micro_batch_size,
-            device=inputs.device(options.device),
+            device=inputs.choose_device(options.device),
             progress=progress,
         )
     rows = [{"dataset_title": protocol.title, **row} for row in found]
     files.write_csv(options.output, rows)
-    for row in rows[-len(contestants) :]:
+    for row in rows[-len(compared) :]:
         print(f"{row['method_title']:16} cosine {row['cosine']:.4f}  relative error {row['relative_error']:.4f}")
 
 
 def _inputs(options: argparse.Namespace, study: Study, spec: RunSpec) -> tuple[Dataset, Budget]:
     """What a run is trained on."""
-    dataset = inputs.dataset(study, spec.dataset, options.data)
+    dataset = inputs.prepared_dataset(study, spec.dataset, options.data)
     if options.budget:
         return dataset, inputs.read_budget(options.budget)
-    return dataset, inputs.budget(spec, len(dataset.y_train), epsilon=spec.epsilon, delta=spec.delta)
+    return dataset, inputs.schedule_budget(spec, len(dataset.y_train), epsilon=spec.epsilon, delta=spec.delta)
 
 
 @contextmanager

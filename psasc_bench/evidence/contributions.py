@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from psasc_bench.engine.parameters import gather, point_at
-from psasc_bench.evidence.canaries import networks, vectors
+from psasc_bench.evidence.worst_cases import networks, vectors
 from psasc_bench.methods import Method
 from psasc_bench.training.step import Objective, averaging
 

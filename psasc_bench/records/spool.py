@@ -10,15 +10,15 @@ from pathlib import Path
 from psasc_bench.study.spec import RunSpec
 
 
-def beside(runs: Path) -> Path:
+def spool_beside(runs: Path) -> Path:
     """The spool that goes with the folder of records."""
     return runs.with_name("spool")
 
 
-def lock(spec: RunSpec, spool: Path) -> Path:
+def lock_file(spec: RunSpec, spool: Path) -> Path:
     """The file that the process holds which trains ``spec``."""
     return spool / f"{spec.name()}.lock"
 
 
-def checkpoint(spec: RunSpec, spool: Path) -> Path:
+def checkpoint_file(spec: RunSpec, spool: Path) -> Path:
     return spool / f"{spec.name()}.checkpoint"

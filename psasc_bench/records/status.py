@@ -47,12 +47,12 @@ def look(spec: RunSpec, fingerprint: str, runs: Path) -> Run:
     found = record.read(path) if path.exists() else None
     if found and found.current(spec, fingerprint):
         return Run(spec, found.status, found)
-    if held(spool.lock(spec, spool.beside(runs))):
+    if held(spool.lock_file(spec, spool.spool_beside(runs))):
         return Run(spec, "running", None)
     return Run(spec, "stale" if found else "missing", None)
 
 
-def rows(surveyed: Iterable[Run]) -> list[dict[str, str | int | None]]:
+def status_rows(surveyed: Iterable[Run]) -> list[dict[str, str | int | None]]:
     """As a table: data set, epsilon, method, seed, status, reason."""
     return [
         {
@@ -67,7 +67,7 @@ def rows(surveyed: Iterable[Run]) -> list[dict[str, str | int | None]]:
     ]
 
 
-def grid(surveyed: Sequence[Run]) -> str:
+def status_grid(surveyed: Sequence[Run]) -> str:
     """To print: a line per data set and method with its counts by epsilon, what went wrong, and the counts in all."""
     cells: dict[tuple[str, str], dict[str, Counter[str]]] = {}
     for run in surveyed:

@@ -52,7 +52,7 @@ class Figure:
     by_title: str = ""
 
 
-def write(results: Path, output: Path) -> None:
+def write_explorer(results: Path, output: Path) -> None:
     """Write the page to ``output``, from the tidy tables in ``results``; of those, only ``audit``, ``claims``,
     ``sweeps``, ``cost`` and ``deviation`` may be absent.
 

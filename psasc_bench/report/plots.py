@@ -20,7 +20,7 @@ METADATA: dict[str, dict[str, Any]] = {
 }
 
 
-def draw(name: str, results: Path, output: Path, *, dataset: str | None = None) -> None:
+def draw_figure(name: str, results: Path, output: Path, *, dataset: str | None = None) -> None:
     """Draw the figure ``name`` (a key of ``FIGURES``) from the tables in ``results`` to ``output``, as ``.svg`` and
     ``.pdf``; with ``dataset``, from what they have of that one.
 

@@ -90,10 +90,10 @@ def looks(methods: Sequence[str], controls: Collection[str]) -> dict[str, Look]:
 
     An unknown method takes the next free look in the order of the study, so adding one at the end changes no other.
     """
-    contestants = [name for name in methods if name not in controls]
+    compared = [name for name in methods if name not in controls]
     yardsticks = [name for name in methods if name in controls]
-    found = {name: look for name, look in KNOWN.items() if name in contestants}
-    for i, name in enumerate(name for name in contestants if name not in KNOWN):
+    found = {name: look for name, look in KNOWN.items() if name in compared}
+    for i, name in enumerate(name for name in compared if name not in KNOWN):
         found[name] = Look(_cycle(_FREE_COLORS, i), _cycle(_FREE_MARKERS, i), _cycle(_FREE_DASHES, i))
     found |= {name: look for name, look in KNOWN_CONTROLS.items() if name in yardsticks}
     for i, name in enumerate(name for name in yardsticks if name not in KNOWN_CONTROLS):

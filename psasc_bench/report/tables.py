@@ -73,7 +73,7 @@ class Tables:
         return style.looks(list(self.summary["method"].unique()), self.controls)
 
     @cached_property
-    def contestants(self) -> list[str]:
+    def methods(self) -> list[str]:
         return [method for method in self.looks if method not in self.controls]
 
     @cached_property
@@ -91,8 +91,8 @@ class Tables:
         return sample(shown["n"])
 
     @cached_property
-    def contests(self) -> list[tuple[str, float]]:
-        """The data sets and budgets at which a contestant has finished a run, in the order of the study; where only
+    def dataset_budgets(self) -> list[tuple[str, float]]:
+        """The data sets and budgets at which a method has finished a run, in the order of the study; where only
         controls have, the data set without a budget."""
         found = []
         for dataset, cells in self.finished.groupby("dataset", sort=False):
@@ -127,10 +127,10 @@ class Tables:
                 yield title
 
 
-def extremes(contests: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Of ``contests``, which are in the order of budgets, the smallest and the largest budget of each data set."""
+def extremes(dataset_budgets: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """The smallest and the largest budget of each data set, of ``dataset_budgets`` in the order of budgets."""
     budgets: dict[str, list[float]] = {}
-    for dataset, epsilon in contests:
+    for dataset, epsilon in dataset_budgets:
         budgets.setdefault(dataset, []).append(epsilon)
     return [(dataset, epsilon) for dataset, of in budgets.items() for epsilon in dict.fromkeys([of[0], of[-1]])]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from psasc_bench.analysis import literature, outcomes
+from psasc_bench.analysis import literature, metrics
 from psasc_bench.analysis.results import CELL, LABELS, REFERENCE, p_text
 from psasc_bench.analysis.statistics import t_interval
 from psasc_bench.files import write_text
@@ -31,7 +31,7 @@ class Table:
     caption: str
 
 
-def write(table: str, results: Path, output: Path) -> None:
+def write_table(table: str, results: Path, output: Path) -> None:
     """Write ``table`` (a key of ``TABLES``) made from the tidy tables in ``results`` to ``output``: ``.csv``, ``.md``,
     ``.tex`` (for ``\\usepackage{booktabs}``) and ``.html``.
 
@@ -76,7 +76,7 @@ def accuracy(tables: Tables) -> Table:
 def convergence(tables: Tables) -> Table:
     """Steps until a run's test accuracy first reaches 95 % of its final one, as seen at the ends of epochs."""
     cells, curves = _ordered(tables.finished), tables.curves
-    reached = -outcomes.steps_to_enough(curves).set_index(CELL)["value"]
+    reached = -metrics.steps_to_enough(curves).set_index(CELL)["value"]
     steps: dict[Any, Any] = {cell: found.to_numpy(dtype=float) for cell, found in reached.groupby(level=CELL)}
     total = curves.groupby(CELL)["step"].max().rename("steps_total").reset_index()
     intervals = [t_interval(steps[cell]) for cell in cells[CELL].itertuples(index=False, name=None)]
@@ -88,14 +88,14 @@ def convergence(tables: Tables) -> Table:
         of=table["steps_total"].astype(str).to_numpy(),
     )
     caption = (
-        f"Steps until the test accuracy first reaches {100 * outcomes.ENOUGH:g} % of its final value, looked at after "
+        f"Steps until the test accuracy first reaches {100 * metrics.ENOUGH:g} % of its final value, looked at after "
         f"every epoch, of all steps taken: {_sample(tables)}"
     )
     return Table(table, shown, caption)
 
 
 def claims(tables: Tables) -> Table:
-    """What became of the paper's claims, contest by contest."""
+    """What became of the paper's claims, comparison by comparison."""
     rows = tables.read("claims")
     about = {
         "claim": rows["claim"],
@@ -126,7 +126,7 @@ def robustness(tables: Tables) -> Table:
         raise ValueError(
             f"{tables.folder / 'sweeps.csv'}: has no sweep on validation examples; `snakemake sweeps` trains one"
         )
-    shares = outcomes.shares_near_best(trials).groupby(CELL, sort=False)
+    shares = metrics.shares_near_best(trials).groupby(CELL, sort=False)
     counted = shares.agg(n=("seed", "size"), settings=("settings", "first"), share_near_best=("value", "mean"))
     done = trials[trials["status"] == "done"].groupby([*CELL, "settings"])["accuracy"].mean().groupby(CELL)
     spread = done.agg(["max", "median", "min"]).add_prefix("accuracy_")

@@ -12,8 +12,8 @@ import jinja2
 import pandas as pd
 
 from psasc_bench.analysis import literature
+from psasc_bench.analysis.claim_tests import OURS
 from psasc_bench.analysis.claims import CLAIMS
-from psasc_bench.analysis.judges import OURS
 from psasc_bench.analysis.results import REFERENCE
 from psasc_bench.analysis.statistics import t_interval
 from psasc_bench.report.tables import Tables
@@ -23,18 +23,18 @@ DIGITS = {"cosine": 3, "steps": 0, "grid": 0}  # by what is in a unit's name; el
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A claim and the ``contests`` that were to decide it: a table in Markdown, and the counts of their verdicts."""
+class DecidedClaim:
+    """A claim and the ``comparisons`` that were to decide it: a table in Markdown, and the counts of their verdicts."""
 
     name: str
     statement: str
     figure: str
     counts: dict[str, int]
-    contests: str
+    comparisons: str
 
     @property
     def decided(self) -> str:
-        """What those contests say that have been run: ``holds`` or ``fails`` in all, ``mixed``, ``holds in part`` or
+        """What those comparisons say that have been run: ``holds`` or ``fails`` in all, ``mixed``, ``holds in part`` or
         ``fails in part`` where the rest is inconclusive, or ``open``."""
         supported, contradicted = (self.counts.get(verdict, 0) for verdict in DECIDED)
         if supported and contradicted:
@@ -45,7 +45,7 @@ class Judged:
         return f"{outcome} in part" if "inconclusive" in self.counts else outcome
 
 
-def render(results: Path) -> str:
+def render_write_up(results: Path) -> str:
     """The write-up as Markdown, from the tidy tables in ``results``.
 
     Raises ``OSError`` for an absent table, and ``ValueError`` if no run has finished.
@@ -63,7 +63,7 @@ def render(results: Path) -> str:
 
 
 def _facts(tables: Tables) -> dict[str, Any]:
-    compared = literature.compare(tables.finished)
+    compared = literature.beside_published(tables.finished)
     claims = {claim.name: claim for claim in _claims(tables)}
     return {
         "datasets": _datasets(tables),
@@ -151,15 +151,15 @@ def _difference(row: pd.Series[Any]) -> str:
     return f"{mean:+.2f}" if pd.isna(low) else f"{mean:+.2f} [{low:+.2f}, {high:+.2f}], {row['verdict']}"
 
 
-def _claims(tables: Tables) -> Iterator[Judged]:
+def _claims(tables: Tables) -> Iterator[DecidedClaim]:
     found = tables.read("claims")
     for name, claim in CLAIMS.items():
         rows = found[found["claim"] == name]
         counts = {str(verdict): int(count) for verdict, count in rows["verdict"].value_counts().items()}
-        yield Judged(name, claim.statement, claim.figure, counts, _contests(rows, tables))
+        yield DecidedClaim(name, claim.statement, claim.figure, counts, _comparisons(rows, tables))
 
 
-def _contests(rows: pd.DataFrame, tables: Tables) -> str:
+def _comparisons(rows: pd.DataFrame, tables: Tables) -> str:
     """A line for each data set, method, opponent and unit: the range of the differences, and the verdicts."""
     tested = rows[rows["estimate"].notna()]
     if tested.empty:

@@ -33,7 +33,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def load(path: Path) -> Study:
+def load_study(path: Path) -> Study:
     """Read and validate a YAML (or JSON) file. Raises ``ConfigError``."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
@@ -41,10 +41,10 @@ def load(path: Path) -> Study:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except YAML_ERRORS as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    return parse(values, source=str(path))
+    return parse_study(values, source=str(path))
 
 
-def parse(values: Any, *, source: str) -> Study:
+def parse_study(values: Any, *, source: str) -> Study:
     """Validate configuration ``values``; ``source`` names where they came from. Raises ``ConfigError`` with a line per
     problem."""
     if not isinstance(values, Mapping):

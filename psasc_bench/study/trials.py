@@ -27,7 +27,7 @@ class Trial:
         return sweeps / self.sweep / self.name / "runs"
 
 
-def names(study: Study, evaluation: str | None = None) -> list[str]:
+def sweep_names(study: Study, evaluation: str | None = None) -> list[str]:
     """The sweeps on data sets that the study trains: all, or those that are evaluated on ``test`` or ``validation``."""
     return [
         name
@@ -36,7 +36,7 @@ def names(study: Study, evaluation: str | None = None) -> list[str]:
     ]
 
 
-def trials(study: Study, name: str, dataset: str, method: str) -> list[Trial]:
+def method_trials(study: Study, name: str, dataset: str, method: str) -> list[Trial]:
     """The trials of a method on a data set. Raises ``ValueError`` for a sweep that the study has not."""
     sweep = study.sweep(name)
     return [Trial(name, settings, _runs(study, sweep, dataset, method, settings)) for settings in sweep.trials(method)]
@@ -51,9 +51,9 @@ def _runs(study: Study, sweep: Sweep, dataset: str, method: str, settings: Mappi
     )
 
 
-def all_trials(study: Study, chosen: Sequence[str]) -> Iterator[Trial]:
+def sweep_trials(study: Study, chosen: Sequence[str]) -> Iterator[Trial]:
     """The trials of these sweeps on all their data sets."""
     for name in chosen:
         for dataset in study.sweeps[name].datasets:
             for method in study.sweeps[name].methods:
-                yield from trials(study, name, dataset, method)
+                yield from method_trials(study, name, dataset, method)

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from psasc_bench import methods
-from psasc_bench.methods import Method
+from psasc_bench.methods import Method, create
 from psasc_bench.training.step import GradientSum, Objective
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -72,21 +71,21 @@ class Deviation:
 
 def deviations(
     objective: Objective,
-    contestants: Sequence[Method],
+    methods: Sequence[Method],
     batch: Tensor,
     *,
     iterates: Sequence[Tensor],
     micro_batch_size: int,
 ) -> list[Deviation]:
-    """Of each of ``contestants`` over the examples ``batch [n]`` at the newest of ``iterates`` (each ``[P]``, oldest
+    """Of each of ``methods`` over the examples ``batch [n]`` at the newest of ``iterates`` (each ``[P]``, oldest
     first). A method with inner momentum averages over as many of them as it would, or as there are."""
 
     def gradient_sum(method: Method) -> GradientSum:
         seen = iterates[-int(method.iterates) :]
         return objective.gradient_sum(method, batch, iterates=seen, micro_batch_size=micro_batch_size)
 
-    true_mean = gradient_sum(methods.create("nonprivate", {})).total.double() / len(batch)
-    return [_deviation(method, gradient_sum(method), true_mean) for method in contestants]
+    true_mean = gradient_sum(create("nonprivate", {})).total.double() / len(batch)
+    return [_deviation(method, gradient_sum(method), true_mean) for method in methods]
 
 
 def _deviation(method: Method, scaled: GradientSum, true_mean: Tensor) -> Deviation:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from psasc_bench.data.dataset import Dataset
 
 
-def dataset(study: Study, name: str, path: Path | None = None) -> Dataset:
+def prepared_dataset(study: Study, name: str, path: Path | None = None) -> Dataset:
     """The prepared data set, from ``path`` or where the study keeps it, prepared now if it has not been. Raises
     ``ValueError`` for a file that is none."""
     from psasc_bench.data import dataset as data
@@ -43,7 +43,7 @@ def data_root() -> Path | None:
     return Path(root) if (root := os.environ.get("PSASC_BENCH_DATA")) else None
 
 
-def budget(schedule: Schedule, examples: int, *, epsilon: float, delta: float) -> Budget:
+def schedule_budget(schedule: Schedule, examples: int, *, epsilon: float, delta: float) -> Budget:
     """The budget of a schedule over so many training examples, calibrated now."""
     return calibrate(
         epsilon=epsilon,
@@ -65,7 +65,7 @@ def read_budget(path: Path) -> Budget:
         raise ValueError(f"{path}: not a privacy budget ({error}); delete it and run the workflow again") from None
 
 
-def device(name: str) -> torch.device:
+def choose_device(name: str) -> torch.device:
     """``cpu``, ``cuda`` or, with ``auto``, the latter where there is one. Raises ``ValueError`` where there is none."""
     import torch
 

@@ -10,7 +10,7 @@ from psasc_bench.report import figures
 from psasc_bench.records import record
 from psasc_bench.records import status
 from psasc_bench.study import trials as sweeping
-from psasc_bench.study.config import parse as parse_study
+from psasc_bench.study.config import parse_study as parse_study
 from psasc_bench.study.spec import format_epsilon
 from psasc_bench.study.study import ConfigError
 from snakemake.exceptions import WorkflowError
@@ -40,7 +40,7 @@ CELLS = list(STUDY.cells())
 TRAINED = STUDY.trained()
 SWEEPS = Path("results/sweeps")
 TRIALS = {
-    (name, dataset, method): sweeping.trials(STUDY, name, dataset, method)
+    (name, dataset, method): sweeping.method_trials(STUDY, name, dataset, method)
     for name, sweep in STUDY.sweeps.items()
     for dataset in sweep.datasets
     for method in sweep.methods
@@ -278,7 +278,7 @@ def sweep_runs(evaluation):
     return [
         f"{one.folder(SWEEPS)}/{spec.name()}.json"
         for (sweep, _, _), trials in TRIALS.items()
-        if sweep in sweeping.names(STUDY, evaluation)
+        if sweep in sweeping.sweep_names(STUDY, evaluation)
         for one in trials
         for spec in one.runs
     ]

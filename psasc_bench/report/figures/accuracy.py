@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from psasc_bench.analysis import literature
 from psasc_bench.analysis.results import REFERENCE
-from psasc_bench.report import marks, style
+from psasc_bench.report import drawing, style
 from psasc_bench.report.tables import Tables, percent
 
 
@@ -29,20 +29,20 @@ def draw(tables: Tables) -> Figure:
     width = 72 * 0.75 * figure.get_figwidth() / (grid.ncols if grid else 1)  # without the axis labels
     for dataset, column in zip(datasets, panels, strict=True):
         rows = cells[cells["dataset"] == dataset]
-        contest, controls = rows[~rows["control"]], rows[rows["control"]]
+        compared, controls = rows[~rows["control"]], rows[rows["control"]]
         budgets = sorted(epsilon for epsilon in rows["epsilon"].unique() if math.isfinite(epsilon))
         for axes in column:
-            marks.budget_axis(axes, budgets)
-        marks.points(column[0], percent(contest, "accuracy"), budgets, tables, width=width)
-        marks.references(column[0], references[references["dataset"] == dataset], budgets, tables, width=width)
-        squashing = controls["accuracy_mean"] < _floor(contest)
-        marks.yardsticks(column[0], percent(controls[~squashing], "accuracy"), budgets, tables)
+            drawing.budget_axis(axes, budgets)
+        drawing.points(column[0], percent(compared, "accuracy"), budgets, tables, width=width)
+        drawing.references(column[0], references[references["dataset"] == dataset], budgets, tables, width=width)
+        squashing = controls["accuracy_mean"] < _floor(compared)
+        drawing.yardsticks(column[0], percent(controls[~squashing], "accuracy"), budgets, tables)
         below.append(percent(controls[squashing], "accuracy"))
-        shown += [*contest["method"], *controls.loc[~squashing, "method"]]
+        shown += [*compared["method"], *controls.loc[~squashing, "method"]]
         if paired:
-            differences = percent(contest, "difference")
+            differences = percent(compared, "difference")
             differences.loc[differences["method"] == REFERENCE, "mean"] = 0
-            marks.points(column[1], differences, budgets, tables, width=width)
+            drawing.points(column[1], differences, budgets, tables, width=width)
             column[1].axhline(0, color=style.GREY, linewidth=0.6, zorder=1)
             column[0].tick_params(labelbottom=False)
         column[0].set_title(tables.titles[dataset], parse_math=False)
@@ -59,15 +59,15 @@ def draw(tables: Tables) -> Figure:
         notes.append(f"Hollow: published, not ours, with their own intervals ({sources}).")
     for method, mean in pd.concat(below).groupby("method")["mean"]:
         notes.append(f"Below the axis: {tables.method_titles[str(method)]}, {mean.min():.0f} to {mean.max():.0f} %.")
-    marks.annotate(figure, tables, shown, [*notes, *tables.gaps()], lines=tables.controls)
+    drawing.annotate(figure, tables, shown, [*notes, *tables.gaps()], lines=tables.controls)
     return figure
 
 
 def _published(tables: Tables) -> pd.DataFrame:
     """What has been published of the cells that are shown, with ``mean``, ``low`` and ``high`` in percent; controls are
     drawn without."""
-    contest = tables.finished[~tables.finished["control"]]
-    found = literature.published().merge(contest[["dataset", "epsilon", "method"]])
+    compared = tables.finished[~tables.finished["control"]]
+    found = literature.published().merge(compared[["dataset", "epsilon", "method"]])
     return found.assign(
         mean=found["accuracy"],
         low=found["accuracy"] - found["half_width"],
@@ -75,10 +75,10 @@ def _published(tables: Tables) -> pd.DataFrame:
     )
 
 
-def _floor(contest: pd.DataFrame) -> float:
-    """A control below this accuracy would squash the contestants: further down than their own range is wide, or than 5
-    points. NaN, which nothing is below, where there are no contestants."""
-    ends = contest[["accuracy_mean", "accuracy_low", "accuracy_high"]].to_numpy(dtype=float, na_value=np.nan)
+def _floor(compared: pd.DataFrame) -> float:
+    """A control below this accuracy would squash the methods: further down than their own range is wide, or than 5
+    points. NaN, which nothing is below, where there are no others."""
+    ends = compared[["accuracy_mean", "accuracy_low", "accuracy_high"]].to_numpy(dtype=float, na_value=np.nan)
     if not len(ends):
         return math.nan
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from psasc_bench.report import marks, style
+from psasc_bench.report import drawing, style
 from psasc_bench.report.tables import Tables
 
 
@@ -19,10 +19,10 @@ def draw(tables: Tables) -> Figure:
     figure, (column,) = style.panels(1, len(schedules))
     width = 72 * 0.75 * figure.get_figwidth()
     for ((sampling_rate, steps), rows), axes in zip(schedules, column, strict=True):
-        marks.budget_axis(axes, budgets)
+        drawing.budget_axis(axes, budgets)
         top = 1.15 * max(rows["epsilon_claimed"].max(), rows["mean"].max())
-        marks.claims(axes, list(rows.groupby("epsilon")["epsilon_claimed"].max()), top=top)
-        marks.points(axes, rows, budgets, tables, width=width)
+        drawing.claims(axes, list(rows.groupby("epsilon")["epsilon_claimed"].max()), top=top)
+        drawing.points(axes, rows, budgets, tables, width=width)
         sampling = "No subsampling" if sampling_rate == 1 else f"Poisson sampling at rate {sampling_rate:g}"
         axes.set(title=f"{sampling}, {steps} steps", ylabel="Lower bound on $\\varepsilon$")
     for axes in column[:-1]:
@@ -36,5 +36,5 @@ def draw(tables: Tables) -> Figure:
     refuted = table.loc[table["refuted"], "method"].unique()
     if len(refuted):
         notes.append(f"REFUTED: {', '.join(tables.method_titles[method] for method in refuted)}.")
-    marks.annotate(figure, tables, set(table["method"]), notes, lines=())
+    drawing.annotate(figure, tables, set(table["method"]), notes, lines=())
     return figure

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from psasc_bench.report import marks, style
+from psasc_bench.report import drawing, style
 from psasc_bench.report.figures import REQUESTED
 from psasc_bench.report.tables import Tables, averages, extremes
 
@@ -25,7 +25,7 @@ def draw(tables: Tables) -> Figure:
     asked for, then along the runs of each."""
     shared = tables.requested("deviation")
     cells = _budgets(tables, shared)
-    curves = tables.curves[tables.curves["method"].isin(tables.contestants)]
+    curves = tables.curves[tables.curves["method"].isin(tables.methods)]
     rows = {name: averages(table[name], table) for table in (shared, curves) for name in MEASURES if name in table}
     measures = {name: label for name, label in MEASURES.items() if rows.get(name)}
     if curves.empty or not measures:
@@ -39,7 +39,7 @@ def draw(tables: Tables) -> Figure:
                 axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
                 axes.yaxis.set_major_formatter("{x:g}")
                 axes.minorticks_off()
-            found = {method: rows[name].get((dataset, epsilon, method)) for method in tables.contestants}
+            found = {method: rows[name].get((dataset, epsilon, method)) for method in tables.methods}
             _bands(axes, {method: means for method, means in found.items() if means is not None}, tables)
             axes.set_xlim(0, last + 1)
         style.heading(column[0], tables.titles[dataset], f"ε = {epsilon:g}")
@@ -48,12 +48,12 @@ def draw(tables: Tables) -> Figure:
     notes = [
         "Scaled against true mean gradient on a fixed set of training examples, not private. Signal to noise: norm of "
         "the scaled sum over that of the noise.",
-        tables.sample(tables.contestants),
+        tables.sample(tables.methods),
         _shared_note(shared, tables),
         "Of each data set its smallest and largest budget, of those with a shared run where there is one.",
         *tables.gaps(),
     ]
-    marks.annotate(figure, tables, tables.contestants, notes)
+    drawing.annotate(figure, tables, tables.methods, notes)
     return figure
 
 
@@ -61,7 +61,7 @@ def _budgets(tables: Tables, shared: pd.DataFrame) -> list[tuple[str, float]]:
     """Of each data set the smallest and the largest budget, of those with a shared run where there is one."""
     measured = {(row.dataset, row.epsilon) for row in shared.itertuples()}
     known = {dataset for dataset, _ in measured}
-    return extremes(cell for cell in tables.contests if cell in measured or cell[0] not in known)
+    return extremes(cell for cell in tables.dataset_budgets if cell in measured or cell[0] not in known)
 
 
 def _bands(axes: Axes, found: dict[str, pd.DataFrame], tables: Tables) -> None:
@@ -70,7 +70,7 @@ def _bands(axes: Axes, found: dict[str, pd.DataFrame], tables: Tables) -> None:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=style.GREY)
         return
     for method, of_one in found.items():
-        marks.band(axes, of_one, method, tables)
+        drawing.band(axes, of_one, method, tables)
     means = pd.concat([of_one["mean"] for of_one in found.values()])
     if axes.get_yscale() == "log":
         axes.set_ylim(0.7 * means.min(), 1.4 * means.max())

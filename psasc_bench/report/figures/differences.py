@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from psasc_bench.analysis.results import REFERENCE, p_text
 from psasc_bench.analysis.statistics import MARGIN
-from psasc_bench.report import marks, style
+from psasc_bench.report import drawing, style
 from psasc_bench.report.tables import Tables, percent
 
 ROW = 0.125  # inches
@@ -24,7 +24,7 @@ def draw(tables: Tables) -> Figure:
     if not datasets:
         return style.blank(f"no method has a finished run paired with one of {REFERENCE}")
     cells = cells[cells["dataset"].isin(datasets)]
-    methods = [method for method in tables.contestants if method != REFERENCE]
+    methods = [method for method in tables.methods if method != REFERENCE]
     budgets = sorted(cells["epsilon"].unique())
     rows = len(budgets) * (len(methods) + 1)
     figure, panels = style.panels(len(datasets), 1, height=ROW * rows + 0.35)
@@ -40,11 +40,11 @@ def draw(tables: Tables) -> Figure:
         axes.set_title(tables.titles[dataset], parse_math=False)
     style.align(panels, ["all"] * len(datasets), [""])
     notes = [
-        tables.sample(tables.contestants),
+        tables.sample(tables.methods),
         "Paired by seed. Right: p, Holm-corrected as the intervals are not, and the verdict, if not inconclusive.",
         f"Shaded: the margin of a tie, ±{100 * MARGIN:g} points.",
     ]
-    marks.annotate(figure, tables, methods, [*notes, *tables.gaps()], lines=())
+    drawing.annotate(figure, tables, methods, [*notes, *tables.gaps()], lines=())
     return figure
 
 

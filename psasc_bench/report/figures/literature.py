@@ -9,17 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from psasc_bench.analysis import literature
-from psasc_bench.report import marks, style
+from psasc_bench.report import drawing, style
 from psasc_bench.report.tables import Tables, sample
 
 ROW = 0.125  # inches
 
 
 def draw(tables: Tables) -> Figure:
-    """Final test accuracy of the contestants beside what has been published for the same cell, as a forest: a panel per
+    """Final test accuracy of the methods beside what has been published for the same cell, as a forest: a panel per
     data set, a block per budget and method with a row for ours and one for each source."""
-    contest = tables.finished[~tables.finished["control"]]
-    compared = literature.compare(contest)
+    cells = tables.finished[~tables.finished["control"]]
+    compared = literature.beside_published(cells)
     if compared.empty:
         return style.blank("no published accuracy is of a cell that has a finished run")
     blocks = {str(name): _blocks(rows, tables) for name, rows in compared.groupby("dataset", sort=False)}
@@ -34,14 +34,14 @@ def draw(tables: Tables) -> Figure:
         "Hollow: published, with the interval of the source, where it has one. Right: ours less published, in points;",
         "apart: the two intervals do not meet.",
     ]
-    marks.annotate(figure, tables, compared["method"].unique().tolist(), notes, lines=())
+    drawing.annotate(figure, tables, compared["method"].unique().tolist(), notes, lines=())
     return figure
 
 
 def _blocks(rows: pd.DataFrame, tables: Tables) -> list[pd.DataFrame]:
     """The rows of one data set by budget and method, each in their order."""
     cells = [cell for _, cell in rows.groupby(["epsilon", "method"])]
-    return sorted(cells, key=lambda cell: (cell["epsilon"].iloc[0], tables.contestants.index(cell["method"].iloc[0])))
+    return sorted(cells, key=lambda cell: (cell["epsilon"].iloc[0], tables.methods.index(cell["method"].iloc[0])))
 
 
 def _forest(axes: Axes, blocks: list[pd.DataFrame], tables: Tables) -> None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from psasc_bench.analysis import statistics
-from psasc_bench.analysis.outcomes import RUN, accuracies
+from psasc_bench.analysis.metrics import RUN, accuracies
 from psasc_bench.report import style
 from psasc_bench.report.tables import Tables, unfinished
 
@@ -45,7 +45,7 @@ def draw(tables: Tables) -> Figure:
         f"t-interval over {many} seeds. Equal steps: k times as many gradients. Equal computing: k times fewer steps.",
         *unfinished(_tested(tables)["status"].value_counts()),
     ]
-    methods = [method for method in tables.contestants if method in set(differences["method"])]
+    methods = [method for method in tables.methods if method in set(differences["method"])]
     handles = [
         Line2D([], [], **_look(method, k, iterates, tables), label=f"{tables.method_titles[method]}, k = {k:g}")
         for method, k in itertools.product(methods, iterates)
@@ -79,7 +79,7 @@ def _tested(tables: Tables) -> pd.DataFrame:
 
 def _points(axes: Axes, rows: pd.DataFrame, decays: list[float], iterates: list[float], tables: Tables) -> None:
     """Means with their intervals, at a decay the methods and numbers of iterates side by side."""
-    series = list(itertools.product([m for m in tables.contestants if m in set(rows["method"])], iterates))
+    series = list(itertools.product([m for m in tables.methods if m in set(rows["method"])], iterates))
     step = 0.6 / max(len(series), 1)
     for i, (method, k) in enumerate(series):
         of_one = rows[(rows["method"] == method) & (rows["iterates"] == k)]

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from psasc_bench.report import marks, style
+from psasc_bench.report import drawing, style
 from psasc_bench.report.tables import Tables, averages, extremes
 
 QUANTILES = ("q10", "q50", "q90")
@@ -18,11 +18,11 @@ TITLE = 16  # characters that a panel is high
 def draw(tables: Tables) -> Figure:
     """A row per data set and budget: for each method, the 10th to 90th percentile of the examples' gradient norms by
     epoch, with the norm at which its weight peaks, and beside them, for all, the share of examples below that."""
-    cells, curves, weights = extremes(tables.contests), tables.curves, tables.read("weights")
+    cells, curves, weights = extremes(tables.dataset_budgets), tables.curves, tables.read("weights")
     quantiles = [averages(curves[f"nonprivate_norm_{q}"], curves) for q in QUANTILES]
     shares = averages(100 * curves["nonprivate_below_peak"], curves)
     peaks = _peaks(weights)
-    shown = [method for method in tables.contestants if method in set(curves["method"])]
+    shown = [method for method in tables.methods if method in set(curves["method"])]
     if not shown:
         return style.blank("no run of a private method has finished")
     columns = len(shown) + 1
@@ -35,7 +35,7 @@ def draw(tables: Tables) -> Figure:
             _band(column[row], [of_one.get(key) for of_one in quantiles], method, tables)
             if (peak := peaks.get((dataset, method))) and key in shares:
                 column[row].axhline(peak, color="black", linewidth=0.7, linestyle=(0, (4, 2)), zorder=3)
-                marks.band(share, shares.get(key), method, tables)
+                drawing.band(share, shares.get(key), method, tables)
         share.set_ylim(0, 100)
     for title, column in zip(
         [*(tables.method_titles[method] for method in shown), "Below peak (%)"], panels, strict=True
@@ -52,7 +52,7 @@ def draw(tables: Tables) -> Figure:
         "95 % t-interval. Of each data set its smallest and largest budget.",
         *tables.gaps(),
     ]
-    marks.annotate(figure, tables, shown, notes)
+    drawing.annotate(figure, tables, shown, notes)
     return figure
 
 
@@ -70,4 +70,4 @@ def _band(axes: Axes, quantiles: list[pd.DataFrame | None], method: str, tables:
         return
     color = tables.looks[method].color
     axes.fill_between(low.index, low["mean"].clip(lower=1e-12), high["mean"], color=color, alpha=0.25, linewidth=0)
-    marks.curve(axes, middle.index, middle["mean"], method, tables)
+    drawing.curve(axes, middle.index, middle["mean"], method, tables)

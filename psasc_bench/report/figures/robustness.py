@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from psasc_bench.analysis.outcomes import NEAR, accuracies, shares_near_best
+from psasc_bench.analysis.metrics import NEAR, accuracies, shares_near_best
 from psasc_bench.report import style
 from psasc_bench.report.tables import Tables, unfinished
 
@@ -27,7 +27,7 @@ def draw(tables: Tables) -> Figure:
     tuning = _tuning(tables)
     if tuning.empty:
         return style.blank("no sweep has finished a trial on held-out examples")
-    methods = [method for method in tables.contestants if method in set(tuning["method"])]
+    methods = [method for method in tables.methods if method in set(tuning["method"])]
     grids = [grid for _, grid in tuning.groupby(["sweep", "dataset", "epsilon"], sort=False)]
     figure, columns = style.panels(len(methods), len(grids), abreast=len(methods), height=1.35)
     rows = list(zip(*columns, strict=True))
@@ -51,7 +51,7 @@ def _tuning(tables: Tables) -> pd.DataFrame:
     """The runs that were evaluated on held-out examples, of data sets with a trial that all seeds have finished; with
     ``step``, their learning rate times the sensitivity."""
     sweeps = tables.requested("tuning", "sweeps")
-    tuning = sweeps[(sweeps["evaluation"] == "validation") & sweeps["method"].isin(tables.contestants)]
+    tuning = sweeps[(sweeps["evaluation"] == "validation") & sweeps["method"].isin(tables.methods)]
     trials = [tuning[key] for key in ("dataset", "sweep", "epsilon", "method", "settings")]
     finished = (tuning["status"] == "done").groupby(trials).transform("all")
     step = (tuning["learning_rate"] * tuning["sensitivity"]).round(9)

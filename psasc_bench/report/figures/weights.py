@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from psasc_bench.report import marks, style
+from psasc_bench.report import drawing, style
 from psasc_bench.report.tables import Tables
 
 
@@ -40,14 +40,14 @@ def draw(tables: Tables) -> Figure:
             "Bars: 10th to 90th percentile of the gradient norms, and median, in the first (pale) and the last epoch, "
             "averaged over budgets and seeds."
         )
-    marks.annotate(figure, tables, set(table["method"].unique()), [*notes, *tables.unseen(datasets)])
+    drawing.annotate(figure, tables, set(table["method"].unique()), [*notes, *tables.unseen(datasets)])
     return figure
 
 
 def _functions(upper: Axes, lower: Axes, rows: pd.DataFrame, tables: Tables) -> None:
     for axes, column in ((upper, "weight"), (lower, "contribution")):
         for method, line in rows.groupby("method"):
-            marks.curve(axes, line["norm"], line[column], str(method), tables)
+            drawing.curve(axes, line["norm"], line[column], str(method), tables)
     norms = np.sort(rows["norm"].unique())
     upper.plot(norms, 1 / norms, color=style.GREY, linewidth=0.5, zorder=1)
     lower.axhline(1, color=style.GREY, linewidth=0.5, zorder=1)
@@ -64,7 +64,7 @@ def _norms(tables: Tables) -> pd.DataFrame:
         return curves
     epochs = curves.groupby("dataset")["epoch"]
     ends = (curves["epoch"] == epochs.transform("min")) | (curves["epoch"] == epochs.transform("max"))
-    shown = curves[ends & curves["method"].isin(tables.contestants)]
+    shown = curves[ends & curves["method"].isin(tables.methods)]
     quantiles = shown[[f"nonprivate_norm_{q}" for q in ("q10", "q50", "q90")]].clip(lower=1e-12)
     means = quantiles.apply(np.log).groupby([shown[key] for key in ("dataset", "method", "epoch")]).mean()
     return means.apply(np.exp).rename(columns=lambda name: name.removeprefix("nonprivate_norm_")).reset_index()
@@ -72,9 +72,9 @@ def _norms(tables: Tables) -> pd.DataFrame:
 
 def _bands(axes: Axes, norms: pd.DataFrame, tables: Tables) -> None:
     """A bar per method and epoch, the earlier one pale."""
-    for place, method in enumerate(tables.contestants):
+    for place, method in enumerate(tables.methods):
         rows, look = norms[norms["method"] == method].sort_values("epoch"), tables.looks[method]
         y = 0.18 - place - 0.36 * np.arange(len(rows))
         axes.hlines(y, rows["q10"], rows["q90"], color=look.color, alpha=[0.45, 1.0][-len(rows) :], linewidth=2.2)
         axes.plot(rows["q50"], y, linestyle="none", **look.points(edge="white"), zorder=3)
-    axes.set(ylim=(0.5 - len(tables.contestants), 0.5), yticks=[])
+    axes.set(ylim=(0.5 - len(tables.methods), 0.5), yticks=[])

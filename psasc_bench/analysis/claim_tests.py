@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from psasc_bench.analysis import outcomes
-from psasc_bench.analysis.contests import Contest, Finding, Measure, decide, pair
+from psasc_bench.analysis import metrics
+from psasc_bench.analysis.comparisons import Comparison, Finding, Measure, decide, pair
 from psasc_bench.analysis.results import REFERENCE
 
 OURS, INNER = "dp-psasc", "dp-psasc-inner"
@@ -22,8 +22,11 @@ Tables = Mapping[str, pd.DataFrame]
 def higher_accuracy(tables: Tables) -> list[Finding]:
     """By the correction of ``summary.csv``, whose family is larger than the claim."""
     corrected = tables["summary"].set_index(["dataset", "epsilon", "method"])["difference_p_holm"]
-    contests = _in_accuracy(tables, [REFERENCE])
-    return [contest.finding(float(corrected[contest.dataset, contest.epsilon, contest.method])) for contest in contests]
+    comparisons = _in_accuracy(tables, [REFERENCE])
+    return [
+        comparison.finding(float(corrected[comparison.dataset, comparison.epsilon, comparison.method]))
+        for comparison in comparisons
+    ]
 
 
 def beats_earlier_scaling(tables: Tables) -> list[Finding]:
@@ -37,15 +40,15 @@ def weighs_small_gradients(tables: Tables) -> list[Finding]:
 def needs_no_tuning(tables: Tables) -> list[Finding]:
     sweeps = tables["sweeps"]
     tuning = sweeps[sweeps["evaluation"] == "validation"]
-    contests = []
+    comparisons = []
     for sweep, grid in tuning.groupby("sweep", sort=False):
         measure = replace(SHARE, unit=f"{SHARE.unit} of the sweep {sweep}")
-        contests += pair(outcomes.shares_near_best(grid), OURS, [REFERENCE, *EARLIER], measure=measure)
-    return decide(contests)
+        comparisons += pair(metrics.shares_near_best(grid), OURS, [REFERENCE, *EARLIER], measure=measure)
+    return decide(comparisons)
 
 
 def speeds_convergence(tables: Tables) -> list[Finding]:
-    accuracy = pair(outcomes.accuracies(tables["runs"]), INNER, [OURS])
+    accuracy = pair(metrics.accuracies(tables["runs"]), INNER, [OURS])
     return decide([*accuracy, *_steps(tables["curves"]), *_cosines(tables, INNER, [OURS]), *_ablation(tables)])
 
 
@@ -77,13 +80,13 @@ def preserves_privacy(tables: Tables) -> list[Finding]:
     return findings
 
 
-def _in_accuracy(tables: Tables, references: Sequence[str]) -> list[Contest]:
+def _in_accuracy(tables: Tables, references: Sequence[str]) -> list[Comparison]:
     """Of the paper's weight by itself, and with the momentum that goes with it."""
-    values = outcomes.accuracies(tables["runs"])
+    values = metrics.accuracies(tables["runs"])
     return [*pair(values, OURS, references), *pair(values, INNER, references)]
 
 
-def _cosines(tables: Tables, method: str, references: Sequence[str]) -> list[Contest]:
+def _cosines(tables: Tables, method: str, references: Sequence[str]) -> list[Comparison]:
     """Along each trajectory that the methods share; of a data set where ``method`` has none, each along its own."""
     own = _own_deviation(tables["curves"])
     shared = tables.get("deviation", own.head(0))
@@ -98,45 +101,45 @@ def _own_deviation(curves: pd.DataFrame) -> pd.DataFrame:
     return own.dropna(subset=[column for column in ["cosine"] if column in own])
 
 
-def _later_cosines(epochs: pd.DataFrame, method: str, references: Sequence[str]) -> list[Contest]:
-    contests = []
-    for trajectory, values in outcomes.late_cosines(epochs).groupby("trajectory", sort=False):
+def _later_cosines(epochs: pd.DataFrame, method: str, references: Sequence[str]) -> list[Comparison]:
+    comparisons = []
+    for trajectory, values in metrics.late_cosines(epochs).groupby("trajectory", sort=False):
         measure = replace(COSINE, unit=f"{COSINE.unit} along the path of {trajectory}")
-        contests += pair(values, method, references, measure=measure)
-    return contests
+        comparisons += pair(values, method, references, measure=measure)
+    return comparisons
 
 
-def _steps(curves: pd.DataFrame, note: str = "") -> list[Contest]:
+def _steps(curves: pd.DataFrame, note: str = "") -> list[Comparison]:
     """How much sooner the runs with inner momentum have 95 % of their own final accuracy."""
-    contests = []
+    comparisons = []
     for _, of_one in _finished(curves).groupby("dataset", sort=False):
         an_epoch = float((of_one["step"] / of_one["epoch"]).median())
-        values = outcomes.steps_to_enough(of_one).assign(note=note)
-        contests += pair(values, INNER, [OURS], measure=Measure(unit="steps saved", margin=an_epoch, digits=0))
-    return contests
+        values = metrics.steps_to_enough(of_one).assign(note=note)
+        comparisons += pair(values, INNER, [OURS], measure=Measure(unit="steps saved", margin=an_epoch, digits=0))
+    return comparisons
 
 
-def _ablation(tables: Tables) -> list[Contest]:
+def _ablation(tables: Tables) -> list[Comparison]:
     """Each setting of inner momentum that a sweep has tried against the study's own runs without."""
     runs, curves = tables["runs"], tables["curves"]
-    contests = []
+    comparisons = []
     for swept in _settings(tables.get("sweeps")):
         plain = _plain(runs, swept)
         gradients = (swept["iterates"] * swept["steps_taken"]).mean() / plain["steps_taken"].mean()
-        values = pd.concat([outcomes.accuracies(swept, "accuracy"), outcomes.accuracies(plain)])
+        values = pd.concat([metrics.accuracies(swept, "accuracy"), metrics.accuracies(plain)])
         note = f"{swept['setting'].iloc[0]}: {gradients:.2g} times the gradients"
-        contests += pair(values.assign(note=note), INNER, [OURS])
+        comparisons += pair(values.assign(note=note), INNER, [OURS])
     for swept in _settings(tables.get("sweep_curves")):
         plain = _plain(curves, swept)
         if swept["epoch"].max() != plain["epoch"].max():
             continue  # what it takes to come near a lower end is no convergence
         both = pd.concat([swept, plain])
         note = f"{swept['setting'].iloc[0]}: {swept['iterates'].iloc[0]:g} gradients an example and step"
-        contests += _steps(both, note)
+        comparisons += _steps(both, note)
         if "nonprivate_cosine" in both:
             found = _later_cosines(_own_deviation(both), INNER, [OURS])
-            contests += [replace(contest, note=swept["setting"].iloc[0]) for contest in found]
-    return contests
+            comparisons += [replace(comparison, note=swept["setting"].iloc[0]) for comparison in found]
+    return comparisons
 
 
 def _plain(table: pd.DataFrame, swept: pd.DataFrame) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from psasc_bench.records.record import Status
 from psasc_bench.study.spec import RunSpec
 from psasc_bench.training.checkpoint import Checkpoint
 from psasc_bench.training.diagnostics import Diagnostics
-from psasc_bench.training.state import State
+from psasc_bench.training.run_state import State
 from psasc_bench.training.step import Objective, release
 
 EVALUATION_BATCH = 1000

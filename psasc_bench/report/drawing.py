@@ -45,7 +45,7 @@ def points(axes: Axes, cells: pd.DataFrame, budgets: list[float], tables: Tables
     """Means with their intervals; the methods at a budget side by side, so that no interval covers another and, in a
     panel of this ``width`` in points, as far as can be no marker either."""
     room = width * _step(tables) / max(len(budgets), 1)
-    for method in tables.contestants:
+    for method in tables.methods:
         rows, look = cells[cells["method"] == method], tables.looks[method]
         places = [_place(method, epsilon, budgets, tables) for epsilon in rows["epsilon"]]
         axes.vlines(places, rows["low"], rows["high"], color=look.color, linewidth=0.9, zorder=2)
@@ -56,7 +56,7 @@ def references(axes: Axes, cells: pd.DataFrame, budgets: list[float], tables: Ta
     """Hollow points with their intervals, to the right of where ``points`` has ours, each ``source`` at its place."""
     sources = cells["source"].unique()
     room = width * _step(tables) / max(len(budgets), 1)
-    for method, (k, source) in product(tables.contestants, enumerate(sources, start=1)):
+    for method, (k, source) in product(tables.methods, enumerate(sources, start=1)):
         rows, look = cells[(cells["method"] == method) & (cells["source"] == source)], tables.looks[method]
         aside = (0.3 + 0.5 * k / len(sources)) * _step(tables)
         places = [_place(method, epsilon, budgets, tables) + aside for epsilon in rows["epsilon"]]
@@ -67,11 +67,11 @@ def references(axes: Axes, cells: pd.DataFrame, budgets: list[float], tables: Ta
 
 def _step(tables: Tables) -> float:
     """Between neighbouring methods at a budget; that to the next budget is 1."""
-    return min(0.15, 0.8 / max(len(tables.contestants), 1))
+    return min(0.15, 0.8 / max(len(tables.methods), 1))
 
 
 def _place(method: str, epsilon: float, budgets: list[float], tables: Tables) -> float:
-    k = tables.contestants.index(method) - (len(tables.contestants) - 1) / 2
+    k = tables.methods.index(method) - (len(tables.methods) - 1) / 2
     return budgets.index(epsilon) + _step(tables) * k
 
 

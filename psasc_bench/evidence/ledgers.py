@@ -33,15 +33,15 @@ class Verified:
     problem: str | None
 
 
-def verify(paths: Iterable[Path]) -> list[Verified]:
+def verify_ledgers(paths: Iterable[Path]) -> list[Verified]:
     """Check the ledgers of these records. Raises ``ValueError`` for a file that is no record."""
     return [_verify(record.read(path)) for path in paths]
 
 
-def holding(paths: Iterable[Path]) -> list[Verified]:
+def holding_ledgers(paths: Iterable[Path]) -> list[Verified]:
     """The ledgers of these records. Raises ``ValueError`` naming every one that does not hold, or a file that is no
     record."""
-    verified = verify(paths)
+    verified = verify_ledgers(paths)
     if bad := [row for row in verified if row.problem]:
         raise ValueError("\n".join(f"{row.run}: {row.problem}; train it anew" for row in bad))
     return verified

@@ -1,4 +1,4 @@
-"""Two methods in contest: what their differences, paired by seed, decide, and the sentence that says so in numbers."""
+"""A comparison of two methods: what its differences, paired by seed, decide, and the sentence that says so."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from psasc_bench.analysis import statistics
 from psasc_bench.analysis.results import p_text
-from psasc_bench.analysis.statistics import Comparison
+from psasc_bench.analysis.statistics import PairedDifference
 
 VERDICTS = {
     "better": "supported",
@@ -56,7 +56,7 @@ ACCURACY = Measure(unit="points", scale=100, margin=statistics.MARGIN)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contest:
+class Comparison:
     """``differences``, one per seed, of ``method`` to ``reference``, positive in favour of the claim."""
 
     dataset: str
@@ -67,13 +67,13 @@ class Contest:
     measure: Measure = ACCURACY
     note: str = ""
 
-    def compare(self) -> Comparison:
-        return statistics.compare(self.differences, margin=self.measure.margin)
+    def difference(self) -> PairedDifference:
+        return statistics.paired_difference(self.differences, margin=self.measure.margin)
 
     def finding(self, p_holm: float) -> Finding:
         """Supported by significance, not supported where the contrary is significant or a tie is shown, else
         inconclusive."""
-        compared = self.compare()
+        compared = self.difference()
         return Finding(
             dataset=self.dataset,
             epsilon=self.epsilon,
@@ -90,17 +90,19 @@ class Contest:
         )
 
 
-def pair(values: pd.DataFrame, method: str, references: Sequence[str], *, measure: Measure = ACCURACY) -> list[Contest]:
-    """The contests of ``method`` with those of the ``references`` that are there, from the ``value`` of each data set,
-    epsilon, method and seed; NaN where there is none yet. A ``note`` that comes with the values is passed on."""
-    contests = []
+def pair(
+    values: pd.DataFrame, method: str, references: Sequence[str], *, measure: Measure = ACCURACY
+) -> list[Comparison]:
+    """``method`` compared with those of the ``references`` that are there, by the ``value`` of each data set, epsilon,
+    method and seed; NaN where there is none yet. A ``note`` that comes with the values is passed on."""
+    comparisons = []
     for _, rows in values.groupby(["dataset", "epsilon"], sort=False):
         by_method = rows.pivot(index="seed", columns="method", values="value")
         for reference in references:
             if not {method, reference} <= set(by_method):
                 continue
             notes = rows[rows["method"].isin([method, reference])].get("note", pd.Series(dtype=str)).unique()
-            contest = Contest(
+            comparison = Comparison(
                 dataset=str(rows["dataset"].iloc[0]),
                 epsilon=float(rows["epsilon"].iloc[0]),
                 method=method,
@@ -109,17 +111,17 @@ def pair(values: pd.DataFrame, method: str, references: Sequence[str], *, measur
                 measure=measure,
                 note="; ".join(note for note in notes if note),
             )
-            contests.append(contest)
-    return contests
+            comparisons.append(comparison)
+    return comparisons
 
 
-def decide(contests: Sequence[Contest]) -> list[Finding]:
-    """What the contests of a claim decide, corrected as one family by Holm's method."""
-    corrected = statistics.holm([contest.compare().p for contest in contests])
-    return [contest.finding(float(p_holm)) for contest, p_holm in zip(contests, corrected, strict=True)]
+def decide(comparisons: Sequence[Comparison]) -> list[Finding]:
+    """What the comparisons of a claim decide, corrected as one family by Holm's method."""
+    corrected = statistics.holm([comparison.difference().p for comparison in comparisons])
+    return [comparison.finding(float(p_holm)) for comparison, p_holm in zip(comparisons, corrected, strict=True)]
 
 
-def _numbers(measure: Measure, compared: Comparison, p_holm: float) -> str:
+def _numbers(measure: Measure, compared: PairedDifference, p_holm: float) -> str:
     if compared.n == 0:
         return "no pair of finished runs"
     mean = f"{measure.text(compared.mean)} {measure.unit}"

@@ -28,7 +28,7 @@ from psasc_bench.evidence.bounds import (
     error_bounds,
     gaussian_mu,
 )
-from psasc_bench.evidence.canaries import diracs, one_step
+from psasc_bench.evidence.worst_cases import diracs, one_step
 from psasc_bench.methods import Method
 from psasc_bench.privacy import sampling
 from psasc_bench.privacy.accounting import LossDistribution

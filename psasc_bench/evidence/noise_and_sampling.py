@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from psasc_bench.evidence.canaries import diracs, one_step
 from psasc_bench.evidence.contributions import relative_difference
+from psasc_bench.evidence.worst_cases import diracs, one_step
 from psasc_bench.methods import Method
 from psasc_bench.privacy import mechanism, sampling
 

@@ -24,8 +24,8 @@ from psasc_bench.records import record, spool
 from psasc_bench.records.record import Record
 from psasc_bench.study.spec import RunSpec
 from psasc_bench.training.checkpoint import Checkpoint
-from psasc_bench.training.probe import own_deviation
-from psasc_bench.training.train import Outcome, train
+from psasc_bench.training.deviation import own_deviation
+from psasc_bench.training.loop import Outcome, train
 
 ENDINGS = (".csv", ".json")  # the record last: it vouches for the curve
 
@@ -48,14 +48,14 @@ def train_run(
 
     One process at a time: another one that wants the same run waits, and then finds it.
     """
-    folder = spool.beside(runs)
+    folder = spool.spool_beside(runs)
     target, spooled = runs / spec.name(), folder / spec.name()
     fingerprint = methods.fingerprint(methods.load(spec.method))
 
     def tell() -> None:
         print(f"psasc-bench: {spec.name()}: another process trains this run; waiting for it", file=sys.stderr)
 
-    with exclusive(spool.lock(spec, folder), tell):
+    with exclusive(spool.lock_file(spec, folder), tell):
         for stem in (target, spooled):
             for leftover in stem.parent.glob(f".{stem.name}.*.partial"):  # of a process that was killed
                 leftover.unlink()
@@ -74,7 +74,7 @@ def train_run(
         }
         made_of = {"spec": spec.to_json(), "fingerprint": fingerprint, "generation": record.GENERATION}
         made_of |= {"budget": budget.to_json(), "torch": torch.__version__, **how}
-        checkpoint = Checkpoint(spool.checkpoint(spec, folder), made_of, checkpoint_seconds)
+        checkpoint = Checkpoint(spool.checkpoint_file(spec, folder), made_of, checkpoint_seconds)
         probe = None
         if probe_every_epochs:
             probe = own_deviation(
@@ -147,7 +147,7 @@ def empty_spool(specs: list[RunSpec], runs: Path) -> None:
     """Once all runs of a cell are in place, their spooled copies have served."""
     for spec in specs:
         for ending in ENDINGS:
-            (spool.beside(runs) / (spec.name() + ending)).unlink(missing_ok=True)
+            (spool.spool_beside(runs) / (spec.name() + ending)).unlink(missing_ok=True)
 
 
 def _peak_memory_mib(device: torch.device) -> float:

@@ -19,8 +19,8 @@ from psasc_bench.methods import Method
 from psasc_bench.privacy.accounting import Budget
 from psasc_bench.study.spec import RunSpec
 from psasc_bench.training.diagnostics import deviations
+from psasc_bench.training.loop import Examples, Probe, cross_entropies, train
 from psasc_bench.training.step import Objective
-from psasc_bench.training.train import Examples, Probe, cross_entropies, train
 
 EXAMPLES = 256
 
@@ -56,7 +56,7 @@ def own_deviation(
 
 def along_one_trajectory(
     spec: RunSpec,
-    contestants: Mapping[str, Method],
+    compared: Mapping[str, Method],
     dataset: Dataset,
     budget: Budget,
     *,
@@ -64,14 +64,14 @@ def along_one_trajectory(
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Train ``spec`` and give the deviation of every contestant (by name) at the end of each of its epochs: compared at
-    the same parameters, methods differ in nothing but their weights.
+    """Train ``spec`` and give the deviation of every method in ``compared``, by name, at the end of each epoch: at the
+    same parameters, methods differ in nothing but their weights.
 
-    Raises ``ValueError`` if the run diverges, or if a contestant averages over more iterates than such a run keeps: its
+    Raises ``ValueError`` if the run diverges, or if one averages over more iterates than such a run keeps: its
     own method's and the one that they led to.
     """
     kept = int(methods.create(spec.method, dict(spec.parameters)).iterates) + 1
-    for name, method in contestants.items():
+    for name, method in compared.items():
         if method.iterates > kept:
             raise ValueError(
                 f"{name} averages over {method.iterates:g} iterates, but a run of {spec.method} keeps only {kept}; "
@@ -83,9 +83,9 @@ def along_one_trajectory(
 
     def probe(epoch: int, iterates: Sequence[Tensor]) -> dict[str, float]:
         found = deviations(
-            objective, list(contestants.values()), batch, iterates=iterates, micro_batch_size=micro_batch_size
+            objective, list(compared.values()), batch, iterates=iterates, micro_batch_size=micro_batch_size
         )
-        for (name, method), one in zip(contestants.items(), found, strict=True):
+        for (name, method), one in zip(compared.items(), found, strict=True):
             labels = {"method": name, "method_title": method.title, "seed": spec.seed, "epoch": epoch}
             rows.append({**run, **labels, **asdict(one)})
         return {}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from psasc_bench.evidence import contributions, randomness
+from psasc_bench.evidence import contributions, noise_and_sampling
 from psasc_bench.methods import Method
 
 SIGMAS = 5.0  # a sound random figure exceeds five of its standard deviations once in 1.7 million
@@ -43,38 +43,40 @@ class _Rule:
     measure: Callable[[Method], float]
     relation: Literal["<=", ">="]
     limit: float
-    of: Literal["all", "private", "contestants", "non-private"] = "all"
+    of: Literal["all", "private", "not controls", "non-private"] = "all"
 
     def concerns(self, method: Method) -> bool:
         private = not (method.control and math.isinf(method.sensitivity()))
-        return {"all": True, "private": private, "contestants": not method.control, "non-private": not private}[self.of]
+        return {"all": True, "private": private, "not controls": not method.control, "non-private": not private}[
+            self.of
+        ]
 
 
 # In double precision sound sums differ by about 1e-15 of the largest contribution; 1e-9 is far from both that and any
 # real difference. The sum of five float32 contributions is rounded to a few 1e-7 of the sensitivity, hence 1e-5.
 RULES = (
     _Rule("supremum", contributions.supremum, "<=", 1 + 1e-6, of="private"),
-    _Rule("sharpness", contributions.sharpness, ">=", 0.999, of="contestants"),
+    _Rule("sharpness", contributions.sharpness, ">=", 0.999, of="not controls"),
     _Rule("finite weights", contributions.finite_weights, "<=", 0),
     _Rule("own weights", contributions.own_weights, "<=", 1e-9),
     _Rule("neighbours", contributions.neighbours, "<=", 1 + 1e-5, of="private"),
     _Rule("own contribution", contributions.own_contribution, "<=", 1e-9),
     _Rule("micro-batches", contributions.micro_batches, "<=", 1e-9),
     _Rule("non-finite gradients", contributions.nonfinite, "<=", 1e-12),
-    _Rule("divisor", randomness.divisor, "<=", 1e-6),
-    _Rule("noise scale", randomness.noise_scale, "<=", 0.01, of="private"),
+    _Rule("divisor", noise_and_sampling.divisor, "<=", 1e-6),
+    _Rule("noise scale", noise_and_sampling.noise_scale, "<=", 0.01, of="private"),
     # the Kolmogorov distribution exceeds 2.5 once in 130,000
-    _Rule("noise shape", randomness.noise_shape, "<=", 2.5, of="private"),
-    _Rule("noise independence", randomness.noise_independence, "<=", SIGMAS, of="private"),
-    _Rule("noise refused", randomness.noise_refused, "<=", 0, of="non-private"),
-    _Rule("sampling rate", randomness.sampling_rate, "<=", SIGMAS),
-    _Rule("sampling spread", randomness.sampling_spread, "<=", SIGMAS),
-    _Rule("sampling overlap", randomness.sampling_overlap, "<=", SIGMAS),
-    _Rule("sampling empty", randomness.sampling_empty, "<=", SIGMAS),
+    _Rule("noise shape", noise_and_sampling.noise_shape, "<=", 2.5, of="private"),
+    _Rule("noise independence", noise_and_sampling.noise_independence, "<=", SIGMAS, of="private"),
+    _Rule("noise refused", noise_and_sampling.noise_refused, "<=", 0, of="non-private"),
+    _Rule("sampling rate", noise_and_sampling.sampling_rate, "<=", SIGMAS),
+    _Rule("sampling spread", noise_and_sampling.sampling_spread, "<=", SIGMAS),
+    _Rule("sampling overlap", noise_and_sampling.sampling_overlap, "<=", SIGMAS),
+    _Rule("sampling empty", noise_and_sampling.sampling_empty, "<=", SIGMAS),
 )
 
 
-def run(method: Method, *, names: Collection[str] = ()) -> list[Check]:
+def check_method(method: Method, *, names: Collection[str] = ()) -> list[Check]:
     """Every check that concerns ``method``, or of these the ones with such ``names``. A check that raises has failed,
     with the error as its detail. All of them take some seconds. Raises ``ValueError`` for an unknown name."""
     if unknown := sorted(set(names) - {rule.name for rule in RULES}):
