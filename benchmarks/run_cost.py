@@ -16,10 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from psasc_bench.data import dataset as data
-from psasc_bench.privacy import accounting as privacy
-from psasc_bench.study import config
-from psasc_bench.study.study import Cell
+from psasc_bench import data
+from psasc_bench.privacy import calibrate
+from psasc_bench.study import Cell, load_study
 
 STARTUP = """
 import time
@@ -44,7 +43,7 @@ def main() -> None:
     command = ["train", "--config", options.config, "--dataset", options.dataset, "--method", options.method]
     command += ["--epsilon", options.epsilon, "--seeds", 0]
     with tempfile.TemporaryDirectory() as folder:
-        study = config.load_study(options.config)
+        study = load_study(options.config)
         protocol, prepared = study.dataset(options.dataset), Path(folder, "data.npz")
         data.prepare(
             protocol.source,
@@ -54,7 +53,7 @@ def main() -> None:
         )
         cell = Cell(options.dataset, options.method, float(options.epsilon))
         schedule, examples = study.spec(cell, seed=0), len(data.load(prepared).y_train)
-        budget = privacy.calibrate(
+        budget = calibrate(
             epsilon=cell.epsilon,
             delta=protocol.delta,
             sampling_rate=schedule.sampling_rate(examples),

@@ -39,11 +39,10 @@ from opacus.optimizers import DPOptimizer
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from psasc_bench.engine.gradients import GradientBooks
-from psasc_bench.engine.parameters import flatten, gather, point_at
+from psasc_bench.engine import GradientBooks, flatten, gather, point_at
 from psasc_bench.files import write_csv
 from psasc_bench.memory import keep_freed_memory
-from psasc_bench.training import inputs
+from psasc_bench.training import choose_device
 
 TRIALS = 3
 COLUMNS = ("model", "batch", "contestant", "median", "q25", "q75", "micro_batch", "layout")
@@ -281,7 +280,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="the table to put the rows into, such as results/cost.csv")
     arguments = parser.parse_args()
     try:
-        device = inputs.choose_device(arguments.device)
+        device = choose_device(arguments.device)
     except ValueError as error:
         parser.error(str(error))
     gpu = device.type == "cuda"

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from psasc_bench.records import record
+from psasc_bench import records
 
 ROOT = Path(__file__).parent.parent
 VICTIMS = ("training process", "Snakemake", "both")
@@ -84,7 +84,7 @@ def differences(whole: Path, broken: Path) -> list[str]:
     expected, found = ({p.relative_to(f): p for p in (f / "results/runs").rglob("*.json")} for f in (whole, broken))
     problems = [f"{name}: in one study only" for name in expected.keys() ^ found.keys()]
     for name in expected.keys() & found.keys():
-        one, two = record.read(expected[name]), record.read(found[name])
+        one, two = records.read(expected[name]), records.read(found[name])
         for key in ("spec", "fingerprint", "status", "reason", "result", "ledger", "nonprivate"):
             if getattr(one, key) != getattr(two, key):
                 problems.append(f"{name}: another {key}")
@@ -114,7 +114,7 @@ def main() -> int:
             studies += 1
             kills = options.kills - struck.total()
             struck += torture(arguments, broken, kills=kills, pause=options.pause, dice=dice)
-            records = [record.read(path) for path in (broken / "results/runs").rglob("*.json")]
+            records = [records.read(path) for path in (broken / "results/runs").rglob("*.json")]
             total += len(records)
             resumed += sum(bool(one.provenance["resumed_at_steps"]) for one in records)
             problems += differences(whole, broken)

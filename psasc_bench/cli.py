@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
+from psasc_bench import data
 from psasc_bench.commands import auditing, reporting, training
-from psasc_bench.data.dataset import Features
-from psasc_bench.training import inputs
+from psasc_bench.data import Features
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +63,7 @@ def _setting(text: str) -> tuple[str, float]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="psasc-bench", description=__doc__)
-    data_root = inputs.data_root() or Path("data")
+    data_root = data.data_root() or Path("data")
     parsers = parser.add_subparsers(required=True, metavar="command")
 
     def command(function: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:

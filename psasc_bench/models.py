@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from psasc_bench.data.dataset import Dataset
+from psasc_bench.data import Dataset
 
 
 def digits_cnn() -> nn.Sequential:

@@ -118,9 +118,7 @@ def test_study_with_sweeps_has_the_runs_it_had() -> None:
 
 
 def test_no_two_runs_of_a_sweep_share_a_file() -> None:
-    found = [
-        trial.folder(Path()) / spec.name() for trial in sweep_trials(study(), ["tuning"]) for spec in trial.runs
-    ]
+    found = [trial.folder(Path()) / spec.name() for trial in sweep_trials(study(), ["tuning"]) for spec in trial.runs]
     assert len(set(found)) == len(found) == 2 * 4 * 2
 
 

@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from psasc_bench import methods
+from psasc_bench import methods, records
 from psasc_bench.analysis import statistics
 from psasc_bench.files import write_text
-from psasc_bench.records.record import Record
-from psasc_bench.records.status import survey
-from psasc_bench.study.spec import RunSpec
-from psasc_bench.study.study import Study
+from psasc_bench.records import Record
+from psasc_bench.study import RunSpec, Study
 
 REFERENCE = "dp-sgd"  # the method that the others are compared with, seed by seed
 CELL = ["dataset", "epsilon", "method"]
@@ -44,7 +42,7 @@ def collect(study: Study, runs: Path, output: Path) -> None:
 def read_runs(study: Study, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One row per run of the study with its ``status`` (see ``status``), and one row per epoch of every ended run."""
     rows, curves = [], []
-    for run in survey(study, runs):
+    for run in records.survey(study, runs):
         spec, cls = run.spec, methods.load(run.spec.method)
         key: Row = {"dataset": spec.dataset, "epsilon": spec.epsilon, "method": spec.method, "seed": spec.seed}
         labels: Row = {"dataset_title": study.dataset(spec.dataset).title, "method_title": cls.title}

@@ -11,9 +11,8 @@ from statistics import fmean
 from typing import Any
 
 from psasc_bench import methods
-from psasc_bench.records.status import Run, look
-from psasc_bench.study.study import OPTIMISER, Study
-from psasc_bench.study.trials import Trial, sweep_trials
+from psasc_bench.records import Run, look
+from psasc_bench.study import OPTIMISER, Study, Trial, sweep_trials
 
 Row = Mapping[str, Any]
 FEW = 3  # of fewer values than this, each is at an edge

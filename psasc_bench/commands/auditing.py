@@ -7,12 +7,10 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from psasc_bench import files, methods
+from psasc_bench import evidence, files, methods, records, training
 from psasc_bench.methods import Method
-from psasc_bench.privacy.accounting import calibrate
-from psasc_bench.study import config
-from psasc_bench.study.study import Cell, Study
-from psasc_bench.training import inputs
+from psasc_bench.privacy import calibrate
+from psasc_bench.study import Cell, Study, load_study
 
 AUDITED = ((1.0, 10), (0.25, 20))  # schedules (sampling rate, steps): without subsampling the attack is at its sharpest
 AUDITED_DELTA = 1e-5
@@ -20,12 +18,10 @@ AUDITED_DELTA = 1e-5
 
 def check(options: argparse.Namespace) -> int:
     """Put methods through the battery: a line per check with its figure, and exit status 1 if one fails."""
-    from psasc_bench.evidence import battery
-
     failed = []
     for name, method in _methods_to_check(options):
         print(f"{name}: {method}")
-        found = battery.check_method(method)
+        found = evidence.check_method(method)
         for one in found:
             print(f"  {one}")
         if not all(one.passed for one in found):
@@ -44,7 +40,7 @@ def _methods_to_check(options: argparse.Namespace) -> list[tuple[str, Method]]:
         return [(options.file.stem, methods.instantiate(options.file.stem, methods.from_file(options.file), settings))]
     if options.methods and settings:
         return [(name, methods.create(name, settings)) for name in options.methods]
-    known = dict(_configured(config.load_study(options.config)))
+    known = dict(_configured(load_study(options.config)))
     if unknown := [name for name in options.methods if name not in known]:
         raise ValueError(f"{options.config}: methods: no {unknown[0]!r}; give its hyper-parameters with --set")
     return [(name, known[name]) for name in options.methods or known]
@@ -53,9 +49,7 @@ def _methods_to_check(options: argparse.Namespace) -> list[tuple[str, Method]]:
 def audit(options: argparse.Namespace) -> int:
     """Attack every private method of a study, and write the lower bounds on epsilon that the attacks prove beside what
     is claimed; exit status 1 if a claim is refuted."""
-    from psasc_bench.evidence import step_audit as audits
-
-    study = config.load_study(options.config)
+    study = load_study(options.config)
     private = [(name, method) for name, method in _configured(study) if not method.control]
     if not private:
         print("no method of the study claims privacy: nothing to audit")
@@ -63,9 +57,9 @@ def audit(options: argparse.Namespace) -> int:
     for sampling_rate, steps in AUDITED:
         for epsilon in study.epsilons if private else ():
             budget = calibrate(epsilon=epsilon, delta=AUDITED_DELTA, sampling_rate=sampling_rate, steps=steps)
-            claim = audits.Claim(noise_multiplier=budget.noise_multiplier, sampling_rate=sampling_rate, steps=steps)
+            claim = evidence.Claim(noise_multiplier=budget.noise_multiplier, sampling_rate=sampling_rate, steps=steps)
             for name, method in private:
-                found = asdict(audits.audit(method, claim, delta=AUDITED_DELTA))
+                found = asdict(evidence.audit(method, claim, delta=AUDITED_DELTA))
                 rows.append({"epsilon": epsilon, "method": name, "method_title": found.pop("method"), **found})
     if options.output:
         files.write_csv(options.output, rows)
@@ -83,17 +77,15 @@ def audit(options: argparse.Namespace) -> int:
 def audit_run(options: argparse.Namespace) -> None:
     """Train one run with canaries among its examples, and report what guessing which of them were in proves of epsilon:
     a lower bound, and no check."""
-    from psasc_bench.evidence import one_run_audit
-
-    study = config.load_study(options.config)
+    study = load_study(options.config)
     protocol = study.dataset(options.dataset)
-    found = one_run_audit.audit_run(
+    found = evidence.audit_run(
         study.spec(Cell(options.dataset, options.method, options.epsilon), options.seed),
-        inputs.prepared_dataset(study, options.dataset),
+        training.prepared_dataset(study, options.dataset),
         canaries=options.canaries,
         guesses=options.guesses,
         micro_batch_size=protocol.micro_batch_size,
-        device=inputs.choose_device("auto"),
+        device=training.choose_device("auto"),
     )
     print(
         f"claimed {found.epsilon_claimed:.3f} at delta {found.delta:g}, at least {found.epsilon_lower:.3f} proved "
@@ -104,12 +96,10 @@ def audit_run(options: argparse.Namespace) -> None:
 
 def verify(options: argparse.Namespace) -> None:
     """Recompute what every run spent by an accountant that took no part in it; fails if one overspent its budget."""
-    from psasc_bench.evidence.ledgers import holding_ledgers
-
-    paths = sorted(inputs.records(options.results).rglob("*.json"))
+    paths = sorted(records.records_folder(options.results).rglob("*.json"))
     if not paths:
         raise ValueError(f"{options.results}: holds no records to verify")
-    verified = holding_ledgers(paths)
+    verified = evidence.holding_ledgers(paths)
     if options.output:
         files.write_csv(options.output, [asdict(row) for row in verified])
     print(f"{len(verified)} records verified: none overspent its budget")

@@ -7,10 +7,8 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from psasc_bench import files, methods
-from psasc_bench.study import config
-from psasc_bench.study.study import Study
-from psasc_bench.training import inputs
+from psasc_bench import analysis, evidence, files, methods, records, report
+from psasc_bench.study import Study, load_study, sweep_names, sweep_trials
 
 
 def info(options: argparse.Namespace) -> None:
@@ -24,115 +22,89 @@ def info(options: argparse.Namespace) -> None:
 
 def status(options: argparse.Namespace) -> None:
     """Print how far the study is, and write one row per run to status.csv."""
-    from psasc_bench.records import status as statuses
-
-    surveyed = list(statuses.survey(config.load_study(options.config), options.runs))
-    files.write_csv(options.output, statuses.status_rows(surveyed))
-    print(statuses.status_grid(surveyed))
+    surveyed = list(records.survey(load_study(options.config), options.runs))
+    files.write_csv(options.output, records.status_rows(surveyed))
+    print(records.status_grid(surveyed))
 
 
 def merge(options: argparse.Namespace) -> None:
     """Put records made elsewhere into one folder; refuses all of them if two contradict each other."""
-    from psasc_bench.records import merging as merging
-
     for folder in options.sources:
         if not folder.is_dir():
             raise ValueError(f"{folder}: not a folder")
-    target = inputs.records(options.into)
-    copied = merging.merge([inputs.records(folder) for folder in options.sources], target)
+    target = records.records_folder(options.into)
+    copied = records.merge([records.records_folder(folder) for folder in options.sources], target)
     print(f"{copied} records copied to {target}")
 
 
 def tune(options: argparse.Namespace) -> None:
     """Choose every method's settings from the sweeps on validation examples: write tuning.csv, and tuned.yaml with the
     evidence and the cost."""
-    from psasc_bench.analysis import sweeps
-    from psasc_bench.study import trials
-
-    study = config.load_study(options.config)
-    rows = _swept(options, study, trials.sweep_names(study, "validation"))
-    files.write_text(options.output / "tuned.yaml", sweeps.tuned_study(rows))
+    study = load_study(options.config)
+    rows = _swept(options, study, sweep_names(study, "validation"))
+    files.write_text(options.output / "tuned.yaml", analysis.tuned_study(rows))
     files.write_csv(options.output / "tuning.csv", rows)
-    print(f"tuning took {sweeps.sweep_cost(rows)}; what it chose is in {options.output / 'tuned.yaml'}")
+    print(f"tuning took {analysis.sweep_cost(rows)}; what it chose is in {options.output / 'tuned.yaml'}")
 
 
 def collect_sweeps(options: argparse.Namespace) -> None:
-    """Gather the records of a study's sweeps into tidy tables: sweeps.csv, and sweep_curves.csv of those that are
+    """Gather the records of a study's sweeps into tidy tables: csv, and sweep_curves.csv of those that are
     evaluated on test examples. A sweep on data sets that are not trained is among them if it has any record."""
-    from psasc_bench.analysis import sweeps
-    from psasc_bench.study import trials
-
-    study = config.load_study(options.config)
-    names = [name for name in study.sweeps if name in trials.sweep_names(study) or (options.sweeps / name).is_dir()]
+    study = load_study(options.config)
+    names = [name for name in study.sweeps if name in sweep_names(study) or (options.sweeps / name).is_dir()]
     rows = _swept(options, study, names)
     files.write_csv(options.output / "sweeps.csv", rows)
     ablations = [name for name in names if study.sweeps[name].evaluation == "test"]
-    files.write_csv(options.output / "sweep_curves.csv", sweeps.sweep_curves(study, ablations, options.sweeps))
-    print(f"the sweeps took {sweeps.sweep_cost(rows)}")
+    files.write_csv(options.output / "sweep_curves.csv", analysis.sweep_curves(study, ablations, options.sweeps))
+    print(f"the sweeps took {analysis.sweep_cost(rows)}")
 
 
 def _swept(options: argparse.Namespace, study: Study, names: Sequence[str]) -> list[dict[str, Any]]:
     """The table of these sweeps, once the ledgers of all their runs hold."""
-    from psasc_bench.analysis import sweeps
-    from psasc_bench.evidence.ledgers import holding_ledgers
-    from psasc_bench.study.trials import sweep_trials
-
     if not names:
         raise ValueError(
             "the study has no sweep to ask for on data sets that it trains; config/README.md says how to declare one"
         )
     swept = sweep_trials(study, names)
     records = [trial.folder(options.sweeps) / f"{spec.name()}.json" for trial in swept for spec in trial.runs]
-    holding_ledgers(path for path in records if path.exists())
-    return sweeps.sweep_table(study, names, options.sweeps)
+    evidence.holding_ledgers(path for path in records if path.exists())
+    return analysis.sweep_table(study, names, options.sweeps)
 
 
 def collect(options: argparse.Namespace) -> None:
     """Gather the records of a study into tidy tables."""
-    from psasc_bench.analysis import results
-
-    results.collect(config.load_study(options.config), options.runs, options.output)
+    analysis.collect(load_study(options.config), options.runs, options.output)
 
 
 def claims(options: argparse.Namespace) -> None:
     """Judge the paper's claims by the tables of a study."""
-    from psasc_bench.analysis import claims as decided
-
     tables = options.tables or sorted(options.output.glob("*.csv"))
     if not tables:
         raise ValueError(f"{options.output}: holds no tables; `snakemake --cores 8` makes them")
-    decided.write_claims(tables, options.output)
+    analysis.write_claims(tables, options.output)
 
 
 def write_up(options: argparse.Namespace) -> None:
     """Write the study up in two pages, every number from its tables."""
-    from psasc_bench.report import writeup
-
-    files.write_text(options.output, writeup.render_write_up(options.results))
+    files.write_text(options.output, report.render_write_up(options.results))
 
 
 def figure(options: argparse.Namespace) -> None:
     """Draw figures from the tidy tables; without names, all whose tables there are."""
-    from psasc_bench.report import figures, plots
-
-    for name in options.figures or figures.FIGURES:
-        lacking = figures.FIGURES[name].lacks(options.results) if not options.figures else ""
+    for name in options.figures or report.FIGURES:
+        lacking = report.FIGURES[name].lacks(options.results) if not options.figures else ""
         if lacking:
             print(f"{name} is not drawn: it {lacking}")
         else:
-            plots.draw_figure(name, options.results, options.output, dataset=options.dataset)
+            report.draw_figure(name, options.results, options.output, dataset=options.dataset)
 
 
 def table(options: argparse.Namespace) -> None:
     """Typeset tables from the tidy ones: CSV, Markdown, LaTeX and HTML."""
-    from psasc_bench.report import typeset
-
     for name in options.tables:
-        typeset.write_table(name, options.results, options.output)
+        report.write_table(name, options.results, options.output)
 
 
 def explorer(options: argparse.Namespace) -> None:
     """Write the page to explore a study with, from the tidy tables."""
-    from psasc_bench.report import explorer as page
-
-    page.write_explorer(options.results, options.output)
+    report.write_explorer(options.results, options.output)

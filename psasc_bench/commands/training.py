@@ -10,29 +10,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psasc_bench import files
+from psasc_bench import data, files, training
 from psasc_bench.memory import keep_freed_memory
-from psasc_bench.privacy.accounting import Budget
-from psasc_bench.study import config
-from psasc_bench.study.spec import RunSpec, Schedule
-from psasc_bench.study.study import Cell, Study
-from psasc_bench.training import inputs
+from psasc_bench.privacy import Budget
+from psasc_bench.study import Cell, RunSpec, Schedule, Study, load_study, method_trials
 
 if TYPE_CHECKING:
-    from psasc_bench.data.dataset import Dataset
+    from psasc_bench.data import Dataset
 
 
 def download(options: argparse.Namespace) -> None:
     """Download a data set that torchvision knows."""
-    from psasc_bench.data import sources
-
-    sources.download(options.source, options.data_root)
+    data.download(options.source, options.data_root)
 
 
 def prepare(options: argparse.Namespace) -> None:
     """Read and check a data set, and write it as the one compact file that its runs read."""
-    from psasc_bench.data import dataset as data
-
     data.prepare(
         options.source,
         options.output,
@@ -46,8 +39,7 @@ def prepare(options: argparse.Namespace) -> None:
 
 def budgets(options: argparse.Namespace) -> None:
     """Compute the noise multiplier for each epsilon of a schedule, and what it spends by two accountants."""
-    from psasc_bench import models
-    from psasc_bench.data import dataset as data
+    from psasc_bench import models  # and torch
 
     where = f"datasets.{options.dataset}"
     dataset = data.as_seen(data.load(options.data), options.evaluation)
@@ -65,14 +57,14 @@ def budgets(options: argparse.Namespace) -> None:
     schedule = Schedule(dataset=options.dataset, expected_batch_size=options.expected_batch_size, epochs=options.epochs)
     for path in options.outputs:
         epsilon = float(path.stem.removeprefix("eps-"))
-        budget = inputs.schedule_budget(schedule, examples, epsilon=epsilon, delta=options.delta)
+        budget = training.schedule_budget(schedule, examples, epsilon=epsilon, delta=options.delta)
         files.write_text(path, json.dumps(budget.to_json(), indent=1) + "\n")
         print(f"epsilon {epsilon:g}: noise multiplier {budget.noise_multiplier:.4f} for {budget.steps} steps")
 
 
 def train(options: argparse.Namespace) -> None:
     """Train the runs of one cell (data set, method, epsilon); what is finished already is left alone."""
-    study = config.load_study(options.config)
+    study = load_study(options.config)
     wanted = Cell(options.dataset, options.method, options.epsilon)
     specs = [study.spec(wanted, seed) for seed in options.seeds or study.cell_seeds(options.dataset, options.epsilon)]
     dataset, budget = _inputs(options, study, specs[0])
@@ -82,19 +74,16 @@ def train(options: argparse.Namespace) -> None:
 
 def train_sweep(options: argparse.Namespace) -> None:
     """Train the trials of one sweep on one data set; what is finished already is left alone."""
-    from psasc_bench.data import dataset as data
-    from psasc_bench.study.trials import method_trials
-
-    study = config.load_study(options.config)
-    dataset = inputs.prepared_dataset(study, options.dataset, options.data)
-    known = [inputs.read_budget(path) for path in options.budgets]
+    study = load_study(options.config)
+    dataset = training.prepared_dataset(study, options.dataset, options.data)
+    known = [training.read_budget(path) for path in options.budgets]
 
     def budget(spec: RunSpec) -> Budget:
         examples = len(data.as_seen(dataset, spec.evaluation).y_train)
         plan = (spec.epsilon, spec.delta, spec.sampling_rate(examples), spec.epoch_ends(examples)[-1])
         fitting = [one for one in known if (one.epsilon, one.delta, one.sampling_rate, one.steps) == plan]
         if not fitting:
-            fitting = [inputs.schedule_budget(spec, examples, epsilon=spec.epsilon, delta=spec.delta)]
+            fitting = [training.schedule_budget(spec, examples, epsilon=spec.epsilon, delta=spec.delta)]
             known.extend(fitting)
         return fitting[0]
 
@@ -121,19 +110,17 @@ def _train(
     """See that ``runs`` has the records of ``specs``, all of one data set and method."""
     import torch
 
-    from psasc_bench.training import runner
-
     torch.set_num_threads(options.threads)
     keep_freed_memory()
     for spec in specs:
         with _progress_bar(spec.name()) as progress:
-            made = runner.train_run(
+            made = training.train_run(
                 spec,
                 dataset,
                 budget(spec),
                 runs=runs,
                 micro_batch_size=study.dataset(spec.dataset).micro_batch_size,
-                device=inputs.choose_device(options.device),
+                device=training.choose_device(options.device),
                 checkpoint_seconds=options.checkpoint_seconds,
                 progress=progress,
                 probe_every_epochs=probe_every_epochs,
@@ -143,7 +130,7 @@ def _train(
         accuracy = made.result[f"{spec.evaluation}_accuracy"]
         shown = "none" if accuracy is None else f"{accuracy:.4f}"
         print(f"{spec.name()}: {made.status}, {spec.evaluation} accuracy {shown}")
-    runner.empty_spool(list(specs), runs)
+    training.empty_spool(list(specs), runs)
 
 
 def deviation(options: argparse.Namespace) -> None:
@@ -151,9 +138,7 @@ def deviation(options: argparse.Namespace) -> None:
     one, on a fixed set of training examples? Not private: these figures are not accounted for."""
     import torch
 
-    from psasc_bench.training import deviation
-
-    study = config.load_study(options.config)
+    study = load_study(options.config)
     protocol = study.dataset(options.dataset)
     spec = study.spec(Cell(options.dataset, options.trajectory, options.epsilon), options.seed)
     compared = {name: study.method(options.dataset, name) for name in study.methods}
@@ -161,13 +146,13 @@ def deviation(options: argparse.Namespace) -> None:
     dataset, budget = _inputs(options, study, spec)
     torch.set_num_threads(options.threads)
     with _progress_bar(spec.name()) as progress:
-        found = deviation.along_one_trajectory(
+        found = training.along_one_trajectory(
             spec,
             compared,
             dataset,
             budget,
             micro_batch_size=protocol.micro_batch_size,
-            device=inputs.choose_device(options.device),
+            device=training.choose_device(options.device),
             progress=progress,
         )
     rows = [{"dataset_title": protocol.title, **row} for row in found]
@@ -178,10 +163,10 @@ def deviation(options: argparse.Namespace) -> None:
 
 def _inputs(options: argparse.Namespace, study: Study, spec: RunSpec) -> tuple[Dataset, Budget]:
     """What a run is trained on."""
-    dataset = inputs.prepared_dataset(study, spec.dataset, options.data)
+    dataset = training.prepared_dataset(study, spec.dataset, options.data)
     if options.budget:
-        return dataset, inputs.read_budget(options.budget)
-    return dataset, inputs.schedule_budget(spec, len(dataset.y_train), epsilon=spec.epsilon, delta=spec.delta)
+        return dataset, training.read_budget(options.budget)
+    return dataset, training.schedule_budget(spec, len(dataset.y_train), epsilon=spec.epsilon, delta=spec.delta)
 
 
 @contextmanager

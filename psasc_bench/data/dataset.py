@@ -9,6 +9,7 @@ accounting.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,3 +120,8 @@ def as_seen(dataset: Dataset, evaluation: Literal["test", "validation"]) -> Data
     """The data set as a run sees it whose accuracy is measured on ``evaluation``: a run that is to choose
     hyper-parameters sees no test example."""
     return hold_out(dataset) if evaluation == "validation" else dataset
+
+
+def data_root() -> Path | None:
+    """Where the environment says that torchvision's folders are."""
+    return Path(root) if (root := os.environ.get("PSASC_BENCH_DATA")) else None

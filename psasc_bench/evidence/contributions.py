@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from psasc_bench.engine.parameters import gather, point_at
+from psasc_bench.engine import gather, point_at
 from psasc_bench.evidence.worst_cases import networks, vectors
 from psasc_bench.methods import Method
-from psasc_bench.training.step import Objective, averaging
+from psasc_bench.training import Objective, averaging
 
 
 def _norms(dtype: torch.dtype) -> Tensor:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from psasc_bench import methods
-from psasc_bench.records import record
-from psasc_bench.records.record import Record
+from psasc_bench import methods, records
+from psasc_bench.records import Record
 
 TOLERANCE = 1e-2  # two RDP accountants on their own grids of orders agree to a few parts in a thousand
 
@@ -35,7 +34,7 @@ class Verified:
 
 def verify_ledgers(paths: Iterable[Path]) -> list[Verified]:
     """Check the ledgers of these records. Raises ``ValueError`` for a file that is no record."""
-    return [_verify(record.read(path)) for path in paths]
+    return [_verify(records.read(path)) for path in paths]
 
 
 def holding_ledgers(paths: Iterable[Path]) -> list[Verified]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from psasc_bench.evidence.contributions import relative_difference
 from psasc_bench.evidence.worst_cases import diracs, one_step
 from psasc_bench.methods import Method
-from psasc_bench.privacy import mechanism, sampling
+from psasc_bench.privacy import poisson_batch, privatise
 
 NOISE_MULTIPLIER = 1.5  # any will do that is not 1, which would hide a forgotten factor
 EXPECTED_BATCH_SIZE = 20.0
@@ -89,7 +89,7 @@ def _correlation(one: Tensor, two: Tensor) -> float:
 def noise_refused(_: Method) -> float:
     """1 if noise can be added for show, although no noise makes this private"""
     try:
-        mechanism.privatise(
+        privatise(
             torch.zeros(2),
             sensitivity=math.inf,
             noise_multiplier=1.0,
@@ -103,7 +103,7 @@ def noise_refused(_: Method) -> float:
 
 def _batches(examples: int, sampling_rate: float) -> list[Tensor]:
     generator = torch.Generator().manual_seed(7)
-    return [sampling.poisson_batch(examples, sampling_rate, generator) for _ in range(DRAWS)]
+    return [poisson_batch(examples, sampling_rate, generator) for _ in range(DRAWS)]
 
 
 def sampling_rate(_: Method) -> float:

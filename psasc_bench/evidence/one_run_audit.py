@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 
 from psasc_bench import models
-from psasc_bench.data.dataset import Dataset
-from psasc_bench.engine.parameters import point_at
+from psasc_bench.data import Dataset
+from psasc_bench.engine import point_at
 from psasc_bench.evidence.step_audit import one_run
-from psasc_bench.privacy.accounting import calibrate
-from psasc_bench.study.spec import RunSpec
-from psasc_bench.training.loop import Examples, train
+from psasc_bench.privacy import calibrate
+from psasc_bench.study import RunSpec
+from psasc_bench.training import Examples, train
 
 CLASSES_APART = 1  # a canary's label is moved on by this much: wrong, and learnt only from the canary itself
 

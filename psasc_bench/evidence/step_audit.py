@@ -30,8 +30,7 @@ from psasc_bench.evidence.bounds import (
 )
 from psasc_bench.evidence.worst_cases import diracs, one_step
 from psasc_bench.methods import Method
-from psasc_bench.privacy import sampling
-from psasc_bench.privacy.accounting import LossDistribution
+from psasc_bench.privacy import LossDistribution, poisson_batch
 
 Score = Callable[[Floats], Floats]
 
@@ -143,7 +142,7 @@ def observe(method: Method, claim: Claim, included: NDArray[np.bool_], *, seed: 
         released = one_step(
             problem,
             method,
-            sampling.poisson_batch(canaries, claim.sampling_rate, draws),
+            poisson_batch(canaries, claim.sampling_rate, draws),
             noise_multiplier=claim.noise_multiplier,
             expected_batch_size=expected_batch_size,
             generator=noise,

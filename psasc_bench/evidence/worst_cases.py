@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from psasc_bench.methods import Method
-from psasc_bench.training.step import Objective, release
+from psasc_bench.training import Objective, release
 
 
 def one_step(

@@ -11,9 +11,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from psasc_bench.methods.base import Method
+from psasc_bench.methods.base import LARGEST, SMALLEST, Method
 
-__all__ = ["Method", "create", "describe", "fingerprint", "from_file", "instantiate", "load", "names", "parameters"]
+__all__ = [
+    "LARGEST",
+    "SMALLEST",
+    "Method",
+    "create",
+    "describe",
+    "fingerprint",
+    "from_file",
+    "instantiate",
+    "load",
+    "names",
+    "parameters",
+]
 
 FOLDER = Path(__file__).parent
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from psasc_bench.files import json_number, write_csv, write_text
-from psasc_bench.privacy.accounting import Budget
-from psasc_bench.study.spec import RunSpec
+from psasc_bench.privacy import Budget
+from psasc_bench.study import RunSpec
 
 FORMAT = 1
 # Raise it with every change to the training code that alters results: records of another generation are stale.
@@ -114,3 +114,8 @@ def _cpu() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def records_folder(results: Path) -> Path:
+    """The folder of records, given as such or as the results folder that has it."""
+    return runs if (runs := results / "runs").is_dir() else results

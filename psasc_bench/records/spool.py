@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from psasc_bench.study.spec import RunSpec
+from psasc_bench.study import RunSpec
 
 
 def spool_beside(runs: Path) -> Path:

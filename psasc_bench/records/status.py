@@ -12,8 +12,7 @@ from psasc_bench import methods
 from psasc_bench.files import held
 from psasc_bench.records import record, spool
 from psasc_bench.records.record import Record
-from psasc_bench.study.spec import RunSpec, format_epsilon
-from psasc_bench.study.study import Study
+from psasc_bench.study import RunSpec, Study, format_epsilon
 
 # A record's own status; "stale": a record of another spec or source than the present one; "running": a process holds
 # the run's lock; "missing": none of these, perhaps with a checkpoint to go on from.

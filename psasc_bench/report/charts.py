@@ -12,7 +12,7 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.transforms import Affine2D
 from scipy import stats
 
-from psasc_bench.analysis.statistics import CONFIDENCE
+from psasc_bench.analysis import CONFIDENCE
 from psasc_bench.report.style import Look
 
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])  # as vl-convert calls it: without the patch

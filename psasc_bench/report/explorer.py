@@ -15,8 +15,7 @@ import pandas as pd
 import vl_convert
 from matplotlib.colors import to_hex, to_rgb
 
-from psasc_bench.analysis.results import LABELS, REFERENCE
-from psasc_bench.analysis.statistics import CONFIDENCE
+from psasc_bench.analysis import CONFIDENCE, LABELS, REFERENCE
 from psasc_bench.files import write_text
 from psasc_bench.report import charts
 from psasc_bench.report.style import Look

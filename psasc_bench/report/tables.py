@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from psasc_bench.analysis.results import UNFINISHED
-from psasc_bench.analysis.statistics import CONFIDENCE
+from psasc_bench.analysis import CONFIDENCE, UNFINISHED
 from psasc_bench.report import style
 from psasc_bench.report.style import Look
 

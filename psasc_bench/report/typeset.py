@@ -11,9 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from psasc_bench.analysis import literature, metrics
-from psasc_bench.analysis.results import CELL, LABELS, REFERENCE, p_text
-from psasc_bench.analysis.statistics import t_interval
+from psasc_bench.analysis import (
+    CELL,
+    ENOUGH,
+    LABELS,
+    REFERENCE,
+    p_text,
+    published,
+    shares_near_best,
+    steps_to_enough,
+    t_interval,
+)
 from psasc_bench.files import write_text
 from psasc_bench.report.tables import Tables
 
@@ -53,7 +61,7 @@ def write_table(table: str, results: Path, output: Path) -> None:
 def accuracy(tables: Tables) -> Table:
     """Final test accuracy and its paired difference to DP-SGD, beside what has been published for the same cell."""
     cells = _ordered(tables.finished)
-    published = literature.published().merge(cells[CELL], on=CELL)
+    known = published().merge(cells[CELL], on=CELL)
     shown = _cell_index(cells).assign(
         n=cells["n"].astype(str).to_numpy(),
         accuracy=_intervals(100 * cells[_ends("accuracy")]),
@@ -64,11 +72,11 @@ def accuracy(tables: Tables) -> Table:
         shown[f"difference to {reference_title}"] = _intervals(100 * cells[_ends("difference")], signed=True)
         columns += ["n_pairs", *_ends("difference")]
     rows = cells[columns]
-    for source, numbers in published.groupby("source", sort=False):
+    for source, numbers in known.groupby("source", sort=False):
         found = cells[CELL].merge(numbers, on=CELL, how="left")
         rows = rows.assign(**{str(source): found["accuracy"].to_numpy() / 100})
         shown[str(source)] = [_plus_minus(*pair) for pair in zip(found["accuracy"], found["half_width"], strict=True)]
-    sources = " The last columns are published numbers, not ours." if len(published) else ""
+    sources = " The last columns are published numbers, not ours." if len(known) else ""
     caption = f"Test accuracy of the last iterate (percent): {_sample(tables)} Differences are paired by seed.{sources}"
     return Table(rows, shown, caption)
 
@@ -76,7 +84,7 @@ def accuracy(tables: Tables) -> Table:
 def convergence(tables: Tables) -> Table:
     """Steps until a run's test accuracy first reaches 95 % of its final one, as seen at the ends of epochs."""
     cells, curves = _ordered(tables.finished), tables.curves
-    reached = -metrics.steps_to_enough(curves).set_index(CELL)["value"]
+    reached = -steps_to_enough(curves).set_index(CELL)["value"]
     steps: dict[Any, Any] = {cell: found.to_numpy(dtype=float) for cell, found in reached.groupby(level=CELL)}
     total = curves.groupby(CELL)["step"].max().rename("steps_total").reset_index()
     intervals = [t_interval(steps[cell]) for cell in cells[CELL].itertuples(index=False, name=None)]
@@ -88,7 +96,7 @@ def convergence(tables: Tables) -> Table:
         of=table["steps_total"].astype(str).to_numpy(),
     )
     caption = (
-        f"Steps until the test accuracy first reaches {100 * metrics.ENOUGH:g} % of its final value, looked at after "
+        f"Steps until the test accuracy first reaches {100 * ENOUGH:g} % of its final value, looked at after "
         f"every epoch, of all steps taken: {_sample(tables)}"
     )
     return Table(table, shown, caption)
@@ -126,7 +134,7 @@ def robustness(tables: Tables) -> Table:
         raise ValueError(
             f"{tables.folder / 'sweeps.csv'}: has no sweep on validation examples; `snakemake sweeps` trains one"
         )
-    shares = metrics.shares_near_best(trials).groupby(CELL, sort=False)
+    shares = shares_near_best(trials).groupby(CELL, sort=False)
     counted = shares.agg(n=("seed", "size"), settings=("settings", "first"), share_near_best=("value", "mean"))
     done = trials[trials["status"] == "done"].groupby([*CELL, "settings"])["accuracy"].mean().groupby(CELL)
     spread = done.agg(["max", "median", "min"]).add_prefix("accuracy_")

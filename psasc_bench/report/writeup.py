@@ -11,11 +11,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from psasc_bench.analysis import literature
-from psasc_bench.analysis.claim_tests import OURS
-from psasc_bench.analysis.claims import CLAIMS
-from psasc_bench.analysis.results import REFERENCE
-from psasc_bench.analysis.statistics import t_interval
+from psasc_bench.analysis import CLAIMS, OURS, REFERENCE, beside_published, t_interval
 from psasc_bench.report.tables import Tables
 
 DECIDED = ["supported", "not supported"]
@@ -63,7 +59,7 @@ def render_write_up(results: Path) -> str:
 
 
 def _facts(tables: Tables) -> dict[str, Any]:
-    compared = literature.beside_published(tables.finished)
+    compared = beside_published(tables.finished)
     claims = {claim.name: claim for claim in _claims(tables)}
     return {
         "datasets": _datasets(tables),

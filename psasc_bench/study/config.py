@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from psasc_bench.methods.base import LARGEST, SMALLEST
+from psasc_bench.methods import LARGEST, SMALLEST
 from psasc_bench.study.study import Cell, ConfigError, Study, Sweep
 
 # What PyYAML raises for text that it cannot read: its own errors, and whatever building a value of a tag meets.

@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from psasc_bench import methods
-from psasc_bench.data.dataset import Features, prepared_name
-from psasc_bench.methods import Method
-from psasc_bench.methods.base import LARGEST
+from psasc_bench import data, methods
+from psasc_bench.data import Features
+from psasc_bench.methods import LARGEST, Method
 from psasc_bench.study.spec import RunSpec, format_epsilon
 
 OPTIMISER = ("learning_rate", "momentum")
@@ -170,7 +169,7 @@ class Study(_Strict):
         protocol = self.dataset(dataset)
         try:
             path = Path(protocol.path) if protocol.path else None
-            name = prepared_name(
+            name = data.prepared_name(
                 dataset, path=path, mean=protocol.mean, deviation=protocol.deviation, features=protocol.features
             )
         except ValueError as error:

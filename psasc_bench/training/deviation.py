@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from psasc_bench import methods, models
-from psasc_bench.data.dataset import Dataset
+from psasc_bench.data import Dataset
 from psasc_bench.methods import Method
-from psasc_bench.privacy.accounting import Budget
-from psasc_bench.study.spec import RunSpec
+from psasc_bench.privacy import Budget
+from psasc_bench.study import RunSpec
 from psasc_bench.training.diagnostics import deviations
 from psasc_bench.training.loop import Examples, Probe, cross_entropies, train
 from psasc_bench.training.step import Objective

@@ -5,42 +5,35 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psasc_bench.privacy.accounting import Budget, calibrate
-from psasc_bench.study.spec import Schedule
-from psasc_bench.study.study import Study
+from psasc_bench.privacy import Budget, calibrate
+from psasc_bench.study import Schedule, Study
 
 if TYPE_CHECKING:
     import torch
 
-    from psasc_bench.data.dataset import Dataset
+    from psasc_bench.data import Dataset
 
 
 def prepared_dataset(study: Study, name: str, path: Path | None = None) -> Dataset:
     """The prepared data set, from ``path`` or where the study keeps it, prepared now if it has not been. Raises
     ``ValueError`` for a file that is none."""
-    from psasc_bench.data import dataset as data
+    from psasc_bench import data
 
     protocol, prepared = study.dataset(name), path or study.prepared(name)
     if not path and not prepared.exists():
         data.prepare(
             protocol.source,
             prepared,
-            root=data_root() or Path(study.data_root),
+            root=data.data_root() or Path(study.data_root),
             path=Path(protocol.path) if protocol.path else None,
             mean=protocol.mean,
             deviation=protocol.deviation,
             features=protocol.features,
         )
     return data.load(prepared)
-
-
-def data_root() -> Path | None:
-    """Where the environment says that torchvision's folders are."""
-    return Path(root) if (root := os.environ.get("PSASC_BENCH_DATA")) else None
 
 
 def schedule_budget(schedule: Schedule, examples: int, *, epsilon: float, delta: float) -> Budget:
@@ -74,8 +67,3 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: torch finds no CUDA device here; use --device cpu")
     return torch.device(name)
-
-
-def records(results: Path) -> Path:
-    """The folder of records, given as such or as the results folder that has it."""
-    return runs if (runs := results / "runs").is_dir() else results

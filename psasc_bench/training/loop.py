@@ -12,13 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from psasc_bench import methods, models
-from psasc_bench.data.dataset import Dataset, as_seen
-from psasc_bench.engine.parameters import point_at
-from psasc_bench.privacy import mechanism, sampling
-from psasc_bench.privacy.accounting import Budget
-from psasc_bench.records.record import Status
-from psasc_bench.study.spec import RunSpec
+from psasc_bench import data, methods, models
+from psasc_bench.data import Dataset
+from psasc_bench.engine import point_at
+from psasc_bench.privacy import Budget, noise_scale, poisson_batch
+from psasc_bench.records import Status
+from psasc_bench.study import RunSpec
 from psasc_bench.training.checkpoint import Checkpoint
 from psasc_bench.training.diagnostics import Diagnostics
 from psasc_bench.training.run_state import State
@@ -93,7 +92,7 @@ def train(
     What goes wrong in a step (a method that raises, memory that does not suffice) ends the run as ``failed``. Raises
     ``ValueError`` if the budget was calibrated for another schedule, or the model does not fit the data.
     """
-    dataset = as_seen(dataset, spec.evaluation)
+    dataset = data.as_seen(dataset, spec.evaluation)
     try:
         models.check_fit(spec.model, dataset)
     except ValueError as error:
@@ -104,7 +103,7 @@ def train(
     check_budget(spec, budget, sampling_rate=sampling_rate, steps=steps)
 
     method = methods.create(spec.method, dict(spec.parameters))
-    mechanism.noise_scale(sensitivity=method.sensitivity(), noise_multiplier=budget.noise_multiplier)  # or refuse
+    noise_scale(sensitivity=method.sensitivity(), noise_multiplier=budget.noise_multiplier)  # or refuse
     model = models.create(spec.model, seed=spec.stream("initialisation")).to(device)
     train_set, held_out = Examples(dataset, "train", device), Examples(dataset, "test", device)
 
@@ -121,7 +120,7 @@ def train(
     def take_step() -> None:
         state.iterates.append(state.parameters)
         with state.clock("sampling"):
-            batch = sampling.poisson_batch(examples, sampling_rate, state.draws)
+            batch = poisson_batch(examples, sampling_rate, state.draws)
             batch = batch[:0] if method.blind else batch
         gradient_sum = objective.gradient_sum(
             method, batch, iterates=state.iterates, micro_batch_size=micro_batch_size, clock=state.clock

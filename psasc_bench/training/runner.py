@@ -16,13 +16,12 @@ from pathlib import Path
 
 import torch
 
-from psasc_bench import methods
-from psasc_bench.data.dataset import Dataset
+from psasc_bench import methods, records
+from psasc_bench.data import Dataset
 from psasc_bench.files import exclusive, replacing
-from psasc_bench.privacy.accounting import Budget
-from psasc_bench.records import record, spool
-from psasc_bench.records.record import Record
-from psasc_bench.study.spec import RunSpec
+from psasc_bench.privacy import Budget
+from psasc_bench.records import GENERATION, Record, checkpoint_file, lock_file, spool_beside
+from psasc_bench.study import RunSpec
 from psasc_bench.training.checkpoint import Checkpoint
 from psasc_bench.training.deviation import own_deviation
 from psasc_bench.training.loop import Outcome, train
@@ -48,14 +47,14 @@ def train_run(
 
     One process at a time: another one that wants the same run waits, and then finds it.
     """
-    folder = spool.spool_beside(runs)
+    folder = spool_beside(runs)
     target, spooled = runs / spec.name(), folder / spec.name()
     fingerprint = methods.fingerprint(methods.load(spec.method))
 
     def tell() -> None:
         print(f"psasc-bench: {spec.name()}: another process trains this run; waiting for it", file=sys.stderr)
 
-    with exclusive(spool.lock_file(spec, folder), tell):
+    with exclusive(lock_file(spec, folder), tell):
         for stem in (target, spooled):
             for leftover in stem.parent.glob(f".{stem.name}.*.partial"):  # of a process that was killed
                 leftover.unlink()
@@ -72,9 +71,9 @@ def train_run(
             "probe_every_epochs": probe_every_epochs,
             "data_sha256": dataset.sha256,
         }
-        made_of = {"spec": spec.to_json(), "fingerprint": fingerprint, "generation": record.GENERATION}
+        made_of = {"spec": spec.to_json(), "fingerprint": fingerprint, "generation": GENERATION}
         made_of |= {"budget": budget.to_json(), "torch": torch.__version__, **how}
-        checkpoint = Checkpoint(spool.checkpoint_file(spec, folder), made_of, checkpoint_seconds)
+        checkpoint = Checkpoint(checkpoint_file(spec, folder), made_of, checkpoint_seconds)
         probe = None
         if probe_every_epochs:
             probe = own_deviation(
@@ -97,21 +96,21 @@ def train_run(
             status=outcome.status,
             reason=outcome.reason,
             result=_result(outcome, spec.evaluation),
-            ledger=record.ledger(
+            ledger=records.ledger(
                 budget,
                 sensitivity=methods.create(spec.method, dict(spec.parameters)).sensitivity(),
                 steps_taken=outcome.steps_taken,
             ),
             nonprivate={"nonfinite_examples": outcome.nonfinite_examples},
             seconds=outcome.seconds,
-            provenance=record.provenance(
+            provenance=records.provenance(
                 started=started,
                 peak_memory_mib=_peak_memory_mib(device),
                 resumed_at_steps=outcome.resumed_at,
                 **how,
             ),
         )
-        record.write(made, outcome.curve, spooled)
+        records.write(made, outcome.curve, spooled)
         _file(spooled, target)
         checkpoint.discard()
     return made
@@ -129,7 +128,7 @@ def _current(stem: Path, spec: RunSpec, fingerprint: str, dataset: Dataset) -> R
     if not all(path.exists() for path in paths):
         return None
     try:
-        found = record.read(paths[-1])
+        found = records.read(paths[-1])
     except ValueError as error:
         print(f"psasc-bench: warning: {error}", file=sys.stderr)
         return None
@@ -147,7 +146,7 @@ def empty_spool(specs: list[RunSpec], runs: Path) -> None:
     """Once all runs of a cell are in place, their spooled copies have served."""
     for spec in specs:
         for ending in ENDINGS:
-            (spool.spool_beside(runs) / (spec.name() + ending)).unlink(missing_ok=True)
+            (spool_beside(runs) / (spec.name() + ending)).unlink(missing_ok=True)
 
 
 def _peak_memory_mib(device: torch.device) -> float:

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from psasc_bench.clock import Clock
-from psasc_bench.engine.gradients import GradientBooks
-from psasc_bench.engine.parameters import flatten, gather, point_at
+from psasc_bench.engine import GradientBooks, flatten, gather, point_at
 from psasc_bench.methods import Method
-from psasc_bench.privacy import mechanism, sampling
+from psasc_bench.privacy import micro_batches, privatise
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Objective:
         iterates, clock = iterates or [self.parameters], clock or Clock()
         total, nonfinite = torch.zeros_like(self.parameters), 0
         norms, losses = [total.new_zeros(0)], [total.new_zeros(0)]
-        for indices, mask in sampling.micro_batches(batch, micro_batch_size):
+        for indices, mask in micro_batches(batch, micro_batch_size):
             with clock("passes"):
                 losses_now = self.losses(indices)
                 for iterate, coefficient in zip(iterates, averaging(len(iterates), method.decay), strict=True):
@@ -77,7 +76,7 @@ def release(
     generator: torch.Generator,
 ) -> Tensor:
     """The sum ``[P]`` with the noise that the method's sensitivity asks for, over the expected batch size."""
-    return mechanism.privatise(
+    return privatise(
         gradient_sum.total,
         sensitivity=method.sensitivity(),
         noise_multiplier=noise_multiplier,

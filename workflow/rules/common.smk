@@ -10,7 +10,7 @@ from psasc_bench.report import figures
 from psasc_bench.records import record
 from psasc_bench.records import status
 from psasc_bench.study import trials as sweeping
-from psasc_bench.study.config import parse_study as parse_study
+from psasc_bench.study.config import parse_study
 from psasc_bench.study.spec import format_epsilon
 from psasc_bench.study.study import ConfigError
 from snakemake.exceptions import WorkflowError

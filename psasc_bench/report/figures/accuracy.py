@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from psasc_bench.analysis import literature
-from psasc_bench.analysis.results import REFERENCE
+from psasc_bench.analysis import REFERENCE, published
 from psasc_bench.report import drawing, style
 from psasc_bench.report.tables import Tables, percent
 
@@ -67,7 +66,7 @@ def _published(tables: Tables) -> pd.DataFrame:
     """What has been published of the cells that are shown, with ``mean``, ``low`` and ``high`` in percent; controls are
     drawn without."""
     compared = tables.finished[~tables.finished["control"]]
-    found = literature.published().merge(compared[["dataset", "epsilon", "method"]])
+    found = published().merge(compared[["dataset", "epsilon", "method"]])
     return found.assign(
         mean=found["accuracy"],
         low=found["accuracy"] - found["half_width"],

@@ -8,8 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from psasc_bench.analysis.results import REFERENCE, p_text
-from psasc_bench.analysis.statistics import MARGIN
+from psasc_bench.analysis import MARGIN, REFERENCE, p_text
 from psasc_bench.report import drawing, style
 from psasc_bench.report.tables import Tables, percent
 

@@ -12,8 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from psasc_bench.analysis import statistics
-from psasc_bench.analysis.metrics import RUN, accuracies
+from psasc_bench.analysis import RUN, accuracies, t_interval
 from psasc_bench.report import style
 from psasc_bench.report.tables import Tables, unfinished
 
@@ -86,7 +85,7 @@ def _points(axes: Axes, rows: pd.DataFrame, decays: list[float], iterates: list[
         for at, decay in enumerate(decays):
             place = at + step * (i - (len(series) - 1) / 2)
             differences = 100 * of_one.loc[of_one["decay"] == decay, "difference"].to_numpy(dtype=float)
-            mean, low, high = statistics.t_interval(differences)
+            mean, low, high = t_interval(differences)
             axes.vlines(place, low, high, color=tables.looks[method].color, linewidth=0.9, zorder=2)
             axes.plot(place, mean, **_look(method, k, iterates, tables), zorder=3)
     axes.axhline(0, color=style.GREY, linewidth=0.6, zorder=1)

@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from psasc_bench.analysis.metrics import NEAR, accuracies, shares_near_best
+from psasc_bench.analysis import NEAR, accuracies, shares_near_best
 from psasc_bench.report import style
 from psasc_bench.report.tables import Tables, unfinished
 

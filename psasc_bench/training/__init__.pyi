@@ -1,0 +1,20 @@
+from .deviation import along_one_trajectory
+from .inputs import choose_device, prepared_dataset, read_budget, schedule_budget
+from .loop import Examples, train
+from .runner import empty_spool, train_run
+from .step import Objective, averaging, release
+
+__all__ = [
+    "Examples",
+    "Objective",
+    "along_one_trajectory",
+    "averaging",
+    "choose_device",
+    "empty_spool",
+    "prepared_dataset",
+    "read_budget",
+    "release",
+    "schedule_budget",
+    "train",
+    "train_run",
+]
