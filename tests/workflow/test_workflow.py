@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, expect
 from psasc_bench import cli
 from psasc_bench.records import record
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "psasc_bench", "workflow", "profiles")
 RUNS = "results/runs/digits"
 

@@ -108,7 +108,7 @@ def test_every_number_is_from_the_tables(tmp_path: Path) -> None:
 def test_it_links_what_is_there(tmp_path: Path) -> None:
     write_tables(tmp_path)
     links = re.findall(r"\]\(\.\./([^)]+)\)", writeup.render_write_up(tmp_path))
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     assert links
     assert [link for link in links if not (root / link).exists()] == []
 
@@ -141,5 +141,5 @@ def test_older_conversion_from_renyi_privacy_is_as_much_noise_as_is_said() -> No
     text = resources.files("psasc_bench.report").joinpath("study.md.jinja").read_text(encoding="utf-8")
     multipliers = f"{noise_multiplier:.2f} instead of {budget.noise_multiplier:.2f}"
     assert f"{multipliers}, which by our accountant is\nepsilon {epsilon:.2f}" in text
-    study = config.load_study(Path(__file__).parent.parent / "config" / "config.yaml")
+    study = config.load_study(Path(__file__).parents[2] / "config" / "config.yaml")
     assert study.sweeps["accountant_fashion_mnist"].epsilons == (round(epsilon, 2),)

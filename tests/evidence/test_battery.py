@@ -22,7 +22,7 @@ from psasc_bench.methods.nonprivate import NonPrivate
 from psasc_bench.study import config
 
 METHOD = DPPSASC(C=0.2, s=0.5, r=0.1)
-STUDY = config.load_study(Path(__file__).parents[1] / "config" / "config.yaml")
+STUDY = config.load_study(Path(__file__).parents[2] / "config" / "config.yaml")
 
 
 def instance(name: str) -> Method:

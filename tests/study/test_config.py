@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from psasc_bench.study import config
 from psasc_bench.study.study import Cell, ConfigError, DatasetConfig, Study, Sweep
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
 
 DATASET: dict[str, Any] = {

@@ -29,7 +29,7 @@ from psasc_bench.study import config
 from psasc_bench.study.spec import RunSpec
 from psasc_bench.study.study import ConfigError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SMOKE = yaml.safe_load((ROOT / "config" / "smoke.yaml").read_text())
 
 scalars = st.one_of(

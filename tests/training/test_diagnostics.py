@@ -22,7 +22,7 @@ from psasc_bench.privacy.accounting import Budget
 from psasc_bench.privacy.mechanism import privatise
 from psasc_bench.records import record
 from psasc_bench.study.spec import RunSpec
-from psasc_bench.training import probe, runner
+from psasc_bench.training import deviation, runner
 from psasc_bench.training.diagnostics import Deviation, Diagnostics, deviations
 from psasc_bench.training.loop import Outcome, train
 from psasc_bench.training.step import GradientSum
@@ -221,7 +221,7 @@ def trained(spec: RunSpec, dataset: Dataset, **how: Any) -> Outcome:
 
 
 def own(spec: RunSpec, dataset: Dataset, every_epochs: int) -> Callable[[int, Sequence[Tensor]], Any]:
-    return probe.own_deviation(spec, dataset, every_epochs=every_epochs, micro_batch_size=64, device=CPU)
+    return deviation.own_deviation(spec, dataset, every_epochs=every_epochs, micro_batch_size=64, device=CPU)
 
 
 @pytest.mark.parametrize("iterates", [1, 2])
@@ -267,10 +267,10 @@ def test_probe_is_handed_the_newest_iterate_last(digits: Dataset, digits_spec: M
 
 def test_probe_set_is_fixed_by_data_set_and_seed(digits: Dataset, digits_spec: MakeSpec) -> None:
     def losses(**changes: Any) -> Tensor:
-        objective, batch = probe.probe_set(digits_spec(**changes), digits, device=CPU)
+        objective, batch = deviation.probe_set(digits_spec(**changes), digits, device=CPU)
         return objective.losses(batch)().detach()
 
-    assert len(losses()) == probe.EXAMPLES
+    assert len(losses()) == deviation.EXAMPLES
     assert torch.equal(losses(), losses(method="dp-sgd", parameters={"C": 1.0}, epsilon=1.0))
     assert not torch.equal(losses(), losses(seed=1))
 
@@ -307,7 +307,7 @@ def test_interval_is_recorded_and_no_part_of_the_spec(digits: Dataset, digits_sp
 
 def shared(spec: RunSpec, dataset: Dataset, contestants: dict[str, Method]) -> list[dict[str, Any]]:
     budget = budget_for(spec, dataset)
-    return probe.along_one_trajectory(spec, contestants, dataset, budget, micro_batch_size=64, device=CPU)
+    return deviation.along_one_trajectory(spec, contestants, dataset, budget, micro_batch_size=64, device=CPU)
 
 
 def test_contestants_are_compared_along_one_run(digits: Dataset, digits_spec: MakeSpec) -> None:
