@@ -35,7 +35,7 @@ PSASC = methods.create("dp-psasc", {"C": 0.2, "s": 2.0, "r": 0.1})
 NOISE_ONLY = methods.create("noise-only", {"C": 0.1})
 
 
-def deviation(method: Method, gradients: list[list[float]], *, micro_batch_size: int = 8) -> Deviation:
+def deviation_of(method: Method, gradients: list[list[float]], *, micro_batch_size: int = 8) -> Deviation:
     objective = vectors(torch.tensor(gradients, dtype=torch.float64))
     batch = torch.arange(len(gradients))
     at = [objective.parameters]
@@ -49,14 +49,14 @@ def deviation(method: Method, gradients: list[list[float]], *, micro_batch_size:
 def test_clipping_one_of_two_orthogonal_gradients_turns_the_mean(micro_batch_size: int) -> None:
     """(3, 0) is clipped to (1, 0), (0, 1) is left: cosine (3 + 1)/sqrt(20); weights 1/3 and 1 have mean 2/3, so that
     the normalised mean is (3/4, 3/4) against (3/2, 1/2)."""
-    found = deviation(CLIP, [[3.0, 0.0], [0.0, 1.0]], micro_batch_size=micro_batch_size)
+    found = deviation_of(CLIP, [[3.0, 0.0], [0.0, 1.0]], micro_batch_size=micro_batch_size)
     assert found.cosine == pytest.approx(4 / math.sqrt(20))
     assert found.relative_error == pytest.approx(math.hypot(3 / 4, -1 / 4) / math.hypot(3 / 2, 1 / 2))
 
 
 def test_relative_error_sees_what_the_cosine_does_not() -> None:
     """Parallel gradients of lengths 3 and 1: the direction is right, the long one counts for a quarter of its due."""
-    found = deviation(CLIP, [[3.0, 0.0], [1.0, 0.0]])
+    found = deviation_of(CLIP, [[3.0, 0.0], [1.0, 0.0]])
     assert found.cosine == pytest.approx(1)
     assert found.relative_error == pytest.approx(1 - (3 * 1 / 3 + 1) / (4 / 3) / 2)
 
@@ -64,38 +64,38 @@ def test_relative_error_sees_what_the_cosine_does_not() -> None:
 def test_equal_weights_deviate_by_nothing() -> None:
     below_the_threshold = [[0.5, 0.0], [0.0, 0.25], [-0.125, 0.5]]
     for method, gradients in ((CLIP, below_the_threshold), (PLAIN, [[3.0, 1.0], [0.0, 7.0]])):
-        found = deviation(method, gradients)
+        found = deviation_of(method, gradients)
         assert found.cosine == pytest.approx(1)
         assert found.relative_error == pytest.approx(0, abs=1e-15)
 
 
 def test_threshold_is_a_matter_of_units() -> None:
     gradients = [[3.0, 0.0], [0.0, 0.01], [0.2, 0.2]]
-    one, other = (deviation(methods.create("auto-s", {"C": C}), gradients) for C in (0.1, 7.0))
+    one, other = (deviation_of(methods.create("auto-s", {"C": C}), gradients) for C in (0.1, 7.0))
     assert dataclasses.astuple(one) == pytest.approx(dataclasses.astuple(other))
 
 
 def test_weight_gone_to_vanishing_gradients_is_an_error_of_nearly_one() -> None:
     """One gradient that matters and nine that do not: Auto-S gives these a hundred times the weight."""
-    found = deviation(methods.create("auto-s", {"C": 1.0}), [[1.0, 0.0], *[[0.0, 1e-6]] * 9])
+    found = deviation_of(methods.create("auto-s", {"C": 1.0}), [[1.0, 0.0], *[[0.0, 1e-6]] * 9])
     assert found.relative_error > 0.98
 
 
 def test_opposite_mean_has_cosine_minus_one() -> None:
     """Clipping 3 to 1 lets the other two of -1 win."""
-    assert deviation(CLIP, [[3.0], [-1.0], [-1.0]]).cosine == pytest.approx(-1)
+    assert deviation_of(CLIP, [[3.0], [-1.0], [-1.0]]).cosine == pytest.approx(-1)
 
 
 def test_no_weight_and_no_gradient_have_no_deviation() -> None:
-    for found in (deviation(NOISE_ONLY, [[1.0, 2.0]]), deviation(CLIP, [[0.0, 0.0]])):
+    for found in (deviation_of(NOISE_ONLY, [[1.0, 2.0]]), deviation_of(CLIP, [[0.0, 0.0]])):
         assert math.isnan(found.cosine)
         assert math.isnan(found.relative_error)
 
 
 def test_share_below_the_peak_counts_norms_below_it() -> None:
     """The peak is at .124."""
-    assert deviation(PSASC, [[0.1], [0.12], [0.13], [5.0]]).below_peak == 0.5
-    assert deviation(CLIP, [[0.1], [0.12], [0.13], [5.0]]).below_peak == 0.0
+    assert deviation_of(PSASC, [[0.1], [0.12], [0.13], [5.0]]).below_peak == 0.5
+    assert deviation_of(CLIP, [[0.1], [0.12], [0.13], [5.0]]).below_peak == 0.0
 
 
 def test_inner_momentum_is_measured_against_the_gradient_at_the_newest_iterate() -> None:
