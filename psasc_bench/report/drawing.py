@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from psasc_bench.report import style
+from psasc_bench.report import layout
 from psasc_bench.report.tables import Tables
 
 
@@ -113,8 +113,8 @@ def annotate(
 ) -> None:
     """Legend and notes. ``lines``: the methods that are drawn as lines; all if not given."""
     handles = [
-        style.handle(tables.method_titles[method], look, line=lines is None or method in lines)
+        layout.handle(tables.method_titles[method], look, line=lines is None or method in lines)
         for method, look in tables.looks.items()
         if method in shown
     ]
-    style.annotate(figure, handles, notes)
+    layout.annotate(figure, handles, notes)

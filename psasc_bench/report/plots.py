@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from psasc_bench.files import replacing
-from psasc_bench.report import figures, style
+from psasc_bench.report import figures, layout, style
 from psasc_bench.report.figures import FIGURES
 from psasc_bench.report.tables import Tables
 
@@ -29,7 +29,7 @@ def draw_figure(name: str, results: Path, output: Path, *, dataset: str | None =
     """
     with style.applied():
         drawn = figure(name, Tables(results, dataset))
-        style.lay_out(drawn)
+        layout.lay_out(drawn)
         for suffix, metadata in METADATA.items():
             with replacing(output / f"{name}.{suffix}") as file:
                 drawn.savefig(file, format=suffix, metadata=metadata)

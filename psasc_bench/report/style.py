@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
-import numpy as np
 import seaborn
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 SINGLE_COLUMN, DOUBLE_COLUMN = 3.3, 6.8  # widths of a journal's column and page, in inches
-MOST_ABREAST = 3  # data sets side by side on a page
-HEADING = 96  # characters of headings that are as wide as a page
-LINE = 9  # characters that are as wide as a line of the legend with the gaps around it
 
 _BLUE, _ORANGE, _GREEN, _RED, _PURPLE, _BROWN, _, _, _, _SKY = seaborn.color_palette("colorblind").as_hex()
 _BLACK, _WINE, _INDIGO, GREY = "#222222", "#882255", "#332288", "#767676"
@@ -103,110 +94,6 @@ def looks(methods: Sequence[str], controls: Collection[str]) -> dict[str, Look]:
 
 def _cycle(values: Sequence[Any], index: int) -> Any:
     return values[index % len(values)]
-
-
-def panels(
-    count: int, rows: int, *, abreast: int = MOST_ABREAST, height: float = 1.5
-) -> tuple[Figure, list[list[Axes]]]:
-    """A figure with ``count`` columns of ``rows`` panels, each ``height`` inches; beyond ``abreast``, blocks below each
-    other, as full as each other."""
-    blocks = math.ceil(count / abreast)
-    columns = math.ceil(count / blocks)
-    width = SINGLE_COLUMN if count == 1 else DOUBLE_COLUMN
-    figure = Figure(figsize=(width, 0.9 + height * rows * blocks), layout="constrained")
-    axes = figure.subplots(blocks * rows, columns, squeeze=False)
-    cells = [
-        [axes[block * rows + row, column] for row in range(rows)]
-        for block in range(blocks)
-        for column in range(columns)
-    ]
-    for empty in cells[count:]:
-        for panel in empty:
-            panel.remove()
-    return figure, cells[:count]
-
-
-def heading(axes: Axes, *lines: str) -> None:
-    """Write ``lines`` above a panel, each wrapped to its width."""
-    place, figure = axes.get_subplotspec(), axes.get_figure(root=True)
-    if place is None or figure is None:
-        raise ValueError("a heading stands above a panel of a figure")
-    characters = int(HEADING * figure.get_figwidth() / DOUBLE_COLUMN / place.get_gridspec().ncols)
-    axes.set_title("\n".join(textwrap.fill(line, characters) for line in lines), parse_math=False)
-
-
-def align(
-    columns: Sequence[Sequence[Axes]], groups: Sequence[str], labels: Sequence[str], *, math: bool = False
-) -> None:
-    """Panels of a row and group have the same y axis, which is written once where they are side by side; ``labels`` are
-    those of the rows, with mathematics or as they are, and stand at the left of the figure."""
-    firsts: dict[str, Sequence[Axes]] = {}
-    before = None
-    for column, group in zip(columns, groups, strict=True):
-        first = firsts.setdefault(group, column)
-        for panel, like, label in zip(column, first, labels, strict=True):
-            leftmost = bool((place := panel.get_subplotspec()) and place.is_first_col())
-            if panel is not like:
-                ends = [*panel.get_ylim(), *like.get_ylim()]
-                panel.sharey(like)
-                like.set_ylim(min(ends), max(ends))
-            if leftmost:
-                panel.set_ylabel(label, parse_math=math)
-            panel.tick_params(labelleft=leftmost or group != before)
-        for panel in column[:-1]:
-            panel.tick_params(labelbottom=False)
-        before = group
-
-
-def power(value: float) -> str:
-    """``1e-05`` as mathematics, without dollar signs."""
-    mantissa, exponent = f"{value:e}".split("e")
-    factor = "" if float(mantissa) == 1 else rf"{float(mantissa):g} \times "
-    return f"{factor}10^{{{int(exponent)}}}"
-
-
-def handle(title: str, look: Look, *, line: bool) -> Line2D:
-    """An entry of the legend, with a line or only its marker."""
-    drawn = look.line() if line else {"color": look.color, "linestyle": "none"}
-    return Line2D([], [], **drawn, **look.points(), label=title)
-
-
-def annotate(figure: Figure, handles: Sequence[Line2D], notes: Sequence[str]) -> None:
-    """Put the legend above and the notes below."""
-    characters = 126 if figure.get_figwidth() > SINGLE_COLUMN else 60
-    if handles:
-        columns = _columns([str(handle.get_label()) for handle in handles], characters)
-        legend = figure.legend(handles=list(handles), loc="outside upper center", ncols=columns)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
-    paragraph = textwrap.wrap(" ".join(notes), characters)
-    below = figure.supxlabel("\n".join(paragraph), x=0.01, ha="left", fontsize=7, linespacing=1.3)
-    below.set_parse_math(False)  # notes hold titles, as does the legend
-    figure.align_ylabels()
-
-
-def _columns(entries: Sequence[str], characters: int) -> int:
-    """As many columns of a legend as there is room for; each is as wide as its longest entry with its line."""
-    for columns in range(len(entries), 1, -1):
-        longest = [max(map(len, column)) for column in np.array_split(list(entries), columns)]
-        if sum(longest) + LINE * columns <= characters:
-            return columns
-    return 1
-
-
-def blank(reason: str) -> Figure:
-    """In place of a figure that a study has nothing for, which is no reason for the study to fail."""
-    figure = Figure(figsize=(SINGLE_COLUMN, 0.5))
-    annotate(figure, [], [f"Nothing to draw: {reason}."])
-    return figure
-
-
-def lay_out(figure: Figure) -> None:
-    """Fix the places of all parts. Else each format would find them anew, which takes most of the time."""
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.execute(figure)
-        figure.set_layout_engine("none")
 
 
 @contextmanager

@@ -1,10 +1,9 @@
-"""Tables for people, from the tidy tables: unrounded as CSV, and typeset as Markdown, LaTeX (booktabs) and HTML."""
+"""Tables for people, from the tidy tables: what each has in its rows and columns."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +22,10 @@ from psasc_bench.analysis import (
     t_interval,
 )
 from psasc_bench.files import write_text
+from psasc_bench.report.formats import MINUS, Table, html, latex, markdown
 from psasc_bench.report.tables import Tables
 
-MINUS = "\N{MINUS SIGN}"
 SPREAD = {"best": "max", "median": "median", "worst": "min"}
-LATEX = {"ε": r"$\varepsilon$", "∞": r"$\infty$", "±": r"$\pm$", MINUS: "$-$"}
-
-
-@dataclass(frozen=True)
-class Table:
-    """``rows`` are unrounded; ``shown`` has the same rows as text, under an index of what they are about."""
-
-    rows: pd.DataFrame
-    shown: pd.DataFrame
-    caption: str
 
 
 def write_table(table: str, results: Path, output: Path) -> None:
@@ -50,9 +39,9 @@ def write_table(table: str, results: Path, output: Path) -> None:
     made = TABLES[table](Tables(results))
     texts = {
         "csv": made.rows.to_csv(index=False, lineterminator="\n"),
-        "md": f"{_markdown(made)}\n",
-        "tex": _latex(made, label=table),
-        "html": _html(made),
+        "md": f"{markdown(made)}\n",
+        "tex": latex(made, label=table),
+        "html": html(made),
     }
     for suffix, text in texts.items():
         write_text(output / f"{table}.{suffix}", text)
@@ -212,45 +201,6 @@ def _sample(tables: Tables) -> str:
     sample = tables.sample()
     return sample[0].lower() + sample[1:]
 
-
-def _markdown(table: Table) -> str:
-    flat = table.shown.reset_index()
-    align = ["left" if column in table.shown.index.names else "right" for column in flat]
-    escaped = flat.map(lambda text: str(text).replace("|", r"\|"))
-    return f"{table.caption}\n\n{escaped.to_markdown(index=False, disable_numparse=True, colalign=align)}"
-
-
-def _latex(table: Table, *, label: str) -> str:
-    styler = table.shown.reset_index().style.hide(axis="index").format(escape="latex")
-    text = styler.format_index(escape="latex", axis="columns").to_latex(
-        hrules=True,
-        column_format=_column_format(table),
-        position="tbp",
-        position_float="centering",
-        caption=table.caption.replace("%", r"\%"),
-        label=f"tab:{label}",
-    )
-    for character, command in LATEX.items():
-        text = text.replace(character, command)
-    return text
-
-
-def _column_format(table: Table) -> str:
-    return "l" * table.shown.index.nlevels + "r" * len(table.shown.columns)
-
-
-def _html(table: Table) -> str:
-    styler = table.shown.reset_index().style.hide(axis="index").format(escape="html").set_caption(table.caption)
-    styler = styler.format_index(escape="html", axis="columns").set_table_styles(_STYLES)
-    return styler.to_html(doctype_html=True, table_uuid="table", exclude_styles=False)
-
-
-_STYLES: list[Any] = [
-    {"selector": "", "props": "border-collapse: collapse; font: 14px sans-serif; font-variant-numeric: tabular-nums"},
-    {"selector": "caption", "props": "text-align: left; padding-bottom: 8px; max-width: 60em"},
-    {"selector": "th, td", "props": "padding: 3px 10px; text-align: right; border-bottom: 1px solid #ccc"},
-    {"selector": "th:nth-child(-n+3), td:nth-child(-n+3)", "props": "text-align: left"},
-]
 
 TABLES: dict[str, Callable[[Tables], Table]] = {
     "accuracy": accuracy,

@@ -24,7 +24,7 @@ from matplotlib.patches import StepPatch
 from scipy import stats
 
 from psasc_bench.analysis import literature, results, statistics
-from psasc_bench.report import figures, plots, style
+from psasc_bench.report import figures, layout, plots, style
 from psasc_bench.report.tables import averages
 
 Key = tuple[str, float, int]
@@ -248,7 +248,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_nothing_is_cut_off_and_no_heading_runs_into_the_next(name: str, wide: Path) -> None:
     with style.applied():
         drawn = plots.figure(name, plots.Tables(wide))
-        style.lay_out(drawn)
+        layout.lay_out(drawn)
         canvas = FigureCanvasAgg(drawn)
         canvas.draw()
     headings = [axes.title if axes.get_title("center") else axes._left_title for axes in drawn.axes]
@@ -372,8 +372,8 @@ def test_part_of_a_study_can_be_drawn_or_the_figure_says_why_not(
 
 
 def test_more_data_sets_than_fit_side_by_side_go_below() -> None:
-    figure, panels = style.panels(style.MOST_ABREAST + 1, 2)
-    assert [len(column) for column in panels] == [2] * (style.MOST_ABREAST + 1)
+    figure, panels = layout.panels(layout.MOST_ABREAST + 1, 2)
+    assert [len(column) for column in panels] == [2] * (layout.MOST_ABREAST + 1)
     assert list(figure.axes) == sorted(itertools.chain(*panels), key=figure.axes.index)  # and no empty one is left
     assert panels[-1][0].get_position().y1 < panels[0][1].get_position().y0
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from psasc_bench.analysis import REFERENCE, published
-from psasc_bench.report import drawing, style
+from psasc_bench.report import drawing, layout, style
 from psasc_bench.report.tables import Tables, percent
 
 
@@ -23,7 +23,7 @@ def draw(tables: Tables) -> Figure:
     datasets = cells["dataset"].unique()
     references = _published(tables)
     shown, below = [], []
-    figure, panels = style.panels(len(datasets), 2 if paired else 1)
+    figure, panels = layout.panels(len(datasets), 2 if paired else 1)
     grid = panels[0][0].get_gridspec()
     width = 72 * 0.75 * figure.get_figwidth() / (grid.ncols if grid else 1)  # without the axis labels
     for dataset, column in zip(datasets, panels, strict=True):
@@ -45,14 +45,14 @@ def draw(tables: Tables) -> Figure:
             column[1].axhline(0, color=style.GREY, linewidth=0.6, zorder=1)
             column[0].tick_params(labelbottom=False)
         column[0].set_title(tables.titles[dataset], parse_math=False)
-        delta = f" ($\\delta={style.power(deltas[dataset])}$)" if dataset in deltas else ""
+        delta = f" ($\\delta={layout.power(deltas[dataset])}$)" if dataset in deltas else ""
         column[-1].set_xlabel(f"Privacy budget $\\varepsilon${delta}")
     labels = ["Test accuracy (%)"]
     notes = [tables.sample()]
     if paired:
         labels.append(f"Difference to {tables.method_titles[REFERENCE]}\n(percentage points)")
         notes.append("Differences are paired by seed.")
-    style.align(panels, list(datasets), labels)
+    layout.align(panels, list(datasets), labels)
     if len(references):
         sources = ", ".join(references["source"].unique())
         notes.append(f"Hollow: published, not ours, with their own intervals ({sources}).")

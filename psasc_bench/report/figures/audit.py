@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from psasc_bench.report import drawing, style
+from psasc_bench.report import drawing, layout
 from psasc_bench.report.tables import Tables
 
 
@@ -16,7 +16,7 @@ def draw(tables: Tables) -> Figure:
         raise ValueError(f"{tables.folder}: no method was audited, nothing to draw")
     budgets = sorted(table["epsilon"].unique())
     schedules = list(table.groupby(["sampling_rate", "steps"], sort=False))
-    figure, (column,) = style.panels(1, len(schedules))
+    figure, (column,) = layout.panels(1, len(schedules))
     width = 72 * 0.75 * figure.get_figwidth()
     for ((sampling_rate, steps), rows), axes in zip(schedules, column, strict=True):
         drawing.budget_axis(axes, budgets)
@@ -27,7 +27,7 @@ def draw(tables: Tables) -> Figure:
         axes.set(title=f"{sampling}, {steps} steps", ylabel="Lower bound on $\\varepsilon$")
     for axes in column[:-1]:
         axes.tick_params(labelbottom=False)
-    column[-1].set_xlabel(f"Privacy budget $\\varepsilon$ ($\\delta={style.power(table['delta'].max())}$)")
+    column[-1].set_xlabel(f"Privacy budget $\\varepsilon$ ($\\delta={layout.power(table['delta'].max())}$)")
     confidence, trials = 100 * table["confidence"].min(), table["trials"].min()
     notes = [
         f"What a white-box attack proves ({trials:,} canaries in, as many out), at {confidence:g} % confidence each.",

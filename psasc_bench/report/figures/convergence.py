@@ -7,7 +7,7 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from psasc_bench.report import drawing, style
+from psasc_bench.report import drawing, layout
 from psasc_bench.report.tables import Tables, averages
 
 
@@ -19,17 +19,17 @@ def draw(tables: Tables) -> Figure:
     yardsticks = set(cells.loc[np.isinf(cells["epsilon"]), "method"]) & tables.controls
     accuracies = averages(100 * curves["test_accuracy"], curves)
     losses = averages(curves["nonprivate_train_loss"], curves)
-    figure, columns = style.panels(len(tables.dataset_budgets), 2, abreast=4, height=1.35)
+    figure, columns = layout.panels(len(tables.dataset_budgets), 2, abreast=4, height=1.35)
     for (dataset, epsilon), (upper, lower) in zip(tables.dataset_budgets, columns, strict=True):
         keys = [(dataset, epsilon, method) for method in tables.methods]
         keys += [(dataset, math.inf, method) for method in tables.looks if method in yardsticks]
         for key in keys:
             drawing.band(upper, accuracies.get(key), key[2], tables)
             drawing.band(lower, losses.get(key), key[2], tables)
-        style.heading(upper, tables.title(dataset, epsilon))
+        layout.heading(upper, tables.title(dataset, epsilon))
         lower.set(xlabel="Epoch", ylim=(0, None))
     labels = ["Test accuracy (%)", "Training loss (nats),\nnot private"]
-    style.align(columns, [dataset for dataset, _ in tables.dataset_budgets], labels)
+    layout.align(columns, [dataset for dataset, _ in tables.dataset_budgets], labels)
     hidden = [tables.method_titles[method] for method in tables.controls - yardsticks]
     notes = [tables.sample(), *([f"Not drawn: {', '.join(sorted(hidden))}."] if hidden else [])]
     shown = {*cells.loc[~cells["control"], "method"], *yardsticks}

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from psasc_bench.report import style
+from psasc_bench.report import layout, style
 from psasc_bench.report.tables import Tables
 
 OURS = "psasc-bench"
@@ -21,18 +21,18 @@ def draw(tables: Tables) -> Figure:
     costs = tables.read("cost")
     contestants = list(costs["contestant"].unique())
     problems = list(costs.groupby(["model", "batch"], sort=False))
-    figure, columns = style.panels(len(problems), 1, height=0.14 * len(contestants) + 0.55)
+    figure, columns = layout.panels(len(problems), 1, height=0.14 * len(contestants) + 0.55)
     for ((model, batch), rows), (axes,) in zip(problems, columns, strict=True):
         _forest(axes, rows, contestants)
         axes.set_title(f"{model}, batch {batch}", parse_math=False)
         axes.set_xlabel("Time of a step (ratio)")
-    style.align(columns, ["all"] * len(columns), [""])
+    layout.align(columns, ["all"] * len(columns), [""])
     notes = [
         "Gradient of a step, without noise and update: ratio to the fastest ordinary step of the same round (line),",
         "median and quartiles over rounds. Contestants take turns, so that other work on the machine slows all.",
         "Filled: this suite.",
     ]
-    style.annotate(figure, [], notes)
+    layout.annotate(figure, [], notes)
     return figure
 
 

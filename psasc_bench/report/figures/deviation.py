@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from psasc_bench.report import drawing, style
+from psasc_bench.report import drawing, layout, style
 from psasc_bench.report.figures import REQUESTED
 from psasc_bench.report.tables import Tables, averages, extremes
 
@@ -29,8 +29,8 @@ def draw(tables: Tables) -> Figure:
     rows = {name: averages(table[name], table) for table in (shared, curves) for name in MEASURES if name in table}
     measures = {name: label for name, label in MEASURES.items() if rows.get(name)}
     if curves.empty or not measures:
-        return style.blank("no finished run of a private method has measured it")
-    figure, columns = style.panels(len(cells), len(measures), abreast=6, height=1.1)
+        return layout.blank("no finished run of a private method has measured it")
+    figure, columns = layout.panels(len(cells), len(measures), abreast=6, height=1.1)
     for (dataset, epsilon), column in zip(cells, columns, strict=True):
         last = curves.loc[curves["dataset"] == dataset, "epoch"].max()
         for name, axes in zip(measures, column, strict=True):
@@ -42,9 +42,9 @@ def draw(tables: Tables) -> Figure:
             found = {method: rows[name].get((dataset, epsilon, method)) for method in tables.methods}
             _bands(axes, {method: means for method, means in found.items() if means is not None}, tables)
             axes.set_xlim(0, last + 1)
-        style.heading(column[0], tables.titles[dataset], f"ε = {epsilon:g}")
+        layout.heading(column[0], tables.titles[dataset], f"ε = {epsilon:g}")
         column[-1].set_xlabel("Epoch")
-    style.align(columns, ["all"] * len(columns), list(measures.values()))
+    layout.align(columns, ["all"] * len(columns), list(measures.values()))
     notes = [
         "Scaled against true mean gradient on a fixed set of training examples, not private. Signal to noise: norm of "
         "the scaled sum over that of the noise.",

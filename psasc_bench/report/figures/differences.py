@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from psasc_bench.analysis import MARGIN, REFERENCE, p_text
-from psasc_bench.report import drawing, style
+from psasc_bench.report import drawing, layout, style
 from psasc_bench.report.tables import Tables, percent
 
 ROW = 0.125  # inches
@@ -21,12 +21,12 @@ def draw(tables: Tables) -> Figure:
     cells = tables.summary[~tables.summary["control"] & (tables.summary["method"] != REFERENCE)]
     datasets = [str(dataset) for dataset, of_one in cells.groupby("dataset", sort=False) if of_one["n_pairs"].any()]
     if not datasets:
-        return style.blank(f"no method has a finished run paired with one of {REFERENCE}")
+        return layout.blank(f"no method has a finished run paired with one of {REFERENCE}")
     cells = cells[cells["dataset"].isin(datasets)]
     methods = [method for method in tables.methods if method != REFERENCE]
     budgets = sorted(cells["epsilon"].unique())
     rows = len(budgets) * (len(methods) + 1)
-    figure, panels = style.panels(len(datasets), 1, height=ROW * rows + 0.35)
+    figure, panels = layout.panels(len(datasets), 1, height=ROW * rows + 0.35)
     for dataset, (axes,) in zip(datasets, panels, strict=True):
         _rows(axes, budgets, methods)
         of_one = cells[cells["dataset"] == dataset]
@@ -37,7 +37,7 @@ def draw(tables: Tables) -> Figure:
         reference = tables.method_titles.get(REFERENCE, REFERENCE)
         axes.set_xlabel(f"Difference to {reference}\n(percentage points)", parse_math=False)
         axes.set_title(tables.titles[dataset], parse_math=False)
-    style.align(panels, ["all"] * len(datasets), [""])
+    layout.align(panels, ["all"] * len(datasets), [""])
     notes = [
         tables.sample(tables.methods),
         "Paired by seed. Right: p, Holm-corrected as the intervals are not, and the verdict, if not inconclusive.",

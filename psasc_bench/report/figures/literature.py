@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from psasc_bench.analysis import beside_published
-from psasc_bench.report import drawing, style
+from psasc_bench.report import drawing, layout
 from psasc_bench.report.tables import Tables, sample
 
 ROW = 0.125  # inches
@@ -21,10 +21,10 @@ def draw(tables: Tables) -> Figure:
     cells = tables.finished[~tables.finished["control"]]
     compared = beside_published(cells)
     if compared.empty:
-        return style.blank("no published accuracy is of a cell that has a finished run")
+        return layout.blank("no published accuracy is of a cell that has a finished run")
     blocks = {str(name): _blocks(rows, tables) for name, rows in compared.groupby("dataset", sort=False)}
     most = max(sum(1 + len(block) for block in of_one) for of_one in blocks.values())
-    figure, panels = style.panels(len(blocks), 1, height=ROW * most + 0.4)
+    figure, panels = layout.panels(len(blocks), 1, height=ROW * most + 0.4)
     for (dataset, of_one), (axes,) in zip(blocks.items(), panels, strict=True):
         _forest(axes, of_one, tables)
         axes.set_title(tables.titles[dataset], parse_math=False)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from psasc_bench.analysis import RUN, accuracies, t_interval
-from psasc_bench.report import style
+from psasc_bench.report import layout, style
 from psasc_bench.report.tables import Tables, unfinished
 
 VARIED = {"iterates", "decay", "epochs"}  # a trial that varies anything else compares something else
@@ -25,18 +25,18 @@ def draw(tables: Tables) -> Figure:
     """Paired differences to the same method without inner momentum; a panel per data set, budget and comparison."""
     differences = _differences(tables)
     if differences.empty:
-        return style.blank("no sweep has a finished run of inner momentum paired with one without")
+        return layout.blank("no sweep has a finished run of inner momentum paired with one without")
     decays, iterates = (sorted(differences[key].unique()) for key in ("decay", "iterates"))
     found = dict.fromkeys(zip(*(differences[key] for key in ("dataset", "epsilon", "comparison")), strict=True))
     cells = dict.fromkeys((dataset, epsilon) for dataset, epsilon, _ in found)
     wanted = [(*cell, one) for cell, one in itertools.product(cells, COMPARISONS) if (*cell, one) in found]
-    figure, columns = style.panels(len(wanted), 1, abreast=4, height=1.8)
+    figure, columns = layout.panels(len(wanted), 1, abreast=4, height=1.8)
     for (dataset, epsilon, comparison), (axes,) in zip(wanted, columns, strict=True):
         of_one = (differences["dataset"] == dataset) & (differences["epsilon"] == epsilon)
         _points(axes, differences[of_one & (differences["comparison"] == comparison)], decays, iterates, tables)
-        style.heading(axes, f"{tables.title(dataset, epsilon)},", COMPARISONS[comparison])
+        layout.heading(axes, f"{tables.title(dataset, epsilon)},", COMPARISONS[comparison])
         axes.set_xlabel("Decay $\\beta$")
-    style.align(columns, [str(panel) for panel in wanted], ["Difference to k = 1\n(percentage points)"])
+    layout.align(columns, [str(panel) for panel in wanted], ["Difference to k = 1\n(percentage points)"])
     seeds = differences.groupby(["dataset", "epsilon", "method", "settings"]).size()
     many = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
     notes = [
@@ -49,7 +49,7 @@ def draw(tables: Tables) -> Figure:
         Line2D([], [], **_look(method, k, iterates, tables), label=f"{tables.method_titles[method]}, k = {k:g}")
         for method, k in itertools.product(methods, iterates)
     ]
-    style.annotate(figure, handles, notes)
+    layout.annotate(figure, handles, notes)
     return figure
 
 

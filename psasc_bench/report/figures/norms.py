@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from psasc_bench.report import drawing, style
+from psasc_bench.report import drawing, layout, style
 from psasc_bench.report.tables import Tables, averages, extremes
 
 QUANTILES = ("q10", "q50", "q90")
@@ -24,9 +24,9 @@ def draw(tables: Tables) -> Figure:
     peaks = _peaks(weights)
     shown = [method for method in tables.methods if method in set(curves["method"])]
     if not shown:
-        return style.blank("no run of a private method has finished")
+        return layout.blank("no run of a private method has finished")
     columns = len(shown) + 1
-    figure, panels = style.panels(columns, len(cells), abreast=columns, height=1.05)
+    figure, panels = layout.panels(columns, len(cells), abreast=columns, height=1.05)
     for row, (dataset, epsilon) in enumerate(cells):
         share = panels[-1][row]
         for method, column in zip(shown, panels, strict=False):
@@ -40,10 +40,10 @@ def draw(tables: Tables) -> Figure:
     for title, column in zip(
         [*(tables.method_titles[method] for method in shown), "Below peak (%)"], panels, strict=True
     ):
-        style.heading(column[0], title)
+        layout.heading(column[0], title)
         column[-1].set_xlabel("Epoch")
     labels = [f"{textwrap.fill(tables.titles[dataset], TITLE)}\nε = {epsilon:g}, norm" for dataset, epsilon in cells]
-    style.align(panels, [*["norms"] * len(shown), "share"], labels)
+    layout.align(panels, [*["norms"] * len(shown), "share"], labels)
     for axes in figure.axes:
         axes.tick_params(labelbottom=True)  # data sets differ in epochs
     notes = [

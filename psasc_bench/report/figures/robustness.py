@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from psasc_bench.analysis import NEAR, accuracies, shares_near_best
-from psasc_bench.report import style
+from psasc_bench.report import layout
 from psasc_bench.report.tables import Tables, unfinished
 
 COLOURS = "viridis"  # the lighter, the more accurate, in grey print too
@@ -26,10 +26,10 @@ def draw(tables: Tables) -> Figure:
     budget of a sweep, a column per method."""
     tuning = _tuning(tables)
     if tuning.empty:
-        return style.blank("no sweep has finished a trial on held-out examples")
+        return layout.blank("no sweep has finished a trial on held-out examples")
     methods = [method for method in tables.methods if method in set(tuning["method"])]
     grids = [grid for _, grid in tuning.groupby(["sweep", "dataset", "epsilon"], sort=False)]
-    figure, columns = style.panels(len(methods), len(grids), abreast=len(methods), height=1.35)
+    figure, columns = layout.panels(len(methods), len(grids), abreast=len(methods), height=1.35)
     rows = list(zip(*columns, strict=True))
     for dataset in tuning["dataset"].unique():
         own = [(grid, row) for grid, row in zip(grids, rows, strict=True) if dataset in set(grid["dataset"])]
@@ -43,7 +43,7 @@ def draw(tables: Tables) -> Figure:
         "Δ: the sensitivity; times the learning rate, it is the longest step that an example can make.",
         *unfinished(tuning["status"].value_counts()),
     ]
-    style.annotate(figure, [], notes)
+    layout.annotate(figure, [], notes)
     return figure
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from psasc_bench.report import drawing, style
+from psasc_bench.report import drawing, layout, style
 from psasc_bench.report.tables import Tables
 
 
@@ -22,7 +22,7 @@ def draw(tables: Tables) -> Figure:
     datasets = [name for name in table["dataset"].unique() if norms.empty or name in set(norms["dataset"])]
     table = table[table["dataset"].isin(datasets)]
     notes = ["Δ: the sensitivity, which the noise is proportional to. Thin grey line: contribution Δ, the bound."]
-    figure, columns = style.panels(len(datasets), 2 if norms.empty else 3)
+    figure, columns = layout.panels(len(datasets), 2 if norms.empty else 3)
     for dataset, column in zip(datasets, columns, strict=True):
         rows = table[table["dataset"] == dataset]
         _functions(column[0], column[1], rows, tables)
@@ -34,7 +34,7 @@ def draw(tables: Tables) -> Figure:
             axes.set(xscale="log", xlim=(rows["norm"].min(), rows["norm"].max()))
             axes.minorticks_off()
     labels = ["Weight $w(x)/\\Delta$", "Contribution $x\\,w(x)/\\Delta$", "Norms in training,\nnot private"]
-    style.align(columns, ["all"] * len(datasets), labels[: len(columns[0])], math=True)
+    layout.align(columns, ["all"] * len(datasets), labels[: len(columns[0])], math=True)
     if not norms.empty:
         notes.append(
             "Bars: 10th to 90th percentile of the gradient norms, and median, in the first (pale) and the last epoch, "
