@@ -21,6 +21,7 @@ lint: .venv/ready
 	ruff check
 	ruff format --check
 	mypy
+	lint-imports --no-logo --no-cache
 	snakefmt --check --compact-diff Snakefile workflow
 	snakemake --lint
 
