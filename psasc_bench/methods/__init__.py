@@ -25,6 +25,7 @@ __all__ = [
     "load",
     "names",
     "parameters",
+    "required",
 ]
 
 FOLDER = Path(__file__).parent
@@ -79,6 +80,11 @@ def instantiate(name: str, cls: type[Method], values: dict[str, Any]) -> Method:
 def parameters(method: Method) -> dict[str, float]:
     """All hyper-parameters with their values, defaults included."""
     return {field.name: getattr(method, field.name) for field in fields(method)}
+
+
+def required(name: str) -> list[str]:
+    """The hyper-parameters of method ``name`` that have no default."""
+    return [field.name for field in fields(load(name)) if field.default is MISSING]
 
 
 def describe(cls: type[Method]) -> list[str]:

@@ -12,8 +12,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from psasc_bench import methods
 from psasc_bench.methods import LARGEST, SMALLEST
-from psasc_bench.study.study import Cell, ConfigError, Study, Sweep
+from psasc_bench.study.protocols import fill
+from psasc_bench.study.settings import ConfigError, Sweep
+from psasc_bench.study.study import Cell, Study
 
 # What PyYAML raises for text that it cannot read: its own errors, and whatever building a value of a tag meets.
 YAML_ERRORS = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
@@ -50,7 +53,8 @@ def parse_study(values: Any, *, source: str) -> Study:
     if not isinstance(values, Mapping):
         raise ConfigError(f"{source}: must be a mapping of keys to values, is {type(values).__name__}")
     try:
-        study = Study.model_validate({key: _parse_string(key, value) for key, value in values.items()})
+        filled_in, sources = fill({key: _parse_string(key, value) for key, value in values.items()})
+        study = Study.model_validate({"filled": sources} | filled_in)
         problems = list(_problems(study)) or list(_sweep_problems(study))
     except ValidationError as error:
         problems = _explain(error)
@@ -73,6 +77,7 @@ def _problems(study: Study) -> Iterator[str]:
     """What is wrong between keys that are right by themselves."""
     if unknown := sorted(set(study.train or ()) - set(study.datasets)):
         yield f"train: not in this study: {', '.join(unknown)}; there are: {', '.join(study.datasets)}"
+    yield from _title_problems(study)
     for name, dataset in study.datasets.items():
         here = f"datasets.{name}"
         for method in sorted(set(dataset.overrides) - set(study.methods)):
@@ -106,6 +111,23 @@ def _problems(study: Study) -> Iterator[str]:
             yield f"{here}: mean and deviation go together"
         elif dataset.mean is not None and dataset.source != "npz":
             yield f"{here}.mean: goes with source npz; {dataset.source} has published constants"
+
+
+def _title_problems(study: Study) -> Iterator[str]:
+    """Tables and figures tell data sets and methods apart by their titles; and a method has one role in the claims."""
+    unknown = {name for name in study.methods if study.implementation(name) not in methods.names()}
+    titles = {f"datasets.{name}": dataset.title for name, dataset in study.datasets.items()}
+    named = {f"methods.{name}": study.method_title(name) for name in study.methods if name not in unknown}
+    for of_kind in (titles, named):
+        first: dict[str, str] = {}
+        for place, title in of_kind.items():
+            if (other := first.setdefault(title, place)) != place:
+                yield f"{place}.title: {title!r} is the title of {other}, too; give it another"
+    if not unknown:
+        try:
+            study.roles()
+        except ConfigError as error:
+            yield str(error)
 
 
 def _sweep_problems(study: Study) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from psasc_bench.files import json_number
@@ -38,7 +38,8 @@ class Schedule:
 class RunSpec(Schedule):
     """A run is a pure function of its spec, of the data set's arrays and of the code. ``parameters`` are the method's;
     ``epsilon`` is infinite for a run without privacy; ``evaluation`` says which examples the accuracy is measured
-    on."""
+    on. ``listed_as`` is the study's name for the method if it is another: two settings of one method go by two names.
+    It names files and decides nothing else."""
 
     model: str
     method: str
@@ -49,10 +50,16 @@ class RunSpec(Schedule):
     momentum: float
     seed: int
     evaluation: Literal["test", "validation"] = "test"
+    listed_as: str = field(default="", compare=False)
+
+    @property
+    def label(self) -> str:
+        """The study's name for the method."""
+        return self.listed_as or self.method
 
     def name(self) -> str:
         """``dataset/method/eps-…/seed-…``: where the run's files stand in the results folder, less their endings."""
-        return f"{self.dataset}/{self.method}/eps-{format_epsilon(self.epsilon)}/seed-{self.seed}"
+        return f"{self.dataset}/{self.label}/eps-{format_epsilon(self.epsilon)}/seed-{self.seed}"
 
     def stream(self, axis: str) -> int:
         """The seed of one random stream (``initialisation``, ``sampling`` or ``noise``). Method and budget do not
@@ -63,19 +70,23 @@ class RunSpec(Schedule):
 
     def hash(self) -> str:
         """The first 16 hex digits of the SHA-256 of the spec as canonical JSON."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+        values = self.to_json()
+        values.pop("listed_as", None)
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object; an infinite epsilon is the string ``inf``, which JSON has no number for."""
-        return asdict(self) | {"parameters": dict(self.parameters), "epsilon": json_number(float(self.epsilon))}
+        values = asdict(self) | {"parameters": dict(self.parameters), "epsilon": json_number(float(self.epsilon))}
+        if not self.listed_as:
+            del values["listed_as"]
+        return values
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RunSpec:
         """The inverse of ``to_json``. Raises ``ValueError`` for missing or unknown keys."""
-        if set(values) != {field.name for field in fields(cls)}:
-            raise ValueError(
-                f"a run spec has the keys {', '.join(f.name for f in fields(cls))}; got {', '.join(values)}"
-            )
+        known = [field.name for field in fields(cls) if field.name != "listed_as"]
+        if set(values) - {"listed_as"} != set(known):
+            raise ValueError(f"a run spec has the keys {', '.join(known)}; got {', '.join(values)}")
         return cls(**{**values, "epsilon": float(values["epsilon"])})
 
 

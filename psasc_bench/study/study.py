@@ -5,90 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from psasc_bench import data, methods
-from psasc_bench.data import Features
-from psasc_bench.methods import LARGEST, Method
+from psasc_bench.methods import Method
+from psasc_bench.study.roles import Roles, find_roles
+from psasc_bench.study.settings import (
+    MOST_EPOCHS,
+    ClaimsConfig,
+    ConfigError,
+    DatasetConfig,
+    Epsilons,
+    ExpandedPath,
+    MethodConfig,
+    MethodName,
+    Name,
+    Seeds,
+    Settings,
+    Strict,
+    Sweep,
+    distinct,
+)
 from psasc_bench.study.spec import RunSpec, format_epsilon
 
 OPTIMISER = ("learning_rate", "momentum")
-MOST_EPOCHS = 1_000_000
-T = TypeVar("T")
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used; the message names the file, the key and the remedy."""
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
-    return value
-
-
-def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
-    if len(set(values)) < len(values):
-        raise ValueError("must not name a value twice")
-    return values
-
-
-def _nameable(epsilon: float) -> float:
-    if float(format_epsilon(epsilon)) != epsilon:
-        raise ValueError("must have at most 6 significant digits, for it stands in file names")
-    return epsilon
-
-
-Finite = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Positive = Annotated[Finite, Field(gt=0, le=LARGEST)]
-Count = Annotated[int, BeforeValidator(_number), Field(ge=1, lt=2**31)]
-Seed = Annotated[int, BeforeValidator(_number), Field(ge=0, lt=2**63)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=100)]  # it stands in file names
-Epsilon = Annotated[Positive, AfterValidator(_nameable)]
-Epsilons = Annotated[tuple[Epsilon, ...], Field(min_length=1), AfterValidator(_distinct)]
-Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
-Settings = dict[str, Positive]
-
-
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-Values = Annotated[Epsilons, BeforeValidator(_listed)]  # for they stand in file names, too
-Grid = Annotated[dict[str, Values], Field(min_length=1)]
-Grids = Annotated[tuple[Grid, ...], BeforeValidator(_listed), Field(min_length=1)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DatasetConfig(_Strict):
-    """One data set with its training protocol. ``config/README.md`` explains every key."""
-
-    source: Literal["digits", "mnist", "fashion_mnist", "cifar10", "npz"]
-    path: str | None = None
-    mean: tuple[Annotated[Finite, Field(ge=-LARGEST, le=LARGEST)], ...] | None = None
-    deviation: tuple[Positive, ...] | None = None
-    features: Features = "pixels"
-    title: str
-    model: str
-    expected_batch_size: Count
-    micro_batch_size: Count
-    epochs: Annotated[Count, Field(le=MOST_EPOCHS)]
-    delta: Annotated[float, BeforeValidator(_number), Field(gt=0, lt=1)]
-    learning_rate: Positive
-    momentum: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
-    share_process: bool = False
-    probe_every_epochs: Annotated[int, BeforeValidator(_number), Field(ge=0)] = 0
-    epsilons: Epsilons | None = None
-    seeds: Seeds | None = None
-    more_seeds: dict[Epsilon, Seeds] = {}
-    overrides: dict[str, Settings] = {}
 
 
 @dataclass(frozen=True, order=True)
@@ -104,32 +47,19 @@ class Cell:
         return format_epsilon(self.epsilon)
 
 
-class Sweep(_Strict):
-    """Grids of settings around a study's own: every point of every grid of a method is a trial."""
-
-    evaluation: Literal["test", "validation"]
-    datasets: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_distinct)]
-    epsilons: Epsilons
-    seeds: Seeds
-    methods: dict[str, Grids] = Field(min_length=1)
-
-    def trials(self, method: str) -> list[Settings]:
-        """The settings of the method's trials, in the order of its grids."""
-        return [
-            dict(zip(grid, values, strict=True)) for grid in self.methods[method] for values in product(*grid.values())
-        ]
-
-
-class Study(_Strict):
+class Study(Strict):
     """A grid of runs: data sets x methods x epsilons x seeds."""
 
+    name: MethodName | None = None
     seeds: Seeds
     epsilons: Epsilons
-    methods: dict[str, Settings] = Field(min_length=1)
+    methods: dict[MethodName, MethodConfig] = Field(min_length=1)
     datasets: dict[Name, DatasetConfig] = Field(min_length=1)
-    data_root: str = "data"
-    train: Annotated[tuple[Name, ...], AfterValidator(_distinct)] | None = None
-    sweeps: dict[Name, Sweep] = {}
+    data_root: ExpandedPath = "data"
+    train: Annotated[tuple[Name, ...], AfterValidator(distinct)] | None = None
+    sweeps: dict[Name, Sweep] = Field(default={})
+    claims: ClaimsConfig = ClaimsConfig()
+    filled: dict[str, str] = Field(default={})  # by key: where a value is from that was not given
 
     def trained(self) -> list[str]:
         """The data sets whose missing runs the workflow trains; of the others it shows what records there are."""
@@ -178,7 +108,27 @@ class Study(_Strict):
 
     def method(self, dataset: str, name: str) -> Method:
         """The method with its hyper-parameters for ``dataset``."""
-        return methods.create(name, self._settings(dataset, name)[0])
+        return methods.create(self.implementation(name), self._settings(dataset, name)[0])
+
+    def implementation(self, name: str) -> str:
+        """Which method it is that the study calls ``name``."""
+        return self._method(name).method or name
+
+    def method_title(self, name: str) -> str:
+        """How tables and figures call it: as the study says, or as the method does, with what the study sets where it
+        has a name of its own."""
+        config = self._method(name)
+        title = methods.load(self.implementation(name)).title
+        if config.title or self.implementation(name) == name:
+            return config.title or title
+        given = {key: value for key, value in config.settings.items() if f"methods.{name}.{key}" not in self.filled}
+        settings = ", ".join(f"{key} = {value:g}" for key, value in given.items())
+        return f"{title} ({settings})" if settings else f"{title} ({name})"
+
+    def roles(self) -> Roles:
+        """What the claims are about. Raises ``ConfigError`` for a role of a method that the study has not."""
+        controls = [name for name in self.methods if methods.load(self.implementation(name)).control]
+        return find_roles(self.claims, [name for name in self.methods if name not in controls])
 
     def spec(self, cell: Cell, seed: int) -> RunSpec:
         """The run of ``cell`` with ``seed``, every default and override resolved."""
@@ -187,7 +137,8 @@ class Study(_Strict):
         return RunSpec(
             dataset=cell.dataset,
             model=dataset.model,
-            method=cell.method,
+            method=self.implementation(cell.method),
+            listed_as="" if self.implementation(cell.method) == cell.method else cell.method,
             parameters=methods.parameters(self.method(cell.dataset, cell.method)),
             epsilon=cell.epsilon,
             delta=dataset.delta,
@@ -203,27 +154,39 @@ class Study(_Strict):
         the data set's, and ``sensitivity`` stands for the ``C`` that gives it. Raises ``ValueError`` for settings that
         the method has not."""
         protocol = self.dataset(dataset)
-        merged = self.methods[method] | protocol.overrides.get(method, {}) | settings
+        merged = self._method(method).settings | protocol.overrides.get(method, {}) | settings
         epochs = merged.pop("epochs", protocol.epochs)
         if epochs != int(epochs) or epochs > MOST_EPOCHS:
             raise ConfigError(f"epochs must be a whole number up to {MOST_EPOCHS}, got {epochs:g}")
         if "sensitivity" in merged:
-            merged["C"] = _threshold(method, merged, sensitivity=merged.pop("sensitivity"))
+            sensitivity = merged.pop("sensitivity")
+            merged["C"] = _threshold(self.implementation(method), merged, sensitivity=sensitivity)
         own: dict[str, Any] = {"epochs": int(epochs), "overrides": {}}
         own |= {"epsilons": None, "seeds": None, "more_seeds": {}}
-        changes: dict[str, Any] = {"datasets": {dataset: protocol.model_copy(update=own)}, "methods": {method: merged}}
+        changes: dict[str, Any] = {
+            "datasets": {dataset: protocol.model_copy(update=own)},
+            "methods": {method: self.methods[method].having(merged)},
+            "claims": ClaimsConfig(),
+        }
         return self.model_copy(
             update=changes | {"epsilons": sweep.epsilons, "seeds": sweep.seeds, "train": None, "sweeps": {}}
         )
 
+    def _method(self, name: str) -> MethodConfig:
+        if name not in self.methods:
+            raise ConfigError(f"methods: no method {name!r}; there are: {', '.join(self.methods)}")
+        return self.methods[name]
+
     def _settings(self, dataset: str, method: str) -> tuple[Settings, Settings]:
-        """The method's hyper-parameters and the optimiser's settings for it on ``dataset``."""
-        if method not in self.methods:
-            raise ConfigError(f"methods: no method {method!r}; there are: {', '.join(self.methods)}")
+        """The method's hyper-parameters and the optimiser's settings for it on ``dataset``. A ``C`` that is not given
+        is the one that gives the data set's sensitivity."""
         config = self.dataset(dataset)
         defaults = {key: getattr(config, key) for key in OPTIMISER}
-        merged = defaults | self.methods[method] | config.overrides.get(method, {})
+        merged = defaults | self._method(method).settings | config.overrides.get(method, {})
         parameters = {key: value for key, value in merged.items() if key not in OPTIMISER}
+        name = self.implementation(method)
+        if "C" not in parameters and config.sensitivity and "C" in methods.required(name):
+            parameters["C"] = _threshold(name, parameters, sensitivity=config.sensitivity)
         return parameters, {key: merged[key] for key in OPTIMISER}
 
 

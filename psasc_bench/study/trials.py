@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from psasc_bench.study.settings import Sweep
 from psasc_bench.study.spec import RunSpec
-from psasc_bench.study.study import Study, Sweep
+from psasc_bench.study.study import Study
 
 
 @dataclass(frozen=True)

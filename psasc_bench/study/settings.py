@@ -1,0 +1,137 @@
+"""The parts of a study's configuration, each validated by itself. ``config/README.md`` explains every key."""
+
+from __future__ import annotations
+
+import os
+from itertools import product
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from psasc_bench.data import Features
+from psasc_bench.methods import LARGEST
+from psasc_bench.study.spec import format_epsilon
+
+MOST_EPOCHS = 1_000_000
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names the file, the key and the remedy."""
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+def distinct(values: tuple[T, ...]) -> tuple[T, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("must not name a value twice")
+    return values
+
+
+def _nameable(epsilon: float) -> float:
+    if float(format_epsilon(epsilon)) != epsilon:
+        raise ValueError("must have at most 6 significant digits, for it stands in file names")
+    return epsilon
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _expanded(path: str) -> str:
+    return os.path.expandvars(os.path.expanduser(path))
+
+
+Finite = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Positive = Annotated[Finite, Field(gt=0, le=LARGEST)]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=1, lt=2**31)]
+Seed = Annotated[int, BeforeValidator(_number), Field(ge=0, lt=2**63)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=100)]  # it stands in file names
+MethodName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)]
+Title = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
+ExpandedPath = Annotated[str, AfterValidator(_expanded)]
+Epsilon = Annotated[Positive, AfterValidator(_nameable)]
+_Epsilons = Annotated[tuple[Epsilon, ...], Field(min_length=1), AfterValidator(distinct)]
+_Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(distinct)]
+Epsilons = Annotated[_Epsilons, BeforeValidator(_listed)]  # a single one needs no list
+Seeds = Annotated[_Seeds, BeforeValidator(_listed)]
+Settings = dict[str, Positive]
+Grid = Annotated[dict[str, Epsilons], Field(min_length=1)]  # values of settings stand in file names, too
+Grids = Annotated[tuple[Grid, ...], BeforeValidator(_listed), Field(min_length=1)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatasetConfig(Strict):
+    """One data set with its training protocol. ``sensitivity`` is that of methods to which no ``C`` is given."""
+
+    source: Literal["digits", "mnist", "fashion_mnist", "cifar10", "npz"]
+    path: ExpandedPath | None = None
+    mean: tuple[Annotated[Finite, Field(ge=-LARGEST, le=LARGEST)], ...] | None = None
+    deviation: tuple[Positive, ...] | None = None
+    features: Features = "pixels"
+    title: Title
+    model: str
+    expected_batch_size: Count
+    micro_batch_size: Count
+    epochs: Annotated[Count, Field(le=MOST_EPOCHS)]
+    delta: Annotated[float, BeforeValidator(_number), Field(gt=0, lt=1)]
+    learning_rate: Positive
+    momentum: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
+    sensitivity: Positive | None = None
+    share_process: bool = False
+    probe_every_epochs: Annotated[int, BeforeValidator(_number), Field(ge=0)] = 0
+    epsilons: Epsilons | None = None
+    seeds: Seeds | None = None
+    more_seeds: dict[Epsilon, Seeds] = {}
+    overrides: dict[str, Settings] = {}
+
+
+class MethodConfig(BaseModel):
+    """A method of a study: which one, if its name in the study is another, and its title; all else are settings."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Positive] = Field(init=False)
+
+    method: str | None = None
+    title: Title | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return dict(self.__pydantic_extra__)
+
+    def having(self, settings: Settings) -> MethodConfig:
+        """The same method with these settings, and no others."""
+        return MethodConfig.model_validate({"method": self.method, "title": self.title, **settings})
+
+
+class ClaimsConfig(Strict):
+    """What the claims are about: the ``method`` under test, its variant with inner ``momentum``, the ``reference`` that
+    it is compared with, and ``earlier`` methods. What is not said is found among the study's, see ``Study.roles``."""
+
+    method: str | None = None
+    momentum: str | None = None
+    reference: str | None = None
+    earlier: Annotated[tuple[str, ...], AfterValidator(distinct)] | None = None
+
+
+class Sweep(Strict):
+    """Grids of settings around a study's own: every point of every grid of a method is a trial."""
+
+    evaluation: Literal["test", "validation"]
+    datasets: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(distinct)]
+    epsilons: Epsilons
+    seeds: Seeds
+    methods: dict[str, Grids] = Field(min_length=1)
+
+    def trials(self, method: str) -> list[Settings]:
+        """The settings of the method's trials, in the order of its grids."""
+        return [
+            dict(zip(grid, values, strict=True)) for grid in self.methods[method] for values in product(*grid.values())
+        ]
