@@ -1,28 +1,31 @@
-from .claim_tests import OURS
-from .claims import CLAIMS, write_claims
+from .claims import claims_about, write_claims
 from .literature import beside_published, published
 from .metrics import ENOUGH, NEAR, RUN, accuracies, shares_near_best, steps_to_enough
-from .results import CELL, LABELS, REFERENCE, UNFINISHED, collect, p_text
-from .statistics import CONFIDENCE, MARGIN, t_interval
+from .results import CELL, LABELS, UNFINISHED, collect
+from .statistics import CONFIDENCE, MARGIN, p_text, t_interval
 from .sweeps import sweep_cost, sweep_curves, sweep_table, tuned_study
+from .tidy import REQUESTED, default_roles, of_the_study, read_study, read_table
 
 __all__ = [
     "CELL",
-    "CLAIMS",
     "CONFIDENCE",
     "ENOUGH",
     "LABELS",
     "MARGIN",
     "NEAR",
-    "OURS",
-    "REFERENCE",
+    "REQUESTED",
     "RUN",
     "UNFINISHED",
     "accuracies",
     "beside_published",
+    "claims_about",
     "collect",
+    "default_roles",
+    "of_the_study",
     "p_text",
     "published",
+    "read_study",
+    "read_table",
     "shares_near_best",
     "steps_to_enough",
     "sweep_cost",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,11 @@ from typing import Any
 import pandas as pd
 
 from psasc_bench.analysis import claim_tests
-from psasc_bench.analysis.claim_tests import EARLIER, INNER, OURS, Tables
+from psasc_bench.analysis.claim_tests import Tables
 from psasc_bench.analysis.comparisons import Finding
-from psasc_bench.analysis.results import REFERENCE
+from psasc_bench.analysis.tidy import REQUESTED, default_roles, of_the_study, read_study, read_table
 from psasc_bench.files import write_text
-
-NAMES = dict.fromkeys(["dataset", "method", "trajectory", "sweep", "settings"], str)
+from psasc_bench.study import Roles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,41 +27,41 @@ class Claim:
     test: str
     tables: Sequence[str]
     needs: str
-    decide: Callable[[Tables], list[Finding]]
+    decide: Callable[[Tables, Roles], list[Finding]]
     figure: str = ""
 
 
 def write_claims(paths: Iterable[Path], output: Path) -> None:
-    """Write ``claims.csv`` and ``claims.md`` to ``output`` from the tables in ``paths``, known by their files' names.
+    """Write ``claims.csv`` and ``claims.md`` to ``output`` from the tables in ``paths``, known by their files' names. Of
+    those made on request only what is of the study in ``output`` takes part.
 
     Raises ``OSError`` for an absent file.
     """
-    found = decide_claims(read_tables(paths))
-    write_text(output / "claims.csv", found.to_csv(index=False, lineterminator="\n"))
-    write_text(output / "claims.md", report(found))
-
-
-def read_tables(paths: Iterable[Path]) -> dict[str, pd.DataFrame]:
-    """Those of the tables that hold anything, by name."""
-    tables = {}
+    study, tables = read_study(output), {}
     for path in paths:
-        try:
-            tables[path.stem] = pd.read_csv(path, dtype=NAMES)
-        except pd.errors.EmptyDataError:
-            continue
-    return {name: table for name, table in tables.items() if len(table)}
+        table = read_table(path)
+        if study and path.stem in REQUESTED:
+            table = of_the_study(table, study)
+        if len(table):
+            tables[path.stem] = table
+    runs = tables.get("runs", pd.DataFrame(columns=["method", "method_title", "control"]))
+    roles = study.roles() if study else default_roles(runs)
+    claims = claims_about(roles, dict(zip(runs["method"], runs["method_title"], strict=True)))
+    found = decide_claims(tables, roles, claims)
+    write_text(output / "claims.csv", found.to_csv(index=False, lineterminator="\n"))
+    write_text(output / "claims.md", report(found, claims))
 
 
-def decide_claims(tables: Tables) -> pd.DataFrame:
+def decide_claims(tables: Tables, roles: Roles, claims: Mapping[str, Claim]) -> pd.DataFrame:
     """A row per claim and comparison, or one that says what to run where a claim cannot be tested.
 
     Raises ``ValueError`` for tables that lack a column.
     """
     rows: list[dict[str, Any]] = []
-    tables = _of_the_study(tables)
-    for name, claim in CLAIMS.items():
+    for name, claim in claims.items():
+        testable = roles.method is not None and set(claim.tables) <= set(tables)
         try:
-            findings = claim.decide(tables) if set(claim.tables) <= set(tables) else []
+            findings = claim.decide(tables, roles) if testable else []
         except KeyError as error:
             raise ValueError(f"{name}: the tables have no {error}; `snakemake --cores 8` makes them anew") from error
         findings = findings or [Finding(evidence=f"needs {claim.needs}")]
@@ -70,74 +69,73 @@ def decide_claims(tables: Tables) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _of_the_study(tables: Tables) -> Tables:
-    """Tables that were made on request may be of other data sets than the study."""
-    if "runs" not in tables:
-        return tables
-    known = set(tables["runs"]["dataset"])
+def claims_about(roles: Roles, titles: Mapping[str, str]) -> dict[str, Claim]:
+    """The claims by name, about the methods in these roles, with the ``titles`` of methods by name."""
+    method = roles.method or "a method under test"
+    momentum = roles.momentum or f"{method}-inner"
+    reference = roles.reference or "a reference"
+    tested, standard = titles.get(method, method), titles.get(reference, reference)
+    earlier = [titles.get(name, name) for name in roles.earlier]
+    listed = " and ".join([", ".join(earlier[:-1]), earlier[-1]] if len(earlier) > 1 else earlier)
     return {
-        name: table[table["dataset"].isin(known)] if "dataset" in table else table for name, table in tables.items()
+        "C1": Claim(
+            statement=f"At the same epsilon and delta, {tested} is more accurate than {standard}",
+            test="Final test accuracy, without and with inner momentum. Here p is corrected for all contestants, "
+            "budgets and data sets of the study.",
+            tables=["summary", "runs"],
+            needs=f"{method} and {reference} in the study: add them to its methods, then `snakemake --cores 8`",
+            decide=claim_tests.higher_accuracy,
+            figure="figures/accuracy.svg",
+        ),
+        "C2": Claim(
+            statement="It is more accurate than earlier per-example scaling" + (f": {listed}" if listed else ""),
+            test="Final test accuracy, without and with inner momentum.",
+            tables=["runs"],
+            needs=f"{method} and an earlier method in the study: add it to its methods, then `snakemake --cores 8`",
+            decide=claim_tests.beats_earlier_scaling,
+            figure="figures/accuracy.svg",
+        ),
+        "C3": Claim(
+            statement="The small gradients of late training get their proper weight",
+            test="Cosine between the scaled and the true mean gradient, not private, over the last quarter of the "
+            "epochs. Within 0.01 is a tie.",
+            tables=["curves"],
+            needs=f"deviation.csv with {method} and another method: `snakemake --cores 8 results/deviation.csv` "
+            "makes it",
+            decide=claim_tests.weighs_small_gradients,
+            figure="figures/weights.svg",
+        ),
+        "C4": Claim(
+            statement="It needs no intensive setting of a threshold",
+            test="Share of the settings of a grid that come within a point of the method's own best, by accuracy on "
+            "validation data. A diverged one does not; within a tenth of the grid is a tie.",
+            tables=["sweeps"],
+            needs=f"sweeps.csv with {method} and another method on validation data: `snakemake --cores 8 "
+            "results/sweeps.csv` makes it",
+            decide=claim_tests.needs_no_tuning,
+        ),
+        "C5": Claim(
+            statement="Its momentum reduces sampling bias and speeds convergence",
+            test="With inner momentum, as the study has it and in each setting that a sweep has tried, against "
+            "without: final test accuracy; steps to 95 % of a run's own final accuracy, where within an epoch is a tie; "
+            "cosine, as for C3. `epochs` says where it had fewer, for as much computing; there only the accuracy compares.",
+            tables=["runs", "curves"],
+            needs=f"{momentum} in the study, or sweeps.csv with `iterates` of {method} above 1: `snakemake --cores 8 "
+            "sweeps` makes it",
+            decide=claim_tests.speeds_convergence,
+            figure="figures/convergence.svg",
+        ),
+        "C6": Claim(
+            statement="Privacy is preserved",
+            test="No attack proves more epsilon than is claimed, and no run spent more than its budget by any of three "
+            "accountants. That contradicts nothing; it is no proof.",
+            tables=["audit", "ledger"],
+            needs=f"audit.csv and ledger.csv with {method}: `snakemake --cores 8 results/audit.csv results/ledger.csv` "
+            "makes them",
+            decide=claim_tests.preserves_privacy,
+            figure="figures/audit.svg",
+        ),
     }
-
-
-CLAIMS = {
-    "C1": Claim(
-        statement="At the same epsilon and delta, DP-PSASC is more accurate than DP-SGD",
-        test="Final test accuracy, without and with inner momentum. Here p is corrected for all contestants, budgets "
-        "and data sets of the study.",
-        tables=["summary", "runs"],
-        needs=f"{OURS} and {REFERENCE} in the study: add them to its methods, then `snakemake --cores 8`",
-        decide=claim_tests.higher_accuracy,
-        figure="figures/accuracy.svg",
-    ),
-    "C2": Claim(
-        statement="It is more accurate than earlier per-example scaling: Auto-S, NSGD and DP-PSAC",
-        test="Final test accuracy, without and with inner momentum.",
-        tables=["runs"],
-        needs=f"{OURS} and one of {', '.join(EARLIER)} in the study: add it to its methods, then `snakemake --cores 8`",
-        decide=claim_tests.beats_earlier_scaling,
-        figure="figures/accuracy.svg",
-    ),
-    "C3": Claim(
-        statement="The small gradients of late training get their proper weight",
-        test="Cosine between the scaled and the true mean gradient, not private, over the last quarter of the epochs. "
-        "Within 0.01 is a tie.",
-        tables=["curves"],
-        needs=f"deviation.csv with {OURS} and another method: `snakemake --cores 8 results/deviation.csv` makes it",
-        decide=claim_tests.weighs_small_gradients,
-        figure="figures/weights.svg",
-    ),
-    "C4": Claim(
-        statement="It needs no intensive setting of a threshold",
-        test="Share of the settings of a grid that come within a point of the method's own best, by accuracy on "
-        "validation data. A diverged one does not; within a tenth of the grid is a tie.",
-        tables=["sweeps"],
-        needs=f"sweeps.csv with {OURS} and another method on validation data: `snakemake --cores 8 results/sweeps.csv` "
-        "makes it",
-        decide=claim_tests.needs_no_tuning,
-    ),
-    "C5": Claim(
-        statement="Its momentum reduces sampling bias and speeds convergence",
-        test="With inner momentum, as the study has it and in each setting that a sweep has tried, against without: "
-        "final test accuracy; steps to 95 % of a run's own final accuracy, where within an epoch is a tie; cosine, as "
-        "for C3. `epochs` says where it had fewer, for as much computing; there only the accuracy compares.",
-        tables=["runs", "curves"],
-        needs=f"{INNER} in the study, or sweeps.csv with `iterates` of {OURS} above 1: `snakemake --cores 8 sweeps` "
-        "makes it",
-        decide=claim_tests.speeds_convergence,
-        figure="figures/convergence.svg",
-    ),
-    "C6": Claim(
-        statement="Privacy is preserved",
-        test="No attack proves more epsilon than is claimed, and no run spent more than its budget by any of three "
-        "accountants. That contradicts nothing; it is no proof.",
-        tables=["audit", "ledger"],
-        needs=f"audit.csv and ledger.csv with {OURS}: `snakemake --cores 8 results/audit.csv results/ledger.csv` makes "
-        "them",
-        decide=claim_tests.preserves_privacy,
-        figure="figures/audit.svg",
-    ),
-}
 
 
 HEADER = """\
@@ -150,11 +148,11 @@ unrounded. The workflow writes this file."""
 COLUMNS = ["dataset", "epsilon", "method", "reference", "verdict", "evidence"]
 
 
-def report(found: pd.DataFrame) -> str:
+def report(found: pd.DataFrame, claims: Mapping[str, Claim]) -> str:
     """The claims as Markdown."""
     lines = ["# Claims", "", HEADER, ""]
     for name, rows in found.groupby("claim", sort=False):
-        claim = CLAIMS[str(name)]
+        claim = claims[str(name)]
         counts = ", ".join(f"{verdict} {count}" for verdict, count in rows["verdict"].value_counts().items())
         figure = f" [Figure](../{claim.figure})." if claim.figure else ""
         budgets = ["" if math.isnan(epsilon) else f"{epsilon:g}" for epsilon in rows["epsilon"]]

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from psasc_bench.analysis import statistics
-from psasc_bench.analysis.results import p_text
-from psasc_bench.analysis.statistics import PairedDifference
+from psasc_bench.analysis.statistics import PairedDifference, p_text
 
 VERDICTS = {
     "better": "supported",

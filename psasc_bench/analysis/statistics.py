@@ -108,3 +108,8 @@ def seeds_needed(effect: float, sd: float) -> float:
     while power(n, effect / sd) < POWER:
         n += 1
     return n
+
+
+def p_text(p: float) -> str:
+    """A p-value as it is printed."""
+    return "-" if np.isnan(p) else "<.001" if p < 0.001 else f"{p:.3f}"

@@ -1,5 +1,6 @@
 from .config import load_study, parse_study
-from .roles import Roles
+from .identity import known_identities, spec_identity, varied_settings
+from .roles import Roles, default_roles_of
 from .settings import ConfigError
 from .spec import RunSpec, Schedule, format_epsilon
 from .study import OPTIMISER, Cell, Study
@@ -14,10 +15,14 @@ __all__ = [
     "Schedule",
     "Study",
     "Trial",
+    "default_roles_of",
     "format_epsilon",
+    "known_identities",
     "load_study",
     "method_trials",
     "parse_study",
+    "spec_identity",
     "sweep_names",
     "sweep_trials",
+    "varied_settings",
 ]

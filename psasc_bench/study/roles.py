@@ -23,6 +23,11 @@ class Roles:
     earlier: tuple[str, ...] = ()
 
 
+def default_roles_of(methods: Sequence[str]) -> Roles:
+    """The roles of ``methods``, which are no controls, where nothing is said of them."""
+    return find_roles(ClaimsConfig(), methods)
+
+
 def find_roles(claims: ClaimsConfig, methods: Sequence[str]) -> Roles:
     """The roles as ``claims`` says, the others as found among ``methods``, which are no controls: DP-SGD, or else the
     first, is the reference; DP-PSASC, or else the last that is neither the reference nor known as an earlier one, is

@@ -1,0 +1,98 @@
+"""The tables of a study as one page of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from psasc_bench.analysis import UNFINISHED, p_text
+from psasc_bench.report.tables import Tables
+from psasc_bench.study import Study
+
+
+def results_page(study: Study, results: Path) -> str:
+    """The page, from the tidy tables in ``results``. Raises ``OSError`` for an absent table."""
+    tables = Tables(results)
+    table, summary = tables.read("runs"), tables.summary
+    lines = ["# Results", "", HEADER, ""]
+    begun = summary[summary["missing"] < summary[["n", *UNFINISHED]].sum(axis="columns")]
+    for dataset, cells in begun.groupby("dataset", sort=False):
+        protocol = study.dataset(str(dataset))
+        lines += [
+            f"## {protocol.title}",
+            "",
+            f"delta {protocol.delta:g}, expected batch size {protocol.expected_batch_size}, {protocol.epochs} epochs, "
+            f"model `{protocol.model}`.{_large_delta(table[table['dataset'] == dataset])}",
+            "",
+            _table(cells).to_markdown(index=False, disable_numparse=True, colalign=ALIGNMENT),
+            "",
+        ]
+    unfinished = table[table["status"] != "done"]
+    if len(unfinished):
+        lines += ["## Runs that enter no mean", "", *_unfinished(unfinished, table), ""]
+        names = ", ".join(unfinished["dataset"].unique())
+        lines += [f"`snakemake --cores 8 --config 'train=[{names}]'` trains what is missing or stale.", ""]
+    return "\n".join(lines)
+
+
+def _unfinished(runs: pd.DataFrame, table: pd.DataFrame) -> Iterator[str]:
+    """A line for each data set, epsilon or cell with runs missing, and for each run that ended badly or is stale."""
+    missing = runs[runs["status"] == "missing"]
+    for dataset, of_dataset in missing.groupby("dataset", sort=False):
+        if len(of_dataset) == (table["dataset"] == dataset).sum():
+            yield f"* {dataset}: none of its {len(of_dataset)} runs is there"
+            continue
+        for epsilon, of_epsilon in of_dataset.groupby("epsilon", sort=False):
+            if len(of_epsilon) == ((table["dataset"] == dataset) & (table["epsilon"] == epsilon)).sum():
+                yield f"* {dataset}, eps-{epsilon:g}: none of its {len(of_epsilon)} runs is there"
+                continue
+            for method, cell in of_epsilon.groupby("method", sort=False):
+                yield f"* {dataset}/{method}/eps-{epsilon:g}: missing: seeds {', '.join(map(str, cell['seed']))}"
+    for _, run in runs.drop(missing.index).iterrows():
+        why = f" ({run['reason']})" if isinstance(run.get("reason"), str) else ""
+        yield f"* {run['dataset']}/{run['method']}/eps-{run['epsilon']:g}/seed-{run['seed']}: {run['status']}{why}"
+
+
+def _large_delta(runs: pd.DataFrame) -> str:
+    if "sampling_rate" not in runs:
+        return ""
+    examples = (runs["expected_batch_size"] / runs["sampling_rate"]).max()
+    if not runs["delta"].max() * examples >= 1:
+        return ""
+    return f" **Delta is not below 1/{examples:.0f}, one over the number of training examples: that is no privacy.**"
+
+
+HEADER = """\
+Test accuracy in percent of the last iterate: mean of n seeds with its 95 % t-interval, and the difference to DP-SGD in
+percentage points, paired by seed, with its own 95 % t-interval. Intervals are not corrected for the number of
+comparisons; p, of the paired t-test, is Holm-corrected over all contestants, budgets and data sets of the study. Better
+and worse are said at p < .05; a tie is shown where two one-sided t-tests, uncorrected, put the difference within 0.2
+points at p < .05; anything else is inconclusive, which is not a tie. Epsilon is for adding or removing one example;
+choosing the hyper-parameters is not accounted for. DP-PSASC is our reading of the paper. The same numbers are in
+`summary.csv`, unrounded, and how many seeds it takes to see 0.1, 0.3 or 0.5 points; one row per run is in `runs.csv`,
+one per epoch in `curves.csv`. What they say of the paper's claims is in `claims.md`. The workflow writes this file."""
+ALIGNMENT = ("right", "left", "right", "right", "right", "right", "left")
+
+
+def _table(cells: pd.DataFrame) -> pd.DataFrame:
+    def percent(row: pd.Series[Any], name: str, sign: str = "") -> str:
+        mean, low, high = (100 * row[f"{name}_{part}"] for part in ("mean", "low", "high"))
+        if np.isnan(mean):
+            return "-"
+        return f"{mean:{sign}.2f}" if np.isnan(low) else f"{mean:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
+
+    return pd.DataFrame(
+        {
+            "epsilon": [f"{epsilon:g}" for epsilon in cells["epsilon"]],
+            "method": cells["method_title"],
+            "n": cells["n"].astype(str),
+            "accuracy": [percent(row, "accuracy") for _, row in cells.iterrows()],
+            "difference to DP-SGD": [percent(row, "difference", "+") for _, row in cells.iterrows()],
+            "p (Holm)": [p_text(p) for p in cells["difference_p_holm"]],
+            "verdict": cells["verdict"].fillna("-"),
+        }
+    ).sort_values("epsilon", kind="stable", key=lambda column: column.astype(float))

@@ -1,0 +1,58 @@
+"""What a row of a table made on request is of: a digest of data, protocol, method and settings, but of no name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+from psasc_bench.study.settings import ConfigError
+from psasc_bench.study.spec import RunSpec
+from psasc_bench.study.study import Study
+
+# Of a specification, what says nothing of how is trained, or stands in a column of its own.
+LEFT_OUT = {"dataset", "seed", "evaluation", "listed_as", "epsilon"}
+
+
+def spec_identity(study: Study, spec: RunSpec, *, varied: Collection[str] = ()) -> str:
+    """16 hex digits of the SHA-256 of what a run of ``study`` is made from, but for its epsilon, seed and names, and
+    for what is ``varied``: names of hyper-parameters and of other parts of a specification. Raises ``ConfigError`` if
+    its data cannot be read."""
+    return _identify(_data(study, spec.dataset), spec, varied)
+
+
+def known_identities(study: Study, *, varied: Collection[str] = ()) -> set[tuple[str, float]]:
+    """Those of all cells of ``study``, each with its epsilon; a data set whose file cannot be read has none."""
+    found = set()
+    for name in study.datasets:
+        try:
+            data = _data(study, name)
+        except ConfigError:
+            continue
+        cells = [cell for cell in study.cells() if cell.dataset == name]
+        found |= {(_identify(data, study.spec(cell, 0), varied), cell.epsilon) for cell in cells}
+    return found
+
+
+def varied_settings(trial: str) -> tuple[str, ...]:
+    """What a trial called ``C=0.1,epochs=3`` varies of a specification; a ``sensitivity`` stands for a ``C``."""
+    names = [pair.partition("=")[0] for pair in trial.split(",") if pair]
+    return tuple("C" if name == "sensitivity" else name for name in names)
+
+
+def _identify(data: str, spec: RunSpec, varied: Collection[str]) -> str:
+    left_out = LEFT_OUT | set(varied)
+    values = {key: value for key, value in spec.to_json().items() if key not in left_out}
+    values["parameters"] = {key: float(value) for key, value in spec.parameters.items() if key not in left_out}
+    return hashlib.sha256(json.dumps([data, values], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _data(study: Study, name: str) -> str:
+    """Where the data set is from, with what its images are scaled by and, of a file, its content."""
+    dataset = study.dataset(name)
+    try:
+        content = hashlib.sha256(Path(dataset.path).read_bytes()).hexdigest() if dataset.path else ""
+    except OSError as error:
+        raise ConfigError(f"datasets.{name}.path: {dataset.path}: cannot be read: {error.strerror}") from None
+    return json.dumps([dataset.source, dataset.features, dataset.mean, dataset.deviation, content])
