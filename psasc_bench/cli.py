@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from psasc_bench import data
 from psasc_bench.commands import auditing, reporting, training
@@ -66,9 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     data_root = data.data_root() or Path("data")
     parsers = parser.add_subparsers(required=True, metavar="command")
 
-    def command(function: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:
+    def command(function: Callable[[argparse.Namespace], int | None], **how: Any) -> argparse.ArgumentParser:
         summary = inspect.getdoc(function)
-        added = parsers.add_parser(function.__name__.replace("_", "-"), help=summary, description=summary)
+        added = parsers.add_parser(function.__name__.replace("_", "-"), help=summary, description=summary, **how)
         added.set_defaults(command=function)
         return added
 
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--sweeps", type=Path, default=Path("results/sweeps"), help="their records (%(default)s)")
         added.add_argument("--output", type=Path, default=Path("results"), help="(%(default)s)")
 
-    added = command(training.prepare)
+    added = command(training.prepare, fromfile_prefix_chars="@")  # @FILE: a file with an argument a line
     added.add_argument("--source", required=True, choices=["digits", "mnist", "fashion_mnist", "cifar10", "npz"])
     added.add_argument("--path", type=Path, help="the .npz")
     added.add_argument("--mean", type=_above(-math.inf), nargs="+", help="per channel")
@@ -175,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command(training.deviation)
     study(added, dataset=True)
-    added.add_argument("--trajectory", default="dp-sgd", help="the method to train (%(default)s)")
+    added.add_argument("--trajectory", help="the method to train (the study's reference)")
     added.add_argument("--epsilon", type=float, required=True, help="the budget; inf for none")
     added.add_argument("--seed", type=_at_least(0), default=0, help="(%(default)s)")
     added.add_argument("--output", type=Path, required=True, help="the CSV")

@@ -12,7 +12,7 @@ from typing import Any
 
 from psasc_bench import methods
 from psasc_bench.records import Run, look
-from psasc_bench.study import OPTIMISER, Study, Trial, sweep_trials
+from psasc_bench.study import OPTIMISER, Study, Trial, spec_identity, sweep_trials, varied_settings
 
 Row = Mapping[str, Any]
 FEW = 3  # of fewer values than this, each is at an edge
@@ -67,12 +67,13 @@ def _settled(study: Study, trial: Trial, run: Run) -> dict[str, Any]:
         "dataset": spec.dataset,
         "dataset_title": study.dataset(spec.dataset).title,
         "epsilon": spec.epsilon,
-        "method": spec.method,
-        "method_title": method.title,
+        "method": spec.label,
+        "method_title": study.method_title(spec.label),
         "seed": spec.seed,
         "evaluation": spec.evaluation,
         "status": run.status,
         "settings": trial.name,
+        "identity": spec_identity(study, spec, varied=varied_settings(trial.name)),
         **{key: getattr(spec, key) for key in (*OPTIMISER, "epochs")},
         "sensitivity": method.sensitivity(),
         **spec.parameters,

@@ -7,13 +7,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psasc_bench import data, files, training
 from psasc_bench.memory import keep_freed_memory
 from psasc_bench.privacy import Budget
-from psasc_bench.study import Cell, RunSpec, Schedule, Study, load_study, method_trials
+from psasc_bench.study import Cell, RunSpec, Schedule, Study, load_study, method_trials, spec_identity
 
 if TYPE_CHECKING:
     from psasc_bench.data import Dataset
@@ -39,14 +40,9 @@ def prepare(options: argparse.Namespace) -> None:
 
 def budgets(options: argparse.Namespace) -> None:
     """Compute the noise multiplier for each epsilon of a schedule, and what it spends by two accountants."""
-    from psasc_bench import models  # and torch
-
     where = f"datasets.{options.dataset}"
     dataset = data.as_seen(data.load(options.data), options.evaluation)
-    try:
-        models.check_fit(options.model, dataset)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+    training.check_fit(options.model, dataset, name=options.dataset)
     examples = len(dataset.y_train)
     if options.delta >= 1 / examples:
         print(
@@ -140,9 +136,20 @@ def deviation(options: argparse.Namespace) -> None:
 
     study = load_study(options.config)
     protocol = study.dataset(options.dataset)
-    spec = study.spec(Cell(options.dataset, options.trajectory, options.epsilon), options.seed)
+    trajectory = options.trajectory or study.roles().reference
+    if trajectory is None:
+        raise ValueError("--trajectory: the study has no reference; name the method to train")
+    cell = Cell(options.dataset, trajectory, options.epsilon)
+    spec = study.spec(cell, options.seed)
     compared = {name: study.method(options.dataset, name) for name in study.methods}
     compared = {name: method for name, method in compared.items() if not method.control}
+    named = {
+        name: {
+            "method_title": study.method_title(name),
+            "identity": spec_identity(study, study.spec(replace(cell, method=name), options.seed)),
+        }
+        for name in compared
+    }
     dataset, budget = _inputs(options, study, spec)
     torch.set_num_threads(options.threads)
     with _progress_bar(spec.name()) as progress:
@@ -155,7 +162,8 @@ def deviation(options: argparse.Namespace) -> None:
             device=training.choose_device(options.device),
             progress=progress,
         )
-    rows = [{"dataset_title": protocol.title, **row} for row in found]
+    trained = {"trajectory": trajectory, "trajectory_identity": spec_identity(study, spec)}
+    rows = [{"dataset_title": protocol.title, **row, **named[row["method"]], **trained} for row in found]
     files.write_csv(options.output, rows)
     for row in rows[-len(compared) :]:
         print(f"{row['method_title']:16} cosine {row['cosine']:.4f}  relative error {row['relative_error']:.4f}")
