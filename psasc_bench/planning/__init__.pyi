@@ -1,6 +1,7 @@
-from .arguments import schedule_arguments, source_arguments
+from .arguments import schedule_arguments, write_source_arguments
 from .budgets import budget_file, budget_labels, schedules
 from .due import audited_by, method_sources, stale_runs, trained_by, write_made_of
+from .folders import folder_of, place, study_folder, write_up
 from .narrowing import audited_study, cell_study, sweep_study, trajectory_study
 from .patterns import alternatives, settings_pattern
 from .present import begun, digests, figure_tables, of_others, requested_tables, there_is, typesettable
@@ -17,6 +18,7 @@ __all__ = [
     "cell_study",
     "digests",
     "figure_tables",
+    "folder_of",
     "job_label",
     "job_runs",
     "job_seeds",
@@ -24,13 +26,14 @@ __all__ = [
     "job_trials_label",
     "method_sources",
     "of_others",
+    "place",
     "requested_tables",
     "run_records",
     "schedule_arguments",
     "schedules",
     "settings_pattern",
-    "source_arguments",
     "stale_runs",
+    "study_folder",
     "study_trials",
     "sweep_budgets",
     "sweep_records",
@@ -41,4 +44,6 @@ __all__ = [
     "trajectory_study",
     "typesettable",
     "write_made_of",
+    "write_source_arguments",
+    "write_up",
 ]

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from psasc_bench.files import write_text
 from psasc_bench.study import Study
 
 DOWNLOADED = ("mnist", "fashion_mnist", "cifar10")
 
 
-def source_arguments(study: Study, dataset: str, *, data_root: str) -> str:
-    """Where a data set comes from; ``data_root`` goes to those alone that are looked for there. Raises ``ConfigError``
-    for one that the study has not."""
+def write_source_arguments(study: Study, results: Path, dataset: str, *, data_root: str) -> str:
+    """Write where a data set comes from, an argument a line, to a file that its preparation reads; returns its path.
+
+    Parameters of a rule would make it due when a file has moved, though what is prepared has the name of all that it is
+    made from. ``data_root`` goes to those alone that are looked for there. Raises ``ConfigError`` for a data set that
+    the study has not, or that cannot be read.
+    """
     protocol = study.dataset(dataset)
-    return _arguments(
+    given = _listed(
         {
             "source": [protocol.source],
             "path": [protocol.path],
@@ -25,23 +31,30 @@ def source_arguments(study: Study, dataset: str, *, data_root: str) -> str:
             "data-root": [data_root] if protocol.source in DOWNLOADED else None,
         }
     )
+    path = results / "sources" / f"{study.prepared(dataset).stem}.txt"
+    text = "".join(f"{argument}\n" for argument in given)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+    return str(path)
 
 
 def schedule_arguments(study: Study, dataset: str, *, epochs: int, evaluation: str) -> str:
     """What a schedule's budgets are calibrated for. Raises ``ConfigError`` for a data set that the study has not."""
     protocol = study.dataset(dataset)
-    return _arguments(
-        {
-            "model": [protocol.model],
-            "delta": [protocol.delta],
-            "expected-batch-size": [protocol.expected_batch_size],
-            "epochs": [epochs],
-            "evaluation": [evaluation] if evaluation != "test" else None,
-        }
+    return shlex.join(
+        _listed(
+            {
+                "model": [protocol.model],
+                "delta": [protocol.delta],
+                "expected-batch-size": [protocol.expected_batch_size],
+                "epochs": [epochs],
+                "evaluation": [evaluation] if evaluation != "test" else None,
+            }
+        )
     )
 
 
-def _arguments(given: Mapping[str, Sequence[Any] | None]) -> str:
+def _listed(given: Mapping[str, Sequence[Any] | None]) -> list[str]:
     """As command-line arguments; what is None is left out."""
     present = {key: values for key, values in given.items() if values and values[0] is not None}
-    return " ".join(shlex.join([f"--{key}", *map(str, values)]) for key, values in present.items())
+    return [argument for key, values in present.items() for argument in (f"--{key}", *map(str, values))]

@@ -37,7 +37,8 @@ def budget_file(
     set that the study has not, or that cannot be read.
     """
     protocol = study.dataset(dataset)
-    schedule = f"batch-{protocol.expected_batch_size}_epochs-{epochs or protocol.epochs}_delta-{protocol.delta:g}"
+    schedule = f"{protocol.model}_batch-{protocol.expected_batch_size}_epochs-{epochs or protocol.epochs}"
+    schedule += f"_delta-{protocol.delta!r}"
     if evaluation != "test":
         schedule += f"_{evaluation}"
     return f"{results}/budgets/{study.prepared(dataset).stem}/{schedule}/eps-{{epsilon}}.json"

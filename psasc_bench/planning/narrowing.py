@@ -54,10 +54,12 @@ def _cell(study: Study, dataset: str, method: str) -> dict[str, Any]:
         "more_seeds": {},
         "share_process": False,
     }
+    known = {} if study.implementation(method) == method else {"method": study.implementation(method)}
+    settings = study.methods[method].settings | protocol.overrides.get(method, {})
     return {
         "seeds": [0],
         "epsilons": [1],
-        "methods": {method: study.methods[method] | protocol.overrides.get(method, {})},
+        "methods": {method: known | settings},
         "datasets": {dataset: protocol.model_dump(mode="json") | unconcerned},
     }
 

@@ -65,7 +65,7 @@ rule write_up:
     input:
         expand("results/{table}.csv", table=["summary", "runs", "claims"]),
     output:
-        "docs/study.md",
+        WRITE_UP,
     log:
         "logs/write_up.log",
     conda:

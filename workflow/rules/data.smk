@@ -14,9 +14,11 @@ for name in STUDY.datasets:
         conda:
             "../envs/psasc-bench.yaml"
         params:
-            source=planning.source_arguments(STUDY, name, data_root=DATA_ROOT),
+            source=planning.write_source_arguments(
+                STUDY, RESULTS, name, data_root=DATA_ROOT
+            ),
         shell:
-            "python -m psasc_bench prepare {params.source} --output {output:q} > {log} 2>&1"
+            "python -m psasc_bench prepare @{params.source} --output {output:q} > {log} 2>&1"
 
 
 for (name, epochs, evaluation), labels in planning.schedules(STUDY, ALL_TRIALS).items():

@@ -1,0 +1,64 @@
+"""Where a study keeps what it makes: the shipped one in the project's own folders, any other in a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from psasc_bench.study import Study, load_study, parse_study
+
+SHIPPED = Path("config", "config.yaml")
+STUDIES = Path("studies")
+
+
+def study_folder(study: Study, files: Sequence[Path], *, project: Path) -> Path:
+    """``project`` itself for the study that it ships, whichever of its data sets are trained; for any other
+    ``studies/NAME`` below it, after the study's ``name`` or else the last of the ``files`` that it was read from."""
+    shipped = project / SHIPPED
+    if shipped.exists() and _same(study, load_study(shipped)):
+        return project
+    return project / STUDIES / (study.name or (files[-1].stem if files else shipped.stem))
+
+
+def folder_of(config: Path, *, project: Path) -> Path:
+    """That of the study in the file ``config``. Raises ``ConfigError`` for a file that holds none."""
+    return study_folder(load_study(config), [config], project=project)
+
+
+def place(
+    config: Mapping[str, Any], files: Sequence[Path], *, project: Path, directory: Path | None
+) -> tuple[Path, dict[str, Any]]:
+    """The folder in which a workflow on ``config``, read from ``files``, runs, and its configuration there.
+
+    The user's ``directory``, if one is given, and any other working directory than ``project`` are the user's choice.
+    In the folder of a study, relative paths are taken to be below ``project``. Raises ``ConfigError`` for values that
+    are no study.
+    """
+    source = " + ".join(map(str, files)) or str(SHIPPED)
+    study = parse_study(dict(config), source=source)
+    own = study_folder(study, files, project=project)
+    here = Path.cwd().resolve()
+    if here not in (project.resolve(), own.resolve()) or (directory and directory.resolve() != own.resolve()):
+        return here, dict(config)
+    return own, dict(config) if own == project else _anchored(study, project)
+
+
+def _anchored(study: Study, project: Path) -> dict[str, Any]:
+    values = study.model_dump(mode="json", exclude_none=True)
+    values["data_root"] = str(project / study.data_root)
+    for name, dataset in study.datasets.items():
+        if dataset.path:
+            values["datasets"][name]["path"] = str(project / dataset.path)
+    return values
+
+
+def write_up(folder: Path) -> Path:
+    """Where the write-up stands in the folder of a study."""
+    return Path("study.md") if folder.resolve().parent.name == STUDIES.name else Path("docs", "study.md")
+
+
+def _same(one: Study, other: Study) -> bool:
+    """But for where the data is and which data sets are trained, which decide no result."""
+    unconcerned = {"train": None, "data_root": ""}
+    return one.model_copy(update=unconcerned) == other.model_copy(update=unconcerned)
