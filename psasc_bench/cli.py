@@ -86,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
 
     def checkpoints(added: argparse.ArgumentParser) -> None:
         added.add_argument(
+            "--checks", type=Path, default=Path("results/checks"), help="where passed checks are noted (%(default)s)"
+        )
+        added.add_argument(
             "--checkpoint-seconds",
             type=_above(-math.ulp(0)),
             default=float(os.environ.get("PSASC_BENCH_CHECKPOINT_SECONDS", "60")),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psasc_bench import data, files, training
+from psasc_bench import data, evidence, files, training
 from psasc_bench.memory import keep_freed_memory
 from psasc_bench.privacy import Budget
 from psasc_bench.study import Cell, RunSpec, Schedule, Study, load_study, method_trials, spec_identity
@@ -108,6 +108,8 @@ def _train(
 
     torch.set_num_threads(options.threads)
     keep_freed_memory()
+    for method, parameters in {(spec.method, tuple(spec.parameters.items())) for spec in specs}:
+        evidence.require_sound(method, dict(parameters), options.checks)
     for spec in specs:
         with _progress_bar(spec.name()) as progress:
             made = training.train_run(

@@ -1,4 +1,5 @@
 from .battery import check_method
+from .gate import require_sound
 from .ledgers import holding_ledgers
 from .one_run_audit import audit_run
 from .step_audit import Claim, audit
@@ -9,4 +10,5 @@ __all__ = [
     "audit_run",
     "check_method",
     "holding_ledgers",
+    "require_sound",
 ]
