@@ -32,8 +32,8 @@ class Claim:
 
 
 def write_claims(paths: Iterable[Path], output: Path) -> None:
-    """Write ``claims.csv`` and ``claims.md`` to ``output`` from the tables in ``paths``, known by their files' names. Of
-    those made on request only what is of the study in ``output`` takes part.
+    """Write ``claims.csv`` and ``claims.md`` to ``output`` from the tables in ``paths``, known by their files' names. What
+    of those made on request is not of the study in ``output`` takes no part.
 
     Raises ``OSError`` for an absent file.
     """
@@ -117,8 +117,9 @@ def claims_about(roles: Roles, titles: Mapping[str, str]) -> dict[str, Claim]:
         "C5": Claim(
             statement="Its momentum reduces sampling bias and speeds convergence",
             test="With inner momentum, as the study has it and in each setting that a sweep has tried, against "
-            "without: final test accuracy; steps to 95 % of a run's own final accuracy, where within an epoch is a tie; "
-            "cosine, as for C3. `epochs` says where it had fewer, for as much computing; there only the accuracy compares.",
+            "without: final test accuracy; steps to 95 % of a run's own final accuracy, where within an epoch is a "
+            "tie; cosine, as for C3. `epochs` says where it had fewer, for as much computing; there only the accuracy "
+            "compares.",
             tables=["runs", "curves"],
             needs=f"{momentum} in the study, or sweeps.csv with `iterates` of {method} above 1: `snakemake --cores 8 "
             "sweeps` makes it",

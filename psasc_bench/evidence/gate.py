@@ -1,4 +1,4 @@
-"""The gate: nothing is trained, and nothing gets into a table, whose method has not passed the battery at its settings."""
+"""The gate: nothing is trained whose method has not passed the battery at the very settings it is trained with."""
 
 from __future__ import annotations
 
@@ -15,20 +15,16 @@ from psasc_bench.files import write_text
 def require_sound(name: str, parameters: Mapping[str, float], passed: Path) -> None:
     """See that method ``name`` with these ``parameters`` passes the battery.
 
-    What has passed is noted in the folder ``passed`` under a digest of settings and of all of the package's code, so that
-    many runs of a method cost one check. Raises ``ValueError`` naming every check that fails, with its figure.
+    What has passed is noted in the folder ``passed`` under a digest of settings and of all of the package's code, so
+    that many runs of a method cost one check. Raises ``ValueError`` naming every check that fails, with its figure.
     """
     parts = [code.package_digest(), name, sorted(parameters.items())]
     note = passed / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}.json"
     if note.exists():
         return
     checks = check_method(methods.create(name, dict(parameters)))
-    settings = ", ".join(f"{key} = {value:g}" for key, value in parameters.items())
+    where = f"{name} ({', '.join(f'{key} = {value:g}' for key, value in parameters.items())})"
     if failed := [check for check in checks if not check.passed]:
         figures = "; ".join(f"{one.name} is {one.figure:g}, must be {one.relation} {one.limit:g}" for one in failed)
-        raise ValueError(
-            f"{name} ({settings}) fails the battery, so that it is not trained: {figures}; `psasc-bench check` says more"
-        )
-    write_text(
-        note, json.dumps({"method": name, "settings": settings, "passed": [check.name for check in checks]}) + "\n"
-    )
+        raise ValueError(f"{where} fails the battery and is not trained: {figures}; `psasc-bench check` says more")
+    write_text(note, json.dumps({"method": where, "passed": [check.name for check in checks]}) + "\n")
