@@ -9,11 +9,8 @@ rule audit:
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        study=audited_study(),
-        code=[
-            record.GENERATION,
-            *(methods.fingerprint(methods.load(name)) for name in STUDY.methods),
-        ],
+        study=planning.audited_study(STUDY),
+        code=planning.audited_by(STUDY),
     shell:
         "python -m psasc_bench audit --config /dev/stdin --output {output} > {log} 2>&1 <<< {params.study:q} "
         "|| (grep '^psasc-bench: error' {log} >&2; false)"

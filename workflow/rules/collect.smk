@@ -1,7 +1,7 @@
 rule verify:
     # No table is written from a run whose ledger does not hold.
     input:
-        runs(),
+        planning.run_records(STUDY, RESULTS),
     output:
         "results/ledger.csv",
     log:
@@ -9,14 +9,14 @@ rule verify:
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        shown=of_others("results/runs"),
+        shown=planning.of_others(STUDY, RESULTS / "runs"),
     shell:
         "python -m psasc_bench verify --output {output} > {log} 2>&1"
 
 
 rule collect:
     input:
-        runs=runs(),
+        runs=planning.run_records(STUDY, RESULTS),
         ledger="results/ledger.csv",
         audit="results/audit.csv",  # nor from a mechanism whose claim has been refuted
     output:
@@ -34,8 +34,8 @@ rule collect:
         "../envs/psasc-bench.yaml"
     params:
         study=STUDY.model_dump_json(exclude={"sweeps"}),
-        shown=of_others("results/runs"),
-        sources=[methods.fingerprint(methods.load(name)) for name in STUDY.methods],
+        shown=planning.of_others(STUDY, RESULTS / "runs"),
+        sources=planning.method_sources(STUDY),
     shell:
         "python -m psasc_bench collect --config /dev/stdin > {log} 2>&1 <<< {params.study:q}"
 
@@ -55,8 +55,8 @@ rule claims:
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        tables=list(there_is("deviation", "sweeps", "sweep_curves")),
-        shown=there_is("deviation", "sweeps", "sweep_curves"),
+        tables=list(planning.there_is(RESULTS, "deviation", "sweeps", "sweep_curves")),
+        shown=planning.there_is(RESULTS, "deviation", "sweeps", "sweep_curves"),
     shell:
         "python -m psasc_bench claims {input} {params.tables} > {log} 2>&1"
 

@@ -14,12 +14,12 @@ for name in STUDY.datasets:
         conda:
             "../envs/psasc-bench.yaml"
         params:
-            source=source_arguments(name),
+            source=planning.source_arguments(STUDY, name, data_root=DATA_ROOT),
         shell:
             "python -m psasc_bench prepare {params.source} --output {output:q} > {log} 2>&1"
 
 
-for (name, epochs, evaluation), labels in schedules().items():
+for (name, epochs, evaluation), labels in planning.schedules(STUDY, ALL_TRIALS).items():
 
     rule:
         # One process for all budgets of a schedule: loading the accountants takes longer than using them.
@@ -28,14 +28,21 @@ for (name, epochs, evaluation), labels in schedules().items():
         input:
             data=ancient(str(STUDY.prepared(name))),
         output:
-            expand(budget_file(name, epochs, evaluation), epsilon=labels),
+            expand(
+                planning.budget_file(
+                    STUDY, RESULTS, name, epochs=epochs, evaluation=evaluation
+                ),
+                epsilon=labels,
+            ),
         log:
             f"logs/budgets/{name}/{epochs}_{evaluation}.log",
         conda:
             "../envs/psasc-bench.yaml"
         params:
             dataset=name,
-            schedule=schedule_arguments(name, epochs, evaluation),
+            schedule=planning.schedule_arguments(
+                STUDY, name, epochs=epochs, evaluation=evaluation
+            ),
         shell:
             "python -m psasc_bench budgets --dataset {params.dataset} --data {input.data:q} {params.schedule} {output} "
             "> {log} 2>&1 && (grep '^psasc-bench: warning' {log} >&2 || true)"

@@ -7,7 +7,7 @@ for name in STUDY.datasets:
             f"deviation_{name}"
         input:
             data=ancient(str(STUDY.prepared(name))),
-            budget=ancient(budget_file(name)),
+            budget=ancient(planning.budget_file(STUDY, RESULTS, name)),
         output:
             f"results/deviation/{name}/eps-{{epsilon}}/seed-{{seed}}.csv",
         log:
@@ -17,8 +17,8 @@ for name in STUDY.datasets:
         threads: 1
         params:
             dataset=name,
-            study=trajectory_study(name),
-            code=[trained_by(name, method) for method in STUDY.methods],
+            study=planning.trajectory_study(STUDY, name),
+            code=[planning.trained_by(STUDY, name, method) for method in STUDY.methods],
         shell:
             "python -m psasc_bench deviation --config /dev/stdin --dataset {params.dataset} "
             "--epsilon {wildcards.epsilon} --seed {wildcards.seed} --data {input.data:q} --budget {input.budget:q} "
@@ -27,7 +27,7 @@ for name in STUDY.datasets:
 
 rule deviation:
     input:
-        trajectories=trajectories(),
+        trajectories=planning.trajectories(STUDY, RESULTS),
         made_of=str(MADE_OF),  # younger than a table that came with the clone
     output:
         "results/deviation.csv",
@@ -36,7 +36,7 @@ rule deviation:
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        others=list(of_others("results/deviation", "csv")),
-        shown=of_others("results/deviation", "csv"),
+        others=list(planning.of_others(STUDY, RESULTS / "deviation", "csv")),
+        shown=planning.of_others(STUDY, RESULTS / "deviation", "csv"),
     shell:
         "awk 'NR == 1 || FNR > 1' {input.trajectories} {params.others} < /dev/null > {output} 2> {log}"

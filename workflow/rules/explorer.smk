@@ -17,6 +17,6 @@ rule explorer:
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        shown=there_is("cost", "deviation", "sweeps"),
+        shown=planning.there_is(RESULTS, "cost", "deviation", "sweeps"),
     shell:
         "python -m psasc_bench explorer > {log} 2>&1"

@@ -12,11 +12,11 @@ rule figure:
     log:
         "logs/figures/{figure}.log",
     wildcard_constraints:
-        figure=alternatives(figures.FIGURES),
+        figure=planning.alternatives(FIGURES),
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        caption=lambda wildcards: figures.FIGURES[wildcards.figure].caption,
+        caption=lambda wildcards: FIGURES[wildcards.figure].caption,
         requested=requested_tables,
     shell:
         "python -m psasc_bench figure {wildcards.figure} > {log} 2>&1"
@@ -37,12 +37,12 @@ rule figure_of_data_set:
     log:
         "logs/figures/{dataset}/{figure}.log",
     wildcard_constraints:
-        dataset=alternatives(STUDY.datasets),
-        figure=alternatives(figures.FIGURES),
+        dataset=planning.alternatives(STUDY.datasets),
+        figure=planning.alternatives(FIGURES),
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        caption=lambda wildcards: figures.FIGURES[wildcards.figure].caption,
+        caption=lambda wildcards: FIGURES[wildcards.figure].caption,
         requested=requested_tables,
     shell:
         "python -m psasc_bench figure {wildcards.figure} --dataset {wildcards.dataset} "

@@ -1,7 +1,7 @@
 # No part of the study itself: `snakemake tune` trains the sweeps that are evaluated on validation examples, and chooses;
 # `snakemake sweeps` trains them all. For update() and ancient(), see train.smk and data.smk.
 
-for sweep, dataset, method in TRIALS:
+for (sweep, dataset, method), trials in TRIALS.items():
 
     rule:
         # Where starting a process costs as much as a run, all trials of a method share one.
@@ -9,27 +9,29 @@ for sweep, dataset, method in TRIALS:
             f"sweep_{sweep}_{dataset}_{method}".replace("-", "_")
         input:
             data=ancient(str(STUDY.prepared(dataset))),
-            budgets=ancient(sweep_budgets(sweep, dataset, method)),
+            budgets=ancient(planning.sweep_budgets(STUDY, RESULTS, trials)),
         output:
             update(
                 expand(
                     "{run}.{ending}",
-                    run=job_trials(sweep, dataset, method),
+                    run=planning.job_trials(
+                        STUDY, RESULTS, sweep, dataset, method, trials=trials
+                    ),
                     ending=["json", "csv"],
                 )
             ),
         log:
-            f"logs/sweeps/{sweep}/{dataset}/{method}/{job_trials_label(dataset)}.log",
+            f"logs/sweeps/{sweep}/{dataset}/{method}/{planning.job_trials_label(STUDY, dataset)}.log",
         conda:
             "../envs/psasc-bench.yaml"
         threads: 1
         params:
             sweep=sweep,
             dataset=dataset,
-            study=lambda wildcards, of=(sweep, dataset, method): sweep_study(
-                *of, wildcards
+            study=lambda wildcards, of=(sweep, dataset, method): planning.sweep_study(
+                STUDY, *of, **dict(wildcards.items())
             ),
-            code=trained_by(dataset, method),
+            code=planning.trained_by(STUDY, dataset, method),
         shell:
             "python -m psasc_bench train-sweep --config /dev/stdin --sweep {params.sweep} --dataset {params.dataset} "
             "--data {input.data:q} --budgets {input.budgets:q} --threads {threads} > {log} 2>&1 <<< {params.study:q} "
@@ -38,7 +40,7 @@ for sweep, dataset, method in TRIALS:
 
 rule tune:
     input:
-        sweep_runs("validation"),
+        planning.sweep_records(STUDY, RESULTS, ALL_TRIALS, evaluation="validation"),
         made_of=str(MADE_OF),  # younger than tables that came with the clone
     output:
         "results/tuned.yaml",
@@ -55,8 +57,8 @@ rule tune:
 
 rule sweeps:
     input:
-        sweep_runs("validation"),
-        sweep_runs("test"),
+        planning.sweep_records(STUDY, RESULTS, ALL_TRIALS, evaluation="validation"),
+        planning.sweep_records(STUDY, RESULTS, ALL_TRIALS, evaluation="test"),
         made_of=str(MADE_OF),
     output:
         "results/sweeps.csv",
@@ -66,7 +68,7 @@ rule sweeps:
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        shown=of_others("results/sweeps"),
+        shown=planning.of_others(STUDY, RESULTS / "sweeps"),
         study=STUDY.model_dump_json(),
     shell:
         "python -m psasc_bench collect-sweeps --config /dev/stdin > {log} 2>&1 <<< {params.study:q} && cat {log} >&2"

@@ -4,7 +4,7 @@ rule tables:
     output:
         expand(
             "results/tables/{table}.{ending}",
-            table=tables(),
+            table=planning.typesettable(RESULTS),
             ending=["csv", "md", "tex"],
         ),
         [
@@ -14,14 +14,14 @@ rule tables:
                 category="Tables",
                 labels={"table": name},
             )
-            for name in tables()
+            for name in planning.typesettable(RESULTS)
         ],
     log:
         "logs/tables.log",
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        tables=tables(),
-        shown=there_is("tuning", "sweeps", "cost"),
+        tables=planning.typesettable(RESULTS),
+        shown=planning.there_is(RESULTS, "tuning", "sweeps", "cost"),
     shell:
         "python -m psasc_bench table {params.tables} > {log} 2>&1"

@@ -11,7 +11,7 @@ for name in STUDY.datasets:
             f"train_{name}"
         input:
             data=ancient(str(STUDY.prepared(name))),
-            budget=ancient(budget_file(name)),
+            budget=ancient(planning.budget_file(STUDY, RESULTS, name)),
             current=ancient(
                 lambda wildcards, dataset=name: made_of(
                     dataset, wildcards, stale=False
@@ -24,12 +24,12 @@ for name in STUDY.datasets:
             update(
                 expand(
                     f"results/runs/{name}/{{{{method}}}}/eps-{{{{epsilon}}}}/{{seed}}.{{ending}}",
-                    seed=job_seeds(name),
+                    seed=planning.job_seeds(STUDY, name),
                     ending=["json", "csv"],
                 )
             ),
         log:
-            f"logs/train/{name}/{{method}}/eps-{{epsilon}}/{job_label(name)}.log",
+            f"logs/train/{name}/{{method}}/eps-{{epsilon}}/{planning.job_label(STUDY, name)}.log",
         conda:
             "../envs/psasc-bench.yaml"
         threads: 1
@@ -38,8 +38,12 @@ for name in STUDY.datasets:
             seeds=lambda wildcards, output: [
                 Path(file).stem.removeprefix("seed-") for file in output[::2]
             ],
-            study=lambda wildcards, dataset=name: cell_study(dataset, wildcards.method),
-            code=lambda wildcards, dataset=name: trained_by(dataset, wildcards.method),
+            study=lambda wildcards, dataset=name: planning.cell_study(
+                STUDY, dataset, wildcards.method
+            ),
+            code=lambda wildcards, dataset=name: planning.trained_by(
+                STUDY, dataset, wildcards.method
+            ),
         shell:
             "python -m psasc_bench train --config /dev/stdin --dataset {params.dataset} --method {wildcards.method} "
             "--epsilon {wildcards.epsilon} --seeds {params.seeds} --data {input.data:q} --budget {input.budget:q} "

@@ -1,0 +1,44 @@
+from .arguments import schedule_arguments, source_arguments
+from .budgets import budget_file, budget_labels, schedules
+from .due import audited_by, method_sources, stale_runs, trained_by, write_made_of
+from .narrowing import audited_study, cell_study, sweep_study, trajectory_study
+from .patterns import alternatives, settings_pattern
+from .present import begun, digests, figure_tables, of_others, requested_tables, there_is, typesettable
+from .runs import job_label, job_runs, job_seeds, run_records, trajectories
+from .sweeps import job_trials, job_trials_label, study_trials, sweep_budgets, sweep_records
+
+__all__ = [
+    "alternatives",
+    "audited_by",
+    "audited_study",
+    "begun",
+    "budget_file",
+    "budget_labels",
+    "cell_study",
+    "digests",
+    "figure_tables",
+    "job_label",
+    "job_runs",
+    "job_seeds",
+    "job_trials",
+    "job_trials_label",
+    "method_sources",
+    "of_others",
+    "requested_tables",
+    "run_records",
+    "schedule_arguments",
+    "schedules",
+    "settings_pattern",
+    "source_arguments",
+    "stale_runs",
+    "study_trials",
+    "sweep_budgets",
+    "sweep_records",
+    "sweep_study",
+    "there_is",
+    "trained_by",
+    "trajectories",
+    "trajectory_study",
+    "typesettable",
+    "write_made_of",
+]

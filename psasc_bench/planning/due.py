@@ -1,0 +1,51 @@
+"""What makes a run due besides its cell's study: code and data; and records that are not of the present ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from psasc_bench import methods
+from psasc_bench.files import write_text
+from psasc_bench.planning.narrowing import cell_study
+from psasc_bench.records import GENERATION, survey
+from psasc_bench.study import Study
+
+
+def trained_by(study: Study, dataset: str, method: str) -> list[str | int]:
+    """The code and data that determine a run, besides its cell's study. Raises ``ConfigError`` for a data set that
+    cannot be read."""
+    return [methods.fingerprint(methods.load(method)), GENERATION, study.prepared(dataset).stem]
+
+
+def method_sources(study: Study) -> list[str]:
+    """The fingerprint of each of the study's methods."""
+    return [methods.fingerprint(methods.load(name)) for name in study.methods]
+
+
+def audited_by(study: Study) -> list[str | int]:
+    """The code that determines the audit."""
+    return [GENERATION, *method_sources(study)]
+
+
+def write_made_of(study: Study, path: Path) -> None:
+    """Write what the runs that are trained are made of, unless it stands there already.
+
+    Snakemake does not know how files were made that came with the clone, but sees that this one is younger than they
+    are. Raises ``ConfigError`` for a data set that cannot be read.
+    """
+    parts = {
+        f"{dataset}/{method}": [cell_study(study, dataset, method), trained_by(study, dataset, method)]
+        for dataset in study.trained()
+        for method in study.methods
+    }
+    text = json.dumps(parts, indent=1)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+
+
+def stale_runs(study: Study, runs: Path) -> set[str]:
+    """The names of the runs that are trained and have a record of another spec or source than the present one. Raises
+    ``ValueError`` naming a file that is no record."""
+    trained = study.model_copy(update={"datasets": {name: study.dataset(name) for name in study.trained()}})
+    return {run.spec.name() for run in survey(trained, runs) if run.status == "stale"}
