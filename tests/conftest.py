@@ -11,8 +11,8 @@ import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 
-from psasc_bench.data import dataset as data
-from psasc_bench.study.spec import RunSpec
+from psasc_bench import data
+from psasc_bench.study import RunSpec
 
 # the same examples on every machine and day, however slow: a failure can be repeated
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)

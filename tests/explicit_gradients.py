@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from psasc_bench.engine.gradients import GradientBooks, WeightedSum
+from psasc_bench.engine import GradientBooks, WeightedSum
 
 Losses = Callable[[nn.Module], Tensor]  # the losses [B] of a model
 Weight = Callable[[Tensor], Tensor]

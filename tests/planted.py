@@ -25,6 +25,7 @@ real_privatise, real_poisson_batch, real_micro_batches, real_weighted_sum = (
     sampling.micro_batches,
     gradients.GradientBooks.weighted_sum,
 )
+SOUND = DPPSASC(C=0.2, s=0.5, r=0.1)  # a right method, beside the wrong ones
 
 
 def plant(monkeypatch: pytest.MonkeyPatch, function: str, wrong: Callable[..., Any]) -> None:

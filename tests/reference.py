@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from psasc_bench import methods, models
-from psasc_bench.data.dataset import Dataset
-from psasc_bench.engine.parameters import flatten, gather, point_at
-from psasc_bench.study.spec import RunSpec
+from psasc_bench.data import Dataset
+from psasc_bench.engine import flatten, gather, point_at
+from psasc_bench.study import RunSpec
 
 
 @dataclass(frozen=True)

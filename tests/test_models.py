@@ -1,4 +1,4 @@
-"""The protocol's models, their one buffer of parameters, and what is said of data that they cannot take."""
+"""The protocol's models, and what is said of data that they cannot take."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from model_shapes import PARAMETERS, SHAPES
 
 from psasc_bench import models
-from psasc_bench.data.dataset import Dataset
-from psasc_bench.engine.parameters import flatten, gather, point_at
-
-SHAPES = {"digits_cnn": (1, 8, 8), "mnist_cnn": (1, 28, 28), "cifar_cnn": (3, 32, 32), "scatter_linear": (15_552, 1, 1)}
-PARAMETERS = {"digits_cnn": 9_370, "mnist_cnn": 26_010, "cifar_cnn": 550_570, "scatter_linear": 155_530}
+from psasc_bench.data import Dataset
 
 
 @pytest.mark.parametrize("name", models.MODELS)
@@ -67,7 +63,7 @@ def test_unknown_model_is_refused_with_the_known_ones() -> None:
         models.create("resnet", seed=0)
 
 
-# --------------------------------------------------------------------------------------------------- fit to the data
+# ------------------------------------------------------------------------------------------------ fit to the data
 
 
 def test_digits_fit_their_model(digits: Dataset) -> None:
@@ -87,57 +83,3 @@ def test_label_without_an_output_is_refused(part: str, label: int, digits: Datas
     labels[5] = label
     with pytest.raises(ValueError, match=rf"{part}.*{label}.*0 to 9"):
         models.check_fit("digits_cnn", replace(digits, **{part: labels}))
-
-
-# --------------------------------------------------------------------------------------------- one buffer of parameters
-
-
-@pytest.mark.parametrize("name", models.MODELS)
-def test_flattened_model_computes_what_it_did(name: str) -> None:
-    model = models.create(name, seed=0)
-    before = [p.detach().clone() for p in model.parameters()]
-    buffer = flatten(model)
-    assert buffer.shape == (PARAMETERS[name],)
-    assert all(torch.equal(p, b) for p, b in zip(model.parameters(), before, strict=True))
-
-
-def test_gather_inverts_point_at() -> None:
-    model = models.create("cifar_cnn", seed=0)
-    point = torch.randn(PARAMETERS["cifar_cnn"], generator=torch.Generator().manual_seed(0))
-    point_at(model.parameters(), point)
-    assert torch.equal(gather(model.parameters(), {p: p.detach() for p in model.parameters()}), point)
-
-
-def test_parameters_are_views_of_the_buffer() -> None:
-    model = models.create("digits_cnn", seed=0)
-    buffer = flatten(model)
-    buffer.fill_(0.5)
-    assert all(bool((p == 0.5).all()) for p in model.parameters())
-
-
-def test_pointing_elsewhere_leaves_the_old_point_alone() -> None:
-    model = models.create("digits_cnn", seed=0)
-    old = flatten(model)
-    kept = old.clone()
-    point_at(model.parameters(), torch.zeros_like(old))
-    assert all(not bool(p.any()) for p in model.parameters())
-    assert torch.equal(old, kept)
-
-
-def test_kernels_lie_channels_last_in_the_buffer() -> None:
-    model = models.create("cifar_cnn", seed=0)
-    kernel = next(m for m in model.modules() if isinstance(m, nn.Conv2d)).weight
-    expected = kernel.detach().permute(0, 2, 3, 1).flatten()
-    assert torch.equal(flatten(model)[: kernel.numel()], expected)
-    assert kernel.is_contiguous(memory_format=torch.channels_last)
-
-
-def test_gradients_reach_the_viewed_parameters() -> None:
-    model = models.create("digits_cnn", seed=0)
-    images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    expected = torch.autograd.grad(model(images).square().sum(), list(model.parameters()))
-    flatten(model)
-    found = torch.autograd.grad(model(images).square().sum(), list(model.parameters()))
-    for f, e in zip(found, expected, strict=True):
-        # float32, convolved in another memory layout
-        torch.testing.assert_close(f, e, rtol=1e-4, atol=1e-5)

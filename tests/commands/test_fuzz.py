@@ -1,6 +1,6 @@
 """Input that nobody wrote on purpose: it is refused with a line that names it, or read as what it says; never more.
 
-The suite tries fifty inputs of each kind; `HYPOTHESIS_PROFILE=thorough pytest tests/test_fuzz.py` tries thousands.
+The suite tries fifty inputs of each kind; with `HYPOTHESIS_PROFILE=thorough` pytest tries thousands.
 """
 
 from __future__ import annotations
@@ -21,13 +21,10 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from psasc_bench import cli
-from psasc_bench.privacy.accounting import Budget
-from psasc_bench.records import record
-from psasc_bench.records.record import Record
-from psasc_bench.study import config
-from psasc_bench.study.spec import RunSpec
-from psasc_bench.study.study import ConfigError
+from psasc_bench import cli, records
+from psasc_bench.privacy import Budget
+from psasc_bench.records import Record
+from psasc_bench.study import ConfigError, RunSpec, parse_study
 
 ROOT = Path(__file__).parents[2]
 SMOKE = yaml.safe_load((ROOT / "config" / "smoke.yaml").read_text())
@@ -80,7 +77,7 @@ def replaced(tree: Any, place: tuple[Any, ...], value: Any) -> Any:
 @given(st.sampled_from(places(SMOKE)), values)
 def test_study_with_any_value_replaced_is_refused_or_stays_in_its_folder(place: tuple[Any, ...], value: Any) -> None:
     try:
-        study = config.parse_study(replaced(SMOKE, place, value), source="fuzz")
+        study = parse_study(replaced(SMOKE, place, value), source="fuzz")
     except ConfigError:
         return
     for cell in study.cells():
@@ -205,13 +202,13 @@ def made(digits_spec: Callable[..., RunSpec], tmp_path_factory: pytest.TempPathF
         status="done",
         reason=None,
         result=result,
-        ledger=record.ledger(budget, sensitivity=0.1, steps_taken=5),
+        ledger=records.ledger(budget, sensitivity=0.1, steps_taken=5),
         nonprivate={"nonfinite_examples": 0},
         seconds={"total": 1.0},
         provenance={"cpu": "c", "commit": None, "data_sha256": "d", "peak_memory_mib": 1.0},
     )
     stem = tmp_path_factory.mktemp("record") / "seed-0"
-    record.write(one, [{"epoch": 1, "step": 5, **result}], stem)
+    records.write(one, [{"epoch": 1, "step": 5, **result}], stem)
     return stem.with_suffix(".json")
 
 
@@ -222,10 +219,10 @@ def test_damaged_record_is_refused_or_of_the_same_run(
     path = tmp_path_factory.mktemp("record") / "seed-0.json"
     path.write_bytes(damaged(data, made.read_bytes()))
     try:
-        read = record.read(path)
+        read = records.read(path)
     except ValueError:
         return
-    assert read.spec == record.read(made).spec
+    assert read.spec == records.read(made).spec
 
 
 @given(st.data(), values)

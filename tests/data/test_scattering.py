@@ -10,10 +10,9 @@ import torch
 from kymatio.torch import Scattering2D
 from torch.nn import functional as F
 
-from psasc_bench import models
-from psasc_bench.data import dataset as data
+from psasc_bench import data, models
 from psasc_bench.data import scattering
-from psasc_bench.study import config
+from psasc_bench.study import load_study
 
 OFFSET, SCALE = np.array([125, 123, 114], np.float32), np.array([63, 62, 67], np.float32)
 
@@ -63,6 +62,6 @@ def test_prepared_features_are_what_the_model_takes(images: np.ndarray, tmp_path
 
 
 def test_features_and_pixels_are_not_mistaken_for_each_other() -> None:
-    study = config.load_study(Path(__file__).parents[2] / "config" / "config.yaml")
+    study = load_study(Path(__file__).parents[2] / "config" / "config.yaml")
     assert study.prepared("cifar10_scatter") == Path("data/prepared/cifar10_scatter-scattering.npz")
     assert study.prepared("cifar10") == Path("data/prepared/cifar10.npz")

@@ -1,54 +1,18 @@
-"""The engine on whole models: sums and norms, padding, examples that are not finite, and what it refuses."""
+"""The engine on whole models: its sums and norms are those of explicit gradients, and of Opacus."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 import torch
 import torch.nn.functional as F
 from explicit_gradients import check, clip, explicit_gradients, explicit_sums, from_books, relative_error
+from model_inputs import cross_entropy, features, images, of_outputs, weighted_sum
 from torch import Tensor, nn
 
 from psasc_bench import methods, models
-from psasc_bench.engine.gradients import GradientBooks, WeightedSum
-from psasc_bench.engine.parameters import flatten, gather
+from psasc_bench.engine import GradientBooks, flatten, gather
 
-SHAPES = {"digits_cnn": (1, 8, 8), "mnist_cnn": (1, 28, 28), "cifar_cnn": (3, 32, 32), "scatter_linear": (15_552, 1, 1)}
 PARAMETERS = {"C": 0.1, "gamma": 0.01, "r": 0.1, "s": 2.0}
-
-
-def images(model: str, *, batch: int = 6, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(batch, *SHAPES[model], generator=generator, dtype=torch.float64)
-    return x.to(dtype), torch.randint(0, 10, (batch,), generator=generator)
-
-
-def cross_entropy(x: Tensor, y: Tensor) -> Callable[[nn.Module], Tensor]:
-    """The losses of a model, which gets ``x`` in its own precision."""
-    return lambda model: F.cross_entropy(model(x.to(next(model.parameters()).dtype)), y, reduction="none")
-
-
-def of_outputs(x: Tensor) -> Callable[[nn.Module], Tensor]:
-    """Losses that need no labels."""
-    return lambda model: (
-        model(x.to(next(model.parameters()).dtype) if x.is_floating_point() else x).flatten(1).tanh().sum(1)
-    )
-
-
-def weighted_sum(model: nn.Module, x: Tensor, y: Tensor, mask: Tensor) -> WeightedSum:
-    books = GradientBooks(model)
-    books.record(F.cross_entropy(model(x), y, reduction="none"), mask)
-    return books.weighted_sum(clip)
-
-
-def features(*shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-
-
-@pytest.fixture(autouse=True)
-def _seeded_layers() -> None:
-    torch.manual_seed(0)
 
 
 @pytest.mark.parametrize("name", models.MODELS)
@@ -116,66 +80,6 @@ def test_activations_may_be_in_place() -> None:
     check(model.double(), of_outputs(features(5, 1, 8, 8)))
 
 
-class ShiftedSquare(nn.Module):
-    """Keeps no input for its own backward pass, so that torch does not notice when it is changed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shift = nn.Parameter(torch.ones(4))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x + self.shift) ** 2
-
-
-@pytest.mark.parametrize(
-    ("layer", "message"),
-    [
-        (nn.Linear(4, 4), "modified by an inplace operation"),
-        (ShiftedSquare(), "input of layer '1' was changed in place"),
-    ],
-    ids=["by torch", "by us"],
-)
-def test_input_changed_after_its_use_is_refused(layer: nn.Module, message: str) -> None:
-    class Overwriting(nn.Sequential):
-        def forward(self, x: Tensor) -> Tensor:
-            hidden = self[0](x)
-            output = self[1](hidden)
-            hidden.detach().mul_(2)
-            return output
-
-    with pytest.raises(RuntimeError, match=message):
-        from_books(Overwriting(nn.Linear(4, 4), layer).double(), of_outputs(features(5, 4)))
-
-
-def test_batch_norm_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"layer '1' is a BatchNorm2d.*use nn\.GroupNorm"):
-        GradientBooks(nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)))
-
-
-def test_layer_of_two_inputs_is_refused() -> None:
-    model = nn.Bilinear(3, 3, 2).double()
-    with pytest.raises(TypeError, match="must take one positional tensor"):
-        from_books(model, lambda model: model(features(5, 3), features(5, 3)).sum(1))
-
-
-def test_parameter_used_outside_its_layer_is_refused() -> None:
-    class Around(nn.Sequential):
-        def forward(self, x: Tensor) -> Tensor:
-            return F.linear(self[0](x), self[0].weight)
-
-    with pytest.raises(RuntimeError, match=r"parameter of shape \(4, 4\) took part outside its layer"):
-        from_books(Around(nn.Linear(4, 4)).double(), of_outputs(features(5, 4)))
-
-
-def test_parameter_that_takes_no_part_is_refused() -> None:
-    class Idle(nn.Sequential):
-        def forward(self, x: Tensor) -> Tensor:
-            return self[0](x)
-
-    with pytest.raises(RuntimeError, match=r"2 trainable parameter\(s\).* took no part"):
-        from_books(Idle(nn.Linear(4, 4), nn.Linear(4, 3)).double(), of_outputs(features(5, 4)))
-
-
 def test_frozen_layers_are_left_alone() -> None:
     model = models.create("digits_cnn", seed=0).double()
     for parameter in model[0].parameters():
@@ -196,61 +100,6 @@ def test_evaluation_between_steps_is_not_recorded() -> None:
     books.record(cross_entropy(x, y)(model), torch.ones(6))
     result = books.weighted_sum(clip)
     assert all(torch.equal(result.sums[p], expected.sums[p]) for p in model.parameters())
-
-
-@pytest.mark.parametrize("name", models.MODELS)
-def test_padding_contributes_exactly_nothing(name: str) -> None:
-    model, (x, y) = models.create(name, seed=0), images(name, dtype=torch.float32)
-    mask = torch.tensor([1.0, 1, 1, 1, 0, 0])
-    one = weighted_sum(model, x, y, mask)
-    two = weighted_sum(model, torch.cat([x[:4], x[:1], 100 * x[:1]]), y, mask)
-    assert all(torch.equal(one.sums[p], two.sums[p]) for p in model.parameters())
-    assert one.norms[4:].tolist() == [0, 0]
-
-
-def test_padding_leaves_the_sums_of_the_examples() -> None:
-    model, (x, y) = models.create("digits_cnn", seed=0).double(), images("digits_cnn")
-    padded = weighted_sum(model, x, y, torch.tensor([1.0, 1, 1, 1, 0, 0]))
-    alone = weighted_sum(model, x[:4], y[:4], torch.ones(4))
-    assert all(relative_error(padded.sums[p], alone.sums[p]) < 1e-10 for p in model.parameters())
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("name", ["digits_cnn", "mnist_cnn"])
-def test_example_that_is_not_finite_contributes_exactly_nothing_and_is_counted(name: str, value: float) -> None:
-    model, (x, y) = models.create(name, seed=0), images(name, dtype=torch.float32)
-    without = weighted_sum(model, x, y, torch.tensor([1.0, 1, 0, 1, 1, 1]))
-    x[2] = value
-    x[2, :, 0] = -value  # so that infinities meet
-    result = weighted_sum(model, x, y, torch.ones(6))
-    assert result.nonfinite == 1
-    assert result.norms[2] == 0
-    assert all(torch.equal(result.sums[p], without.sums[p]) for p in model.parameters())
-
-
-def test_example_that_is_not_finite_is_nothing_to_written_down_gradients_either() -> None:
-    model, x = nn.Sequential(nn.Linear(4, 3), nn.PReLU(3), nn.Linear(3, 10)), features(6, 4).float()
-    y = torch.arange(6)
-    without = weighted_sum(model, x, y, torch.tensor([1.0, 1, 0, 1, 1, 1]))
-    x[2] = float("nan")
-    result = weighted_sum(model, x, y, torch.ones(6))
-    assert result.nonfinite == 1
-    assert all(torch.equal(result.sums[p], without.sums[p]) for p in model.parameters())
-
-
-def test_padding_that_is_not_finite_is_not_counted() -> None:
-    model, (x, y) = models.create("digits_cnn", seed=0), images("digits_cnn", dtype=torch.float32)
-    x[5] = float("nan")
-    result = weighted_sum(model, x, y, torch.tensor([1.0, 1, 1, 1, 1, 0]))
-    assert result.nonfinite == 0
-    assert all(result.sums[p].isfinite().all() for p in model.parameters())
-
-
-def test_empty_batch_sums_to_zero() -> None:
-    model = models.create("digits_cnn", seed=0)
-    result = weighted_sum(model, torch.zeros(0, 1, 8, 8), torch.zeros(0, dtype=torch.long), torch.ones(0))
-    assert all(torch.equal(result.sums[p], torch.zeros_like(p)) for p in model.parameters())
-    assert len(result.norms) == result.nonfinite == 0
 
 
 def test_books_are_closed_by_the_sum() -> None:

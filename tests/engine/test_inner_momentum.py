@@ -9,9 +9,7 @@ from explicit_gradients import clip, explicit_gradients, explicit_sums, relative
 from torch import Tensor, nn
 
 from psasc_bench import models
-from psasc_bench.engine import convolution
-from psasc_bench.engine.gradients import GradientBooks
-from psasc_bench.engine.parameters import flatten, point_at
+from psasc_bench.engine import GradientBooks, convolution, flatten, point_at
 
 COEFFICIENTS = {1: [1.0], 2: [0.1 / 1.1, 1 / 1.1], 3: [0.2, -0.3, 0.5]}
 

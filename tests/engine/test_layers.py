@@ -67,11 +67,6 @@ def example(shape: tuple[int, ...], *, dtype: torch.dtype = torch.float64, batch
     return torch.randn(batch, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
 
 
-@pytest.fixture(autouse=True)
-def _seeded_layers() -> None:
-    torch.manual_seed(0)
-
-
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer_gives_the_sums_and_norms_of_explicit_gradients(name: str) -> None:
     make, shape = LAYERS[name]

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from psasc_bench import records
 from psasc_bench.evidence import ledgers
-from psasc_bench.privacy.accounting import Budget
-from psasc_bench.records import record
-from psasc_bench.records.record import Record
-from psasc_bench.study.spec import RunSpec
+from psasc_bench.privacy import Budget
+from psasc_bench.records import Record
+from psasc_bench.study import RunSpec
 
 # its spent epsilons are put right by `sound`
 BUDGET = Budget(
@@ -46,12 +46,12 @@ def problem_of(folder: Path, *, status: str = "done", budget: Budget = BUDGET, *
         status=status,  # type: ignore[arg-type]
         reason=None,
         result={"test_accuracy": 0.9, "test_loss": 0.1},
-        ledger=record.ledger(budget, sensitivity=0.1, steps_taken=100) | ledger,
+        ledger=records.ledger(budget, sensitivity=0.1, steps_taken=100) | ledger,
         nonprivate={},
         seconds={"total": 1.0},
         provenance={},
     )
-    record.write(made, [{"epoch": 1.0}], folder / "seed-0")
+    records.write(made, [{"epoch": 1.0}], folder / "seed-0")
     (row,) = ledgers.verify_ledgers([folder / "seed-0.json"])
     return row.problem
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from psasc_bench.data.dataset import Dataset
+from psasc_bench.data import Dataset
 from psasc_bench.evidence import one_run_audit
 from psasc_bench.evidence.one_run_audit import OneRunAudit
-from psasc_bench.study.spec import RunSpec
+from psasc_bench.study import RunSpec
 
 
 @pytest.fixture

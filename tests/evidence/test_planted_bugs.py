@@ -10,22 +10,20 @@ from typing import Any
 import planted
 import pytest
 import torch
-from planted import plant
+from planted import SOUND, plant
 from reference import Reference, reference_run
 
-from psasc_bench.data.dataset import Dataset
+from psasc_bench.data import Dataset
 from psasc_bench.engine import gradients
 from psasc_bench.evidence import battery, step_audit
 from psasc_bench.methods import Method
 from psasc_bench.methods.dp_psac import DPPSAC
-from psasc_bench.methods.dp_psasc import DPPSASC
-from psasc_bench.privacy.accounting import Budget
-from psasc_bench.study.spec import RunSpec
+from psasc_bench.privacy import Budget
+from psasc_bench.study import RunSpec
 from psasc_bench.training import loop as training
 from psasc_bench.training.loop import Outcome
 
 Plant = Callable[[pytest.MonkeyPatch], Any]
-SOUND = DPPSASC(C=0.2, s=0.5, r=0.1)
 NOISE_MULTIPLIER = 2.0
 
 

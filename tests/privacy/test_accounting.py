@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from scipy import optimize, stats
 
+from psasc_bench.privacy import Budget
 from psasc_bench.privacy import accounting as privacy
-from psasc_bench.privacy.accounting import Budget
 
 DELTA = 1e-5
 # (examples, expected batch size, epochs) and the noise multipliers of protocol.md at epsilon 1, 2, 3, 8

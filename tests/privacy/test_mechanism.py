@@ -11,7 +11,7 @@ from scipy import stats
 from torch import Tensor
 
 from psasc_bench.methods.dp_psasc import DPPSASC
-from psasc_bench.privacy.mechanism import privatise
+from psasc_bench.privacy import privatise
 
 SIZE = 20_000
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from psasc_bench.privacy.sampling import micro_batches, poisson_batch
+from psasc_bench.privacy import micro_batches, poisson_batch
 
 EXAMPLES, RATE, STEPS = 200, 0.1, 4000
 CREDIBLE = 1e-3  # the level of every test below; the seed is fixed, so that a right sampler always passes

@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 
-from psasc_bench import cli
-from psasc_bench.privacy.accounting import Budget
-from psasc_bench.records import record
-from psasc_bench.records.merging import merge
-from psasc_bench.records.record import Record
-from psasc_bench.study.spec import RunSpec
+from psasc_bench import cli, records
+from psasc_bench.privacy import Budget
+from psasc_bench.records import Record, merge
+from psasc_bench.study import RunSpec
 
 Make = Callable[..., Path]
 
@@ -35,13 +33,13 @@ def make(tmp_path: Path, digits_spec: Callable[..., RunSpec]) -> Make:
             "status": "done",
             "reason": None,
             "result": result,
-            "ledger": record.ledger(budget, sensitivity=0.1, steps_taken=5),
+            "ledger": records.ledger(budget, sensitivity=0.1, steps_taken=5),
             "nonprivate": {"nonfinite_examples": 0},
             "seconds": {"total": len(machine)},
             "provenance": {"cpu": machine, "torch": "2", "commit": "c", "started": "now", "data_sha256": "d"},
         }
         made = Record(**(values | changes))
-        record.write(made, [{"epoch": 1, "step": 5, **result}], tmp_path / machine / made.spec.name())
+        records.write(made, [{"epoch": 1, "step": 5, **result}], tmp_path / machine / made.spec.name())
         return tmp_path / machine
 
     return make

@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 
 from psasc_bench import methods
-from psasc_bench.privacy.accounting import Budget
-from psasc_bench.records import record
-from psasc_bench.records.record import Record
-from psasc_bench.study.spec import RunSpec
+from psasc_bench.privacy import Budget
+from psasc_bench.records import Record, record
+from psasc_bench.study import RunSpec
 
 CURVE = [
     {"epoch": 1, "step": 6, "test_accuracy": 0.5, "test_loss": 1.5},

@@ -10,11 +10,9 @@ import pytest
 
 from psasc_bench import methods
 from psasc_bench.files import exclusive
-from psasc_bench.privacy.accounting import Budget
-from psasc_bench.records import record, spool, status
-from psasc_bench.records.record import Record
-from psasc_bench.study import config
-from psasc_bench.study.study import Cell, Study
+from psasc_bench.privacy import Budget
+from psasc_bench.records import Record, record, spool, status
+from psasc_bench.study import Cell, Study, parse_study
 
 STUDY: dict[str, Any] = {
     "seeds": [0, 1, 2, 3, 4, 5],
@@ -38,7 +36,7 @@ STUDY: dict[str, Any] = {
 
 @pytest.fixture
 def study() -> Study:
-    return config.parse_study(STUDY, source="study")
+    return parse_study(STUDY, source="study")
 
 
 def write(study: Study, runs: Path, *, seed: int, **changes: Any) -> None:

@@ -1,3 +1,5 @@
+"""The write-up: every number is from the tables, every link leads somewhere, and each claim is decided by its runs."""
+
 from __future__ import annotations
 
 import re
@@ -11,51 +13,11 @@ import pytest
 from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
 from scipy.optimize import brentq
 
-from psasc_bench.analysis import claims, literature, results
-from psasc_bench.privacy.accounting import calibrate
+from psasc_bench.analysis import claims, results
+from psasc_bench.privacy import calibrate
 from psasc_bench.report import writeup
 from psasc_bench.report.writeup import DecidedClaim
-from psasc_bench.study import config
-
-CELL = {"dataset": "mnist", "dataset_title": "MNIST", "epsilon": 3.0, "n": 5}
-
-
-def summary(*cells: tuple[str, float, float]) -> pd.DataFrame:
-    """Cells of MNIST at epsilon 3: method, mean and half width in percent."""
-    rows = [
-        CELL
-        | {"method": method, "method_title": method}
-        | {"accuracy_mean": mean / 100, "accuracy_high": (mean + half) / 100}
-        for method, mean, half in cells
-    ]
-    return pd.DataFrame(rows)
-
-
-def agreement(mean: float, half: float) -> dict[str, bool]:
-    """With AdaSig's 98.11 ± .04, R+R's 98.15 ± .14 and Tramer & Boneh's 98.1, which has no interval."""
-    compared = literature.beside_published(summary(("dp-sgd", mean, half))).set_index("source")
-    assert compared.loc["AdaSig 2025", "difference"] == pytest.approx(mean - 98.11)
-    return {source: agrees for source, agrees in compared["agrees"].items() if not pd.isna(agrees)}
-
-
-@pytest.mark.parametrize(
-    ("mean", "half", "agrees"),
-    [(98.1, 0.01, (True, True)), (98.26, 0.1, (False, True)), (98.26, 0.12, (True, True)), (97, 0.5, (False, False))],
-)
-def test_accuracies_agree_where_their_intervals_meet(mean: float, half: float, agrees: tuple[bool, bool]) -> None:
-    found = agreement(mean, half)
-    assert (found["AdaSig 2025"], found["R+R Auto-S 2024"]) == agrees
-    assert "Tramer & Boneh 2021" not in found
-
-
-def test_one_seed_agrees_with_nothing_and_contradicts_nothing() -> None:
-    assert agreement(90, float("nan")) == {}
-
-
-def test_cells_that_have_not_been_run_are_not_compared() -> None:
-    cells = summary(("dp-sgd", 98, 0.1), ("auto-s", 98, 0.1))
-    cells.loc[1, "n"] = 0
-    assert set(literature.beside_published(cells)["method"]) == {"dp-sgd"}
+from psasc_bench.study import load_study
 
 
 @pytest.mark.parametrize(
@@ -141,5 +103,5 @@ def test_older_conversion_from_renyi_privacy_is_as_much_noise_as_is_said() -> No
     text = resources.files("psasc_bench.report").joinpath("study.md.jinja").read_text(encoding="utf-8")
     multipliers = f"{noise_multiplier:.2f} instead of {budget.noise_multiplier:.2f}"
     assert f"{multipliers}, which by our accountant is\nepsilon {epsilon:.2f}" in text
-    study = config.load_study(Path(__file__).parents[2] / "config" / "config.yaml")
+    study = load_study(Path(__file__).parents[2] / "config" / "config.yaml")
     assert study.sweeps["accountant_fashion_mnist"].epsilons == (round(epsilon, 2),)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psasc_bench.study.spec import RunSpec, format_epsilon
+from psasc_bench.study import RunSpec, format_epsilon
 
 MakeSpec = Callable[..., RunSpec]
 

@@ -1,37 +1,21 @@
-"""What is measured while a run goes on: closed forms on chosen gradients, and that measuring changes nothing."""
+"""What is measured while a run goes on: closed forms on chosen gradients."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from torch import Tensor
+from small_runs import CLIP, PLAIN, PSASC
 
 from psasc_bench import methods
-from psasc_bench.data.dataset import Dataset
 from psasc_bench.evidence.worst_cases import vectors
 from psasc_bench.methods import Method
-from psasc_bench.privacy.accounting import Budget
-from psasc_bench.privacy.mechanism import privatise
-from psasc_bench.records import record
-from psasc_bench.study.spec import RunSpec
-from psasc_bench.training import deviation, runner
+from psasc_bench.privacy import privatise
 from psasc_bench.training.diagnostics import Deviation, Diagnostics, deviations
-from psasc_bench.training.loop import Outcome, train
 from psasc_bench.training.step import GradientSum
 
-MakeSpec = Callable[..., RunSpec]
-CPU = torch.device("cpu")
-CLIP = methods.create("dp-sgd", {"C": 1.0})
-PLAIN = methods.create("nonprivate", {})
-PSASC = methods.create("dp-psasc", {"C": 0.2, "s": 2.0, "r": 0.1})
 NOISE_ONLY = methods.create("noise-only", {"C": 0.1})
 
 
@@ -112,30 +96,6 @@ def test_inner_momentum_is_measured_against_the_gradient_at_the_newest_iterate()
     assert found.cosine == pytest.approx(float(mean.sum() / (mean.norm() * math.sqrt(2))))
 
 
-# ------------------------------------------------------------------------------------------------ the peak
-
-
-@given(r=st.floats(1e-4, 1), s=st.floats(0.1, 10))
-def test_peak_has_its_closed_form(r: float, s: float) -> None:
-    """``sqrt(r/s) - r``, or nowhere for ``r >= 1/s``: the derivative of ``s x + r/(x + r)`` vanishes there."""
-    closed = max(math.sqrt(r / s) - r, 0.0)
-    peak = methods.create("dp-psasc", {"C": 0.3, "s": s, "r": r}).peak()
-    assert peak == pytest.approx(closed, rel=1e-4, abs=1e-5)
-    if s * r > 1:
-        assert peak == 0
-
-
-def test_peak_of_dp_psac_has_its_closed_form() -> None:
-    assert methods.create("dp-psac", {"C": 0.3, "r": 0.1}).peak() == pytest.approx(math.sqrt(0.1) - 0.1, rel=1e-4)
-
-
-@pytest.mark.parametrize("name", ["dp-sgd", "auto-s", "nsgd", "nonprivate", "noise-only"])
-def test_weight_that_never_rises_has_its_peak_at_zero(name: str) -> None:
-    given = {"C": 0.1, "r": 0.1}
-    known = methods.load(name).__dataclass_fields__
-    assert methods.create(name, {key: value for key, value in given.items() if key in known}).peak() == 0
-
-
 # ------------------------------------------------------------------------------------------------ an epoch's batches
 
 
@@ -198,135 +158,3 @@ def test_epoch_of_empty_batches_has_a_row() -> None:
     assert set(empty) == set(seen(([1.0, 0.0], [1.0])).row(PSASC, noise_multiplier=1.0))
     assert math.isnan(empty["nonprivate_norm_q50"])
     assert empty["nonprivate_signal_to_noise"] == 0
-
-
-# ------------------------------------------------------------------------------------------------ a run and its probe
-
-
-def budget_for(spec: RunSpec, dataset: Dataset) -> Budget:
-    examples = len(dataset.y_train)
-    return Budget(
-        epsilon=spec.epsilon,
-        delta=spec.delta,
-        sampling_rate=spec.sampling_rate(examples),
-        steps=spec.epoch_ends(examples)[-1],
-        noise_multiplier=1.0,
-        epsilon_rdp=spec.epsilon,
-        epsilon_pld=spec.epsilon,
-    )
-
-
-def trained(spec: RunSpec, dataset: Dataset, **how: Any) -> Outcome:
-    return train(spec, dataset, budget_for(spec, dataset), micro_batch_size=64, device=CPU, **how)
-
-
-def own(spec: RunSpec, dataset: Dataset, every_epochs: int) -> Callable[[int, Sequence[Tensor]], Any]:
-    return deviation.own_deviation(spec, dataset, every_epochs=every_epochs, micro_batch_size=64, device=CPU)
-
-
-@pytest.mark.parametrize("iterates", [1, 2])
-def test_run_gives_the_same_bits_with_and_without_a_probe(
-    iterates: int, digits: Dataset, digits_spec: MakeSpec
-) -> None:
-    parameters = {"C": 0.1, "s": 2.0, "r": 0.1, "iterates": iterates}
-    spec = digits_spec(epochs=3, parameters=parameters)
-    without, with_one = trained(spec, digits), trained(spec, digits, probe=own(spec, digits, 1))
-    assert torch.equal(without.parameters, with_one.parameters)
-    known = set(without.curve[0])
-    assert [{key: row[key] for key in known} for row in with_one.curve] == without.curve
-    assert set(with_one.curve[0]) - known == {"nonprivate_cosine", "nonprivate_relative_error"}
-
-
-def test_probe_answers_at_its_interval(digits: Dataset, digits_spec: MakeSpec) -> None:
-    spec = digits_spec(epochs=5)
-    curve = trained(spec, digits, probe=own(spec, digits, 2)).curve
-    assert [row["epoch"] for row in curve if "nonprivate_cosine" in row] == [2, 4]
-
-
-def test_every_column_but_the_results_is_labelled_nonprivate(digits: Dataset, digits_spec: MakeSpec) -> None:
-    spec = digits_spec()
-    (row,) = trained(spec, digits, probe=own(spec, digits, 1)).curve
-    public = {"epoch", "step", "test_loss", "test_accuracy"}
-    assert all(key.startswith("nonprivate_") for key in set(row) - public)
-    assert len(row) == 4 + 1 + 3 + 3 + 4
-
-
-def test_probe_is_handed_the_newest_iterate_last(digits: Dataset, digits_spec: MakeSpec) -> None:
-    handed: list[list[Tensor]] = []
-
-    def note(_: int, iterates: Sequence[Tensor]) -> dict[str, float]:
-        handed.append(list(iterates))
-        return {}
-
-    outcome = trained(digits_spec(), digits, probe=note)
-    (iterates,) = handed
-    assert torch.equal(iterates[-1], outcome.parameters)
-    assert len(iterates) == 2
-    assert not torch.equal(*iterates)
-
-
-def test_probe_set_is_fixed_by_data_set_and_seed(digits: Dataset, digits_spec: MakeSpec) -> None:
-    def losses(**changes: Any) -> Tensor:
-        objective, batch = deviation.probe_set(digits_spec(**changes), digits, device=CPU)
-        return objective.losses(batch)().detach()
-
-    assert len(losses()) == deviation.EXAMPLES
-    assert torch.equal(losses(), losses(method="dp-sgd", parameters={"C": 1.0}, epsilon=1.0))
-    assert not torch.equal(losses(), losses(seed=1))
-
-
-def test_global_generators_are_left_as_they_were(digits: Dataset, digits_spec: MakeSpec) -> None:
-    before = torch.get_rng_state()
-    own(digits_spec(), digits, 1)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_interval_is_recorded_and_no_part_of_the_spec(digits: Dataset, digits_spec: MakeSpec, tmp_path: Path) -> None:
-    spec = digits_spec(epochs=2)
-
-    def run(every: int) -> record.Record:
-        folders = {"runs": tmp_path / f"{every}" / "runs"}
-        how: dict[str, Any] = {"micro_batch_size": 64, "device": CPU, "probe_every_epochs": every}
-        return runner.train_run(spec, digits, budget_for(spec, digits), **folders, **how)
-
-    without, with_one = run(0), run(2)
-    assert [made.provenance["probe_every_epochs"] for made in (without, with_one)] == [0, 2]
-    assert (without.spec.hash(), without.ledger, without.result) == (
-        with_one.spec.hash(),
-        with_one.ledger,
-        with_one.result,
-    )
-    header, first, last = (tmp_path / "2" / "runs" / f"{spec.name()}.csv").read_text().splitlines()
-    assert header.split(",")[-2:] == ["nonprivate_cosine", "nonprivate_relative_error"]
-    assert first.endswith(",,")
-    assert not last.endswith(",")
-
-
-# ------------------------------------------------------------------------------------------------ one trajectory
-
-
-def shared(spec: RunSpec, dataset: Dataset, contestants: dict[str, Method]) -> list[dict[str, Any]]:
-    budget = budget_for(spec, dataset)
-    return deviation.along_one_trajectory(spec, contestants, dataset, budget, micro_batch_size=64, device=CPU)
-
-
-def test_contestants_are_compared_along_one_run(digits: Dataset, digits_spec: MakeSpec) -> None:
-    spec = digits_spec(method="dp-sgd", parameters={"C": 0.1}, epochs=2)
-    contestants = {"dp-sgd": methods.create("dp-sgd", {"C": 0.1}), "dp-psasc": PSASC, "plain": PLAIN}
-    rows = shared(spec, digits, contestants)
-    assert [(row["epoch"], row["method"]) for row in rows] == [(e, name) for e in (1, 2) for name in contestants]
-    assert {(row["trajectory"], row["seed"], row["epsilon"]) for row in rows} == {("dp-sgd", 0, 3.0)}
-    curve = trained(spec, digits, probe=own(spec, digits, 1)).curve
-    assert [row["cosine"] for row in rows[::3]] == [row["nonprivate_cosine"] for row in curve]
-    assert [row["cosine"] for row in rows[2::3]] == pytest.approx([1, 1])
-
-
-def test_more_iterates_than_the_trajectory_keeps_are_refused(digits: Dataset, digits_spec: MakeSpec) -> None:
-    inner = methods.create("dp-psasc-inner", {"C": 0.1, "s": 1.0, "r": 0.1, "iterates": 3})
-    with pytest.raises(ValueError, match="keeps only 2; give --trajectory dp-psasc-inner"):
-        shared(digits_spec(method="dp-sgd", parameters={"C": 0.1}), digits, {"dp-psasc-inner": inner})
-
-
-def test_diverged_trajectory_is_refused(digits: Dataset, digits_spec: MakeSpec) -> None:
-    with pytest.raises(ValueError, match=r"the trajectory diverged: .* not finite at step 1"):
-        shared(digits_spec(learning_rate=1e39, epochs=3), digits, {"dp-psasc": PSASC})

@@ -1,10 +1,8 @@
-"""The training loop against Opacus and plain PyTorch, and what makes a run a pure function of its spec."""
+"""The training loop against Opacus, plain PyTorch and loops over examples: every step is the one that was meant."""
 
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,83 +10,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from small_runs import MakeSpec, Train, first, generator, initial, pixels, vector
 from torch import Tensor, nn
 
 from psasc_bench import methods, models
-from psasc_bench.data.dataset import Dataset
-from psasc_bench.engine.parameters import point_at
+from psasc_bench.data import Dataset
+from psasc_bench.engine import point_at
 from psasc_bench.methods.noise_only import NoiseOnly
-from psasc_bench.privacy.accounting import Budget
-from psasc_bench.privacy.sampling import poisson_batch
-from psasc_bench.study.spec import RunSpec
-from psasc_bench.training import loop as training
-from psasc_bench.training.loop import Outcome
+from psasc_bench.privacy import poisson_batch
+from psasc_bench.study import RunSpec
 
-MakeSpec = Callable[..., RunSpec]
-CPU = torch.device("cpu")
 PLAIN = {"method": "nonprivate", "parameters": {}, "epsilon": math.inf}
-
-
-def budget_for(spec: RunSpec, dataset: Dataset, *, noise_multiplier: float = 1.0) -> Budget:
-    """A budget of any noise: what it costs is the accountant's business, and tested there."""
-    examples = len(dataset.y_train)
-    return Budget(
-        epsilon=spec.epsilon,
-        delta=spec.delta,
-        sampling_rate=spec.sampling_rate(examples),
-        steps=spec.epoch_ends(examples)[-1],
-        noise_multiplier=0.0 if math.isinf(spec.epsilon) else noise_multiplier,
-        epsilon_rdp=spec.epsilon,
-        epsilon_pld=spec.epsilon,
-    )
-
-
-def first(dataset: Dataset, examples: int) -> Dataset:
-    """The data set with its first training examples only."""
-    return replace(dataset, x_train=dataset.x_train[:examples], y_train=dataset.y_train[:examples])
-
-
-def pixels(dataset: Dataset, indices: Tensor | slice = slice(None)) -> tuple[Tensor, Tensor]:
-    images = torch.from_numpy((dataset.x_train.astype(np.float32) - dataset.offset) / dataset.scale)
-    return images[indices], torch.from_numpy(dataset.y_train)[indices]
-
-
-@pytest.fixture
-def train(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Outcome, list[Tensor]]]:
-    """Train, and also give the parameters ``[P]`` at the end of each epoch, in the models' own order and layout."""
-
-    def run(
-        spec: RunSpec, dataset: Dataset, *, noise_multiplier: float = 1.0, micro_batch_size: int = 64
-    ) -> tuple[Outcome, list[Tensor]]:
-        iterates: list[Tensor] = []
-
-        def watched(model: nn.Module, examples: training.Examples) -> dict[str, float]:
-            iterates.append(nn.utils.parameters_to_vector(p.contiguous() for p in model.parameters()).detach())
-            return evaluate(model, examples)
-
-        evaluate = training.evaluate
-        with monkeypatch.context() as patch:
-            patch.setattr(training, "evaluate", watched)
-            budget = budget_for(spec, dataset, noise_multiplier=noise_multiplier)
-            outcome = training.train(spec, dataset, budget, micro_batch_size=micro_batch_size, device=CPU)
-        return outcome, iterates
-
-    return run
-
-
-Train = Callable[..., tuple[Outcome, list[Tensor]]]
-
-
-def initial(spec: RunSpec) -> nn.Module:
-    return models.create(spec.model, seed=spec.stream("initialisation"))
-
-
-def vector(model: nn.Module) -> Tensor:
-    return nn.utils.parameters_to_vector(model.parameters()).detach()
-
-
-def generator(spec: RunSpec, axis: str) -> torch.Generator:
-    return torch.Generator().manual_seed(spec.stream(axis))
 
 
 def noise_direction(spec: RunSpec, model: nn.Module, shared: torch.Generator) -> list[Tensor]:
@@ -196,7 +128,7 @@ def test_step_of_every_method_equals_a_loop_over_examples(
     torch.testing.assert_close(found, weighted_step(spec, dataset, list(range(20))), rtol=1e-5, atol=1e-6)
 
 
-# -------------------------------------------------------------------------------------------------------- empty batches
+# ------------------------------------------------------------------------------------------------ empty batches
 
 
 def test_empty_batch_still_adds_noise_and_counts_as_a_step(
@@ -245,171 +177,7 @@ def test_blind_method_draws_and_moves_as_if_it_had_looked(
     assert looking.curve[-1]["nonprivate_train_loss"] > 0
 
 
-# ------------------------------------------------------------------------------------------ a pure function of its spec
-
-
-@pytest.mark.parametrize("size", [1, 7, 200])
-def test_result_does_not_depend_on_the_micro_batch_size(
-    size: int, digits: Dataset, digits_spec: MakeSpec, train: Train
-) -> None:
-    spec = digits_spec(expected_batch_size=48, epochs=3)
-    dataset = first(digits, 96)
-    _, whole = train(spec, dataset, micro_batch_size=64)
-    _, cut = train(spec, dataset, micro_batch_size=size)
-    # float32 sums in another order
-    torch.testing.assert_close(cut[-1], whole[-1], rtol=1e-5, atol=1e-5)
-
-
-def test_same_spec_gives_the_same_bits(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
-    (one, first_time), (two, second_time) = train(digits_spec(), digits), train(digits_spec(), digits)
-    assert all(torch.equal(a, b) for a, b in zip(first_time, second_time, strict=True))
-    assert one.curve == two.curve
-
-
-@pytest.mark.parametrize(
-    "change", [{"seed": 1}, {"learning_rate": 0.4}, {"momentum": 0.8}, {"epsilon": math.inf}], ids=str
-)
-def test_another_spec_gives_other_bits(
-    change: dict[str, Any], digits: Dataset, digits_spec: MakeSpec, train: Train
-) -> None:
-    _, one = train(digits_spec(), digits)
-    _, other = train(digits_spec(**change), digits)
-    assert not torch.equal(one[-1], other[-1])
-
-
-def first_norms(outcome: Outcome) -> list[float]:
-    return [
-        outcome.curve[0][key]
-        for key in sorted(outcome.curve[0])
-        if key.startswith(("nonprivate_norm", "nonprivate_train"))
-    ]
-
-
-def test_methods_share_initial_weights_and_batches_of_a_seed(
-    digits: Dataset, digits_spec: MakeSpec, train: Train
-) -> None:
-    """Norms and losses of the first step see both; the epoch is one step at a sampling rate of .8."""
-    small: dict[str, Any] = {"expected_batch_size": 64, "epochs": 1}
-    dataset = first(digits, 80)
-    psasc, _ = train(digits_spec(**small), dataset)
-    clipped, _ = train(digits_spec(**small, method="dp-sgd", parameters={"C": 1.0}, epsilon=1.0), dataset)
-    unlike, _ = train(digits_spec(**small, seed=1), dataset)
-    assert psasc.steps_taken == 1
-    assert len(first_norms(psasc)) == 4
-    assert first_norms(psasc) == first_norms(clipped)
-    assert first_norms(psasc) != first_norms(unlike)
-
-
-def test_global_generators_are_left_as_they_were(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
-    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
-    train(digits_spec(), digits)
-    assert torch.equal(torch.get_rng_state(), before[0])
-    assert np.array_equal(np.random.get_state()[1], before[1])
-    assert random.getstate() == before[2]
-
-
-def test_global_generators_do_not_enter(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        _, one = train(digits_spec(), digits)
-        torch.manual_seed(2)
-        _, other = train(digits_spec(), digits)
-    assert torch.equal(one[-1], other[-1])
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_data_set_is_left_as_it_was(dtype: type, digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
-    dataset = replace(digits, x_train=digits.x_train.astype(dtype), x_test=digits.x_test.astype(dtype))
-    train(digits_spec(epochs=2), dataset)
-    assert np.array_equal(dataset.x_train, digits.x_train)
-    assert np.array_equal(dataset.x_test, digits.x_test)
-
-
-def test_pixels_as_floats_give_the_same_run_as_pixels_as_bytes(
-    digits: Dataset, digits_spec: MakeSpec, train: Train
-) -> None:
-    floats = replace(digits, x_train=digits.x_train.astype(np.float32), x_test=digits.x_test.astype(np.float32))
-    by_bytes, _ = train(digits_spec(epochs=2), digits)
-    by_floats, _ = train(digits_spec(epochs=2), floats)
-    assert by_floats.curve == by_bytes.curve
-
-
-# ----------------------------------------------------------------------------------------------------------- the result
-
-
-def accuracy(parameters: Tensor, dataset: Dataset) -> float:
-    model = models.create("digits_cnn", seed=0)
-    nn.utils.vector_to_parameters(parameters, model.parameters())
-    images = torch.from_numpy((dataset.x_test.astype(np.float32) - dataset.offset) / dataset.scale)
-    return float((model(images).argmax(1) == torch.from_numpy(dataset.y_test)).float().mean())
-
-
-def test_last_iterate_is_reported_though_an_earlier_one_was_better(
-    digits: Dataset, digits_spec: MakeSpec, train: Train
-) -> None:
-    spec = digits_spec(epochs=6, learning_rate=4.0)
-    outcome, iterates = train(spec, digits, noise_multiplier=10.0)
-    accuracies = [row["test_accuracy"] for row in outcome.curve]
-    assert accuracies == pytest.approx([accuracy(point, digits) for point in iterates], abs=1e-6)
-    assert accuracies[-1] < max(accuracies)
-    assert outcome.curve[-1]["step"] == outcome.steps_taken == spec.epoch_ends(1437)[-1]
-
-
-def test_curve_has_a_row_at_the_end_of_each_epoch(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
-    spec = digits_spec(epochs=3)
-    outcome, _ = train(spec, digits)
-    assert [row["epoch"] for row in outcome.curve] == [1, 2, 3]
-    assert [row["step"] for row in outcome.curve] == spec.epoch_ends(1437) == [6, 11, 17]
-    assert outcome.status == "done"
-
-
-def test_digits_are_learnt(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
-    outcome, _ = train(digits_spec(epochs=8, learning_rate=1.0), digits, noise_multiplier=1.0)
-    # chance is .1; a loop that does not learn would be told from this one by any seed
-    assert outcome.curve[-1]["test_accuracy"] > 0.6
-
-
-def test_run_that_runs_away_is_reported_as_diverged(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
-    outcome, _ = train(digits_spec(learning_rate=1e39, epochs=3), digits)
-    assert outcome.status == "diverged"
-    assert "step 1" in (outcome.reason or "")
-    assert outcome.steps_taken == outcome.curve[-1]["step"] == 1
-
-
-def test_progress_is_told_after_every_step(digits: Dataset, digits_spec: MakeSpec) -> None:
-    told: list[tuple[int, int]] = []
-    spec = digits_spec()
-    training.train(
-        *(spec, digits, budget_for(spec, digits)),
-        micro_batch_size=64,
-        device=CPU,
-        progress=lambda step, steps: told.append((step, steps)),
-    )
-    assert told == [(step, 6) for step in range(1, 7)]
-
-
-# ------------------------------------------------------------------------------------------------------ what is refused
-
-
-@pytest.mark.parametrize(("key", "value"), [("epsilon", 2.0), ("delta", 1e-4), ("sampling_rate", 0.5), ("steps", 5)])
-def test_budget_of_another_schedule_is_refused(key: str, value: float, digits: Dataset, digits_spec: MakeSpec) -> None:
-    spec = digits_spec()
-    budget = replace(budget_for(spec, digits), **{key: value})
-    with pytest.raises(ValueError, match=f"calibrated for {key}"):
-        training.train(spec, digits, budget, micro_batch_size=64, device=CPU)
-
-
-def test_ordinary_sgd_under_a_finite_epsilon_is_refused(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
-    with pytest.raises(ValueError, match="sensitivity inf"):
-        train(digits_spec(method="nonprivate", parameters={}), digits)
-
-
-def test_model_that_does_not_fit_is_refused(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
-    with pytest.raises(ValueError, match="mnist_cnn does not take"):
-        train(digits_spec(model="mnist_cnn"), digits)
-
-
-# ------------------------------------------------------------------------------------------------------- inner momentum
+# ------------------------------------------------------------------------------------------------ inner momentum
 
 
 def test_inner_momentum_starts_as_the_ordinary_step_and_then_parts(
@@ -457,7 +225,7 @@ def test_inner_momentum_weighs_the_average_of_an_examples_gradients(
     torch.testing.assert_close(points[2], expected.float(), rtol=1e-5, atol=1e-6)
 
 
-# ----------------------------------------------------------------------------------------------------- damaged examples
+# ------------------------------------------------------------------------------------------------ damaged examples
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan])

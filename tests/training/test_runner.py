@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 import torch
+from small_runs import CPU, MakeSpec, budget_for
 
-from psasc_bench.data.dataset import Dataset
-from psasc_bench.privacy.accounting import calibrate
-from psasc_bench.records import record
-from psasc_bench.records.record import Record
-from psasc_bench.study.spec import RunSpec
+from psasc_bench import records
+from psasc_bench.data import Dataset
+from psasc_bench.privacy import calibrate, sampling
+from psasc_bench.records import Record
+from psasc_bench.study import RunSpec
 from psasc_bench.training import runner
 
-Train = Callable[..., Record]
+FileRun = Callable[..., Record]
 
 
 @pytest.fixture(autouse=True)
@@ -32,13 +33,13 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def spec(digits_spec: Callable[..., RunSpec]) -> RunSpec:
+def spec(digits_spec: MakeSpec) -> RunSpec:
     """A run of six steps, at epsilon infinity because accountants take seconds to load."""
     return digits_spec(epsilon=math.inf)
 
 
 @pytest.fixture
-def train(spec: RunSpec, digits: Dataset, tmp_path: Path) -> Train:
+def file_run(spec: RunSpec, digits: Dataset, tmp_path: Path) -> FileRun:
     examples = len(digits.y_train)
     budget = calibrate(
         epsilon=math.inf,
@@ -48,17 +49,14 @@ def train(spec: RunSpec, digits: Dataset, tmp_path: Path) -> Train:
     )
 
     def run(spec: RunSpec = spec, dataset: Dataset = digits, **how: Any) -> Record:
-        folders = {"runs": tmp_path / "runs"}
-        return runner.train_run(
-            spec, dataset, budget, **folders, micro_batch_size=320, device=torch.device("cpu"), **how
-        )
+        return runner.train_run(spec, dataset, budget, runs=tmp_path / "runs", micro_batch_size=320, device=CPU, **how)
 
     return run
 
 
 @pytest.fixture
-def made(train: Train) -> Record:
-    return train()
+def made(file_run: FileRun) -> Record:
+    return file_run()
 
 
 @pytest.fixture
@@ -79,7 +77,7 @@ def must_not_train(_step: int, _steps: int) -> None:
 
 
 def test_run_is_filed_with_its_curve(made: Record, path: Path) -> None:
-    assert record.read(path) == made
+    assert records.read(path) == made
     assert path.with_suffix(".csv").read_text().count("\n") == 1 + made.spec.epochs
 
 
@@ -90,109 +88,146 @@ def test_record_vouches_for_what_was_trained(made: Record, digits: Dataset) -> N
     assert made.provenance["threads"] == 1
 
 
-def test_current_record_is_left_alone(train: Train, path: Path) -> None:
+def test_current_record_is_left_alone(file_run: FileRun, path: Path) -> None:
     before = state(path)
-    train(progress=must_not_train)
+    file_run(progress=must_not_train)
     assert state(path) == before
 
 
-def test_same_run_trained_twice_has_the_same_result(made: Record, train: Train, path: Path, tmp_path: Path) -> None:
+def test_same_run_trained_twice_has_the_same_result(
+    made: Record, file_run: FileRun, path: Path, tmp_path: Path
+) -> None:
     curve = path.with_suffix(".csv").read_bytes()
     for file in (path, tmp_path / "spool" / f"{made.spec.name()}.json"):
         file.unlink()
-    again = train()
+    again = file_run()
     assert again.result == made.result
     assert path.with_suffix(".csv").read_bytes() == curve
     assert again.seconds != made.seconds
 
 
-@pytest.mark.parametrize("change", [{"fingerprint": "0" * 16}, {"generation": record.GENERATION - 1}], ids=str)
-def test_stale_record_is_trained_anew(change: dict[str, Any], made: Record, train: Train, path: Path) -> None:
+@pytest.mark.parametrize("change", [{"fingerprint": "0" * 16}, {"generation": records.GENERATION - 1}], ids=str)
+def test_stale_record_is_trained_anew(change: dict[str, Any], made: Record, file_run: FileRun, path: Path) -> None:
     for file in (path, Path(str(path).replace("/runs/", "/spool/"))):
         rewrite(file, **change)
-    again = train()
+    again = file_run()
     assert again.current(made.spec, made.fingerprint)
-    assert record.read(path) == again
+    assert records.read(path) == again
 
 
-def test_changed_spec_is_trained_anew(made: Record, train: Train, path: Path) -> None:
+def test_changed_spec_is_trained_anew(made: Record, file_run: FileRun, path: Path) -> None:
     faster = dataclasses.replace(made.spec, learning_rate=1.0)
-    assert train(faster).result != made.result
-    assert record.read(path).spec == faster
+    assert file_run(faster).result != made.result
+    assert records.read(path).spec == faster
 
 
-def test_other_data_is_trained_anew(train: Train, path: Path, digits: Dataset) -> None:
-    train(dataset=dataclasses.replace(digits, sha256="0" * 64))
-    assert record.read(path).provenance["data_sha256"] == "0" * 64
+def test_other_data_is_trained_anew(file_run: FileRun, path: Path, digits: Dataset) -> None:
+    file_run(dataset=dataclasses.replace(digits, sha256="0" * 64))
+    assert records.read(path).provenance["data_sha256"] == "0" * 64
 
 
-def test_other_seed_leaves_the_first_alone(made: Record, train: Train, path: Path) -> None:
+def test_other_seed_leaves_the_first_alone(made: Record, file_run: FileRun, path: Path) -> None:
     before = state(path)
-    other = train(dataclasses.replace(made.spec, seed=1))
+    other = file_run(dataclasses.replace(made.spec, seed=1))
     assert state(path) == before
     assert other.result != made.result
 
 
 @pytest.mark.parametrize("content", [b"", b'{"format": 1', b"[]"], ids=["empty", "cut short", "something else"])
 def test_damaged_record_is_replaced_with_a_warning(
-    content: bytes, made: Record, train: Train, path: Path, capsys: pytest.CaptureFixture[str]
+    content: bytes, made: Record, file_run: FileRun, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path.write_bytes(content)
-    train()
-    assert record.read(path).result == made.result
+    file_run()
+    assert records.read(path).result == made.result
     assert f"psasc-bench: warning: {path}: not a run record" in capsys.readouterr().err
 
 
-def test_record_without_its_curve_is_completed(made: Record, train: Train, path: Path) -> None:
+def test_record_without_its_curve_is_completed(made: Record, file_run: FileRun, path: Path) -> None:
     path.with_suffix(".csv").unlink()
-    assert train(progress=must_not_train) == made
+    assert file_run(progress=must_not_train) == made
     assert path.with_suffix(".csv").exists()
 
 
 # ------------------------------------------------------------------------------------------------ interruptions
 
 
-def test_run_interrupted_while_it_trains_leaves_nothing(train: Train, tmp_path: Path) -> None:
+def test_run_interrupted_while_it_trains_leaves_nothing(file_run: FileRun, tmp_path: Path) -> None:
     def interrupt(step: int, _steps: int) -> None:
         if step == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(progress=interrupt)
+        file_run(progress=interrupt)
     assert not [file for file in tmp_path.rglob("*") if file.is_file()]
 
 
-def test_run_interrupted_before_it_was_filed_is_fetched_from_the_spool(made: Record, train: Train, path: Path) -> None:
+def test_run_interrupted_before_it_was_filed_is_fetched_from_the_spool(
+    made: Record, file_run: FileRun, path: Path
+) -> None:
     """A workflow engine may also have deleted what was filed, as output of an interrupted job."""
     path.unlink()
     path.with_suffix(".csv").unlink()
-    assert train(progress=must_not_train) == made
-    assert record.read(path) == made
+    assert file_run(progress=must_not_train) == made
+    assert records.read(path) == made
 
 
 def test_run_interrupted_between_curve_and_record_is_fetched_from_the_spool(
-    made: Record, train: Train, path: Path
+    made: Record, file_run: FileRun, path: Path
 ) -> None:
     path.unlink()
-    assert train(progress=must_not_train) == made
-    assert record.read(path) == made
+    assert file_run(progress=must_not_train) == made
+    assert records.read(path) == made
 
 
-def test_stale_record_gives_way_to_a_current_one_in_the_spool(made: Record, train: Train, path: Path) -> None:
+def test_stale_record_gives_way_to_a_current_one_in_the_spool(made: Record, file_run: FileRun, path: Path) -> None:
     rewrite(path, fingerprint="0" * 16)
-    assert train(progress=must_not_train) == made
-    assert record.read(path) == made
+    assert file_run(progress=must_not_train) == made
+    assert records.read(path) == made
 
 
-def test_half_a_run_in_the_spool_is_not_taken_for_a_run(made: Record, train: Train, path: Path, tmp_path: Path) -> None:
+def test_half_a_run_in_the_spool_is_not_taken_for_a_run(
+    made: Record, file_run: FileRun, path: Path, tmp_path: Path
+) -> None:
     path.unlink()
     (tmp_path / "spool" / f"{made.spec.name()}.csv").unlink()
-    assert train().seconds != made.seconds
+    assert file_run().seconds != made.seconds
     assert path.exists()
 
 
-def test_spool_is_empty_once_it_has_served(made: Record, train: Train, path: Path, tmp_path: Path) -> None:
-    other = train(dataclasses.replace(made.spec, seed=1))
+def test_spool_is_empty_once_it_has_served(made: Record, file_run: FileRun, path: Path, tmp_path: Path) -> None:
+    other = file_run(dataclasses.replace(made.spec, seed=1))
     runner.empty_spool([made.spec, other.spec], tmp_path / "runs")
     assert not [file for file in (tmp_path / "spool").rglob("*") if file.is_file()]
     assert path.exists()
+
+
+# ------------------------------------------------------------------------------------------------ failures
+
+
+def test_status_of_a_run_that_fails_is_recorded_and_it_is_tried_again(
+    digits: Dataset, digits_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = digits_spec(epsilon=math.inf, epochs=2)
+    budget = budget_for(spec, digits)
+    how: dict[str, Any] = {"micro_batch_size": 320, "device": CPU, "runs": tmp_path / "runs"}
+
+    def fails(*arguments: Any) -> torch.Tensor:
+        batches.append(poisson_batch(*arguments))
+        if len(batches) == 8:
+            raise RuntimeError("out of examples")
+        return batches[-1]
+
+    batches: list[torch.Tensor] = []
+    poisson_batch = sampling.poisson_batch
+    with monkeypatch.context() as patch:
+        patch.setattr(sampling, "poisson_batch", fails)
+        failed = runner.train_run(spec, digits, budget, **how)
+    assert failed.status == "failed"
+    assert failed.reason == "RuntimeError after step 7: out of examples"
+    assert failed.result == {"test_accuracy": None, "test_loss": None}
+    assert failed.ledger["steps_taken"] == 7
+    path = tmp_path / "runs" / f"{spec.name()}.json"
+    assert records.read(path) == failed
+    assert path.with_suffix(".csv").read_text().count("\n") == 2  # the epoch that it finished
+    assert runner.train_run(spec, digits, budget, **how).status == "done"

@@ -1,0 +1,53 @@
+"""Arguments: what a shell makes of them is what was meant, and nothing is said that goes without saying."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from planned_studies import from_npz, planned, with_digits
+
+from psasc_bench.planning import schedule_arguments, source_arguments
+from psasc_bench.study import ConfigError, Study
+
+
+def source(study: Study, dataset: str = "digits", data_root: str = "data") -> list[str]:
+    return shlex.split(source_arguments(study, dataset, data_root=data_root))
+
+
+def test_data_set_of_a_library_is_named_alone() -> None:
+    assert source(planned()) == ["--source", "digits"]
+
+
+def test_downloaded_data_set_is_looked_for_in_the_data_root() -> None:
+    asked = source(with_digits(source="cifar10", features="scattering"), data_root="my data/")
+    assert asked == ["--source", "cifar10", "--features", "scattering", "--data-root", "my data/"]
+
+
+def test_own_file_comes_with_its_constants_whatever_it_is_called(tmp_path: Path) -> None:
+    path = tmp_path / "it's mine; $HOME.npz"
+    asked = source(from_npz(path, mean=[0.5, 0.25], deviation=[1, 2]), "own")
+    numbers = ["--mean", "0.5", "0.25", "--deviation", "1.0", "2.0"]
+    assert asked == ["--source", "npz", "--path", str(path), *numbers]
+
+
+def test_own_file_without_constants_has_none(tmp_path: Path) -> None:
+    assert source(from_npz(tmp_path / "x.npz"), "own") == ["--source", "npz", "--path", str(tmp_path / "x.npz")]
+
+
+def test_schedule_is_told_with_its_number_of_epochs_and_not_the_data_sets() -> None:
+    told = "--model digits_cnn --delta 0.0001 --expected-batch-size 256 --epochs 9"
+    assert schedule_arguments(planned(), "digits", epochs=9, evaluation="test") == told
+
+
+def test_schedule_on_fewer_examples_says_so() -> None:
+    told = schedule_arguments(planned(), "digits", epochs=2, evaluation="validation")
+    assert told.endswith("--epochs 2 --evaluation validation")
+
+
+def test_unknown_data_set_is_named() -> None:
+    with pytest.raises(ConfigError, match="no data set 'cifar'"):
+        source_arguments(planned(), "cifar", data_root="data")
+    with pytest.raises(ConfigError, match="no data set 'cifar'"):
+        schedule_arguments(planned(), "cifar", epochs=1, evaluation="test")

@@ -1,0 +1,91 @@
+"""A small study to explore, and what of its page a reader sees and does."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from playwright.sync_api import Page
+
+from psasc_bench.analysis import results
+
+METHODS = {"dp-sgd": "DP-SGD", "dp-psasc": "DP-PSASC", "mine": "My method", "nonprivate": "non-private"}
+HOSTILE = '</script><img src="http://example.org/x.png" onerror="document.title=1"> & "co", 1'
+DATASETS = {"digits": "Digits", "hostile": HOSTILE}
+DESKTOP, PHONE = (1280, 900), (390, 844)
+CELLS = [*itertools.product([1.0, 8.0], ["dp-sgd", "dp-psasc", "mine"]), (math.inf, "nonprivate")]
+Open = Callable[..., Page]
+
+
+def score(method: str, epsilon: float, seed: int) -> float:
+    return 0.8 + 0.01 * list(METHODS).index(method) + 0.002 * min(epsilon, 20) + 0.01 * seed**2
+
+
+def write_study(folder: Path) -> Path:
+    runs, curves, weights = [], [], []
+    norm = np.logspace(-2, 1, 5)
+    for dataset, title in DATASETS.items():
+        for (epsilon, method), seed in itertools.product(CELLS, range(3)):
+            failed = (dataset, epsilon, method, seed) == ("digits", 8.0, "mine", 2)
+            key: dict[str, Any] = {"dataset": dataset, "epsilon": epsilon, "method": method, "seed": seed}
+            key |= {"dataset_title": title, "method_title": METHODS[method], "status": "diverged" if failed else "done"}
+            accuracy = np.nan if failed else score(method, epsilon, seed)
+            result = {"control": method == "nonprivate", "delta": 1e-5, "test_accuracy": accuracy, "seconds": 1.5}
+            runs.append(key | result | {"test_loss": 0.5, "reason": HOSTILE if failed else None})
+            curves += [key | {"epoch": i, "test_accuracy": accuracy * i / 3, "test_loss": 1 / i} for i in (1, 2, 3)]
+        for method in ("dp-sgd", "dp-psasc", "mine"):
+            weight = {"norm": norm, "weight": 0.1 / (norm + 0.1), "sensitivity": 0.1}
+            labels = {"dataset": dataset, "method": method, "method_title": METHODS[method]}
+            weights.append(pd.DataFrame(labels | weight))
+    audit = [
+        {"epsilon": epsilon, "method": method, "method_title": METHODS[method], "sampling_rate": 1.0, "steps": 10}
+        | {"epsilon_claimed": epsilon, "epsilon_lower": epsilon / 2, "delta": 1e-5, "confidence": 0.999}
+        for epsilon, method in CELLS[:-1]
+    ]
+    table = pd.DataFrame(runs)
+    frames = {"runs": table, "summary": results.summarise(table), "curves": pd.DataFrame(curves)}
+    frames |= {"weights": pd.concat(weights), "audit": pd.DataFrame(audit)}
+    folder.mkdir(exist_ok=True)
+    for name, frame in frames.items():
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    (folder / "study.json").write_text('{"title": "</script><b>bold</b>"}')
+    return folder
+
+
+def choose(page: Page, label: str, *, checked: bool = True) -> None:
+    page.locator("#filters").get_by_label(label, exact=True).set_checked(checked)
+    page.evaluate("refresh()")  # whose promise holds once all is drawn
+
+
+def show(page: Page, figure: str, quantity: str) -> None:
+    page.locator(f"#figure-{figure} select").select_option(label=quantity)
+    page.evaluate("refresh()")
+
+
+def marks(page: Page, figure: str, layer: int) -> list[dict[str, str]]:
+    """What the marks of a layer tell a screen reader, by field."""
+    found = page.locator(f"#figure-{figure} g.layer_{layer}_marks [aria-label]")
+    labels = [mark.get_attribute("aria-label") or "" for mark in found.all()]
+    return [dict(part.split(": ", 1) for part in label.split("; ")) for label in labels]
+
+
+def means(page: Page, figure: str = "budget") -> dict[tuple[str, str], dict[str, str]]:
+    return {(mark["method"], mark["epsilon"]): mark for mark in marks(page, figure, 2)}
+
+
+def column(page: Page, table: str, name: str) -> list[str]:
+    heads = page.locator(f"#table-{table} thead th").all_inner_texts()
+    place = [re.sub(r"\W+$", "", head) for head in heads].index(name)
+    return page.locator(f"#table-{table} tbody td:nth-child({place + 1})").all_inner_texts()
+
+
+def color(page: Page, selector: str, name: str) -> str:
+    """The computed colour, as ``#rrggbb``."""
+    found = page.locator(selector).first.evaluate(f"one => getComputedStyle(one)[{name!r}]")
+    return "#" + "".join(f"{int(part):02x}" for part in re.findall(r"\d+", found)[:3])

@@ -1,0 +1,113 @@
+"""What all figures have in common: named axes, real text, the same bytes, and a reason where nothing is drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+from figure_tables import CONTROLS, TITLES, Tables, text, written
+
+from psasc_bench.report import plots
+
+
+@pytest.mark.parametrize("figure", plots.FIGURES)
+def test_the_same_tables_give_the_same_bytes(figure: str, study: Path, tmp_path: Path) -> None:
+    plots.draw_figure(figure, study, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{figure}.pdf", f"{figure}.svg"]
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (study / "figures" / path.name).read_bytes()
+
+
+def test_drawing_leaves_matplotlib_as_it_was(study: Path, tmp_path: Path) -> None:
+    before = dict(matplotlib.rcParams)
+    plots.draw_figure("weights", study, tmp_path)
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize(
+    ("figure", "labels"),
+    [
+        ("weights", ["Gradient norm $x$", "Weight $w(x)/\\Delta$", "Contribution", "10th to 90th percentile"]),
+        ("audit", ["Lower bound", "claim", "10^{-5}", "No subsampling, 10 steps", "rate 0.25", "2,000", "99.9 %"]),
+        ("accuracy", ["Test accuracy (%)", "percentage points", "Privacy budget", "10^{-5}", "non-private", "3 seeds"]),
+        ("convergence", ["Epoch", "Test accuracy (%)", "nats", "not private", "ε = 1", "ε = 8", "non-private"]),
+    ],
+)
+def test_axes_and_methods_are_named(figure: str, labels: list[str], study: Path) -> None:
+    found = text(study / "figures" / f"{figure}.svg")
+    labels = [*labels, "DP-SGD", "DP-PSASC", "My method", *([] if figure == "audit" else ["Digits"])]
+    assert [label for label in labels if label not in found] == []
+
+
+@pytest.mark.parametrize("figure", plots.FIGURES)
+def test_text_is_text_and_in_an_embedded_font(figure: str, study: Path) -> None:
+    assert "<text" in (study / "figures" / f"{figure}.svg").read_text(encoding="utf-8")
+    pdf = (study / "figures" / f"{figure}.pdf").read_bytes()
+    assert b"/FontFile2" in pdf  # TrueType, as publishers ask; Type 3 fonts they refuse
+    assert b"/Type3" not in pdf
+
+
+# Colour means other things in two, and of these data sets nothing has been published.
+@pytest.mark.parametrize("figure", sorted(plots.FIGURES.keys() - {"robustness", "cost", "literature"}))
+def test_a_method_has_the_same_colour_in_every_figure(figure: str, study: Path) -> None:
+    svg = (study / "figures" / f"{figure}.svg").read_text(encoding="utf-8")
+    looks = plots.Tables(study).looks
+    shown = looks.keys() - CONTROLS - ({"dp-sgd"} if figure == "differences" else set())
+    assert [name for name in shown if looks[name].color not in svg] == []
+
+
+OF_PRIVATE_RUNS = {"differences", "momentum", "norms", "deviation"}
+
+
+@pytest.mark.parametrize("figure", sorted(plots.FIGURES.keys() - {"cost"}))
+@pytest.mark.parametrize(
+    ("part", "undrawable"),
+    [
+        ({"methods": ["mine"], "seeds": 1}, {"differences"}),
+        (
+            {
+                "methods": ["dp-psasc", "nonprivate"],
+                "status": lambda key: "done" if key[0] == "nonprivate" else "stale",
+            },
+            OF_PRIVATE_RUNS,
+        ),
+        (
+            {"methods": ["dp-sgd", "mine"], "status": lambda key: "missing" if key[0] == "dp-sgd" else "done"},
+            {"differences"},
+        ),
+    ],
+    ids=["one method and seed", "only a control", "no DP-SGD"],
+)
+def test_part_of_a_study_can_be_drawn_or_the_figure_says_why_not(
+    figure: str, part: dict[str, Any], undrawable: set[str], tables: Tables
+) -> None:
+    found = written(figure, tables(**part))
+    method = part["methods"][0 if figure in ("weights", "audit", "robustness") else -1]  # a control has none
+    undrawable = undrawable | {"literature"}  # which has nothing of this data set
+    assert ("Nothing to draw: no " in found) == (figure in undrawable)
+    assert (TITLES[method] in found) == (figure not in undrawable)
+
+
+@pytest.mark.parametrize("figure", ["accuracy", "convergence", "norms", "deviation"])
+def test_nothing_finished_is_one_clear_error(figure: str, tables: Tables, tmp_path: Path) -> None:
+    folder = tables(status=lambda _: "missing")
+    with pytest.raises(ValueError, match=r"no run has finished, nothing to draw; `snakemake .*` trains them$"):
+        plots.draw_figure(figure, folder, tmp_path / "figures")
+    assert not (tmp_path / "figures").exists()
+
+
+def test_an_unknown_figure_is_an_error_that_names_the_known(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no figure 'pie'; there are: accuracy, audit, convergence, "):
+        plots.draw_figure("pie", tmp_path, tmp_path)
+
+
+# One is about no method; of this data set nothing has been published.
+@pytest.mark.parametrize("figure", sorted(plots.FIGURES.keys() - {"cost", "literature"}))
+def test_a_title_that_looks_like_mathematics_is_written_as_it_is(
+    figure: str, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TITLES, "mine", r"$\Nonsense$ & <b>")  # as mathematics it would be an error
+    found = written(figure, tables(methods=["dp-sgd", "mine"], datasets=["$\\nonsense$"], refuted=["mine"]))
+    assert found.count("$\\Nonsense$") >= 2

@@ -1,0 +1,89 @@
+"""A workflow that is interrupted, killed or started twice: no finished run is lost, and it ends the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from projects import RUNS, STUDY, command, configure, environment, metrics, new_project, records, snakemake, start
+
+from psasc_bench import cli
+from psasc_bench.records import record
+
+
+def test_study_killed_outright_goes_on_where_it_was(finished: Path, tmp_path: Path) -> None:
+    """Snakemake alone, while it prepares: what its job finishes as an orphan is complete, the rest is made."""
+    project = new_project(tmp_path, STUDY)
+    process = start(project)
+    deadline = time.monotonic() + 300  # on a busy machine
+    while not list((project / "logs" / "budgets").glob("*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    while not list((project / "results" / "budgets").rglob("*.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert "cannot be locked" in snakemake(project, "results/README.md", status=1)
+    snakemake(project, "--unlock")
+    snakemake(project, "results/README.md")
+    assert metrics(project) == metrics(finished)
+
+
+def test_second_workflow_on_one_folder_says_so(project: Path) -> None:
+    configure(project, STUDY | {"seeds": [7, 8, 9]})
+    with start(project) as first:
+        deadline = time.monotonic() + 300  # on a busy machine
+        while not list((project / ".snakemake" / "locks").glob("*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert "cannot be locked" in snakemake(project, "results/README.md", status=1)
+    assert first.returncode == 0
+
+
+def heed_interrupts() -> None:
+    """What a shell starts in the background ignores SIGINT, and so do its children: the suite may be among them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_interrupted_study_loses_no_finished_run_and_ends_the_same(tmp_path: Path) -> None:
+    """Ctrl-C, which reaches Snakemake and the training process alike, once the first of three runs is finished."""
+    study = STUDY | {"seeds": [0, 1, 2], "methods": {"nonprivate": {}}}
+    study["datasets"] = {"digits": STUDY["datasets"]["digits"] | {"epochs": 15}}
+    project = new_project(tmp_path, study)
+    cell = "nonprivate/eps-inf"
+    target = f"{RUNS}/{cell}/seed-0.json"
+    places = [project / target, project / "results" / "spool" / "digits" / cell / "seed-0.json"]
+    process = subprocess.Popen(
+        command(target),
+        cwd=project,
+        env=environment(project),
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=heed_interrupts,
+    )
+    deadline = time.monotonic() + 300  # on a busy machine
+    while not any(place.exists() for place in places):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) != 0
+    assert not list((project / "results").rglob("seed-2.json")), "the study was over before it was interrupted"
+    kept = next(record.read(place) for place in places if place.exists())
+
+    snakemake(project, *(f"{RUNS}/{cell}/seed-{seed}.json" for seed in (0, 1, 2)))
+    assert record.read(project / target) == kept
+    assert len(records(project)) == 3
+
+    unbroken = ["train", "--config", "study.yaml", "--dataset", "digits", "--method", "nonprivate", "--epsilon", "inf"]
+    unbroken += ["--seeds", "1", "--runs", "unbroken/runs", "--data", "data/prepared/digits.npz"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        assert cli.main(unbroken) == 0
+    whole = record.read(project / "unbroken" / "runs" / "digits" / cell / "seed-1.json")
+    assert record.read(project / RUNS / cell / "seed-1.json").result == whole.result
