@@ -96,6 +96,7 @@ def _columns(spec: RunSpec, found: Record | None) -> Row:
         "seconds_diagnostics": found.seconds.get("diagnostics"),
         "peak_memory_mib": found.provenance["peak_memory_mib"],
         "commit": found.provenance["commit"],
+        **{key: found.provenance.get(key) for key in ("modified", "device", "cpu", "torch")},
         "data_sha256": found.provenance["data_sha256"],
     }
 

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from psasc_bench import methods
-from psasc_bench.records import Run, look
+from psasc_bench.records import Run, look, present_data
 from psasc_bench.study import OPTIMISER, Study, Trial, spec_identity, sweep_trials, varied_settings
 
 Row = Mapping[str, Any]
@@ -52,10 +52,10 @@ def sweep_curves(study: Study, chosen: Sequence[str], sweeps: Path) -> list[dict
 
 
 def _looked(study: Study, chosen: Sequence[str], sweeps: Path) -> Iterator[tuple[Trial, Run]]:
+    present = {dataset: present_data(study, dataset) for name in chosen for dataset in study.sweep(name).datasets}
     for trial in sweep_trials(study, chosen):
-        fingerprint = methods.fingerprint(methods.load(trial.runs[0].method))
         for spec in trial.runs:
-            yield trial, look(spec, fingerprint, trial.folder(sweeps))
+            yield trial, look(spec, present[spec.dataset], trial.folder(sweeps))
 
 
 def _settled(study: Study, trial: Trial, run: Run) -> dict[str, Any]:

@@ -1,12 +1,16 @@
-from .dataset import Dataset, Features, as_seen, data_root, load, prepare, prepared_name
+from .dataset import Dataset, as_seen, data_root, known_sha256, load, prepare
+from .identity import Evaluation, Features, fingerprint, prepared_name
 from .sources import download
 
 __all__ = [
     "Dataset",
+    "Evaluation",
     "Features",
     "as_seen",
     "data_root",
     "download",
+    "fingerprint",
+    "known_sha256",
     "load",
     "prepare",
     "prepared_name",

@@ -9,26 +9,29 @@ accounting.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from psasc_bench.data import sources
+from psasc_bench.data.identity import Evaluation, Features, prepared_name
 from psasc_bench.data.sources import PARTS, Arrays
 from psasc_bench.files import replacing
 
 STORED = (*PARTS, "offset", "scale")
-Features = Literal["pixels", "scattering"]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared data set; ``sha256`` is of the bytes of ``PARTS``, ``offset`` and ``scale``, in this order."""
+    """A prepared data set; ``sha256`` is of the bytes of ``PARTS``, ``offset`` and ``scale``, in this order. Of what it
+    is made from it knows ``source``, ``features`` and the name that stands for all, see ``prepared_name``; a file that
+    was not written by ``prepare`` counts as an ``.npz`` of unknown origin."""
 
     x_train: NDArray[Any]
     y_train: NDArray[np.int64]
@@ -37,6 +40,9 @@ class Dataset:
     offset: NDArray[np.float32]
     scale: NDArray[np.float32]
     sha256: str
+    source: str = "npz"
+    features: Features = "pixels"
+    made_of: str = ""
 
 
 def prepare(
@@ -60,30 +66,11 @@ def prepare(
     constants = {"offset": np.array(offset, np.float32), "scale": np.array(scale, np.float32)}
     if features == "scattering":
         arrays, constants = _scattered(arrays, **constants)
+    stored = {name: (arrays | constants)[name] for name in STORED}
+    made_of = prepared_name(source, path=path, mean=mean, deviation=deviation, features=features)
+    notes = {"sha256": _sha256(stored), "source": source, "features": features, "made_of": made_of}
     with replacing(target) as file:
-        np.savez(file, allow_pickle=False, **arrays, **constants)
-
-
-def prepared_name(
-    name: str,
-    *,
-    path: Path | None = None,
-    mean: Sequence[float] | None = None,
-    deviation: Sequence[float] | None = None,
-    features: Features = "pixels",
-) -> str:
-    """The stem of the prepared file of data set ``name``: it holds the kind of features and, of an ``.npz``, a digest
-    of all that it is made from, so that other data has another name. Raises ``ValueError`` if it cannot be read."""
-    name = name if features == "pixels" else f"{name}-{features}"
-    if path is None:
-        return name
-    digest = hashlib.sha256(repr((mean, deviation)).encode())
-    try:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
-    return f"{name}-{digest.hexdigest()[:12]}"
+        np.savez(file, allow_pickle=False, **stored, notes=np.array(json.dumps(notes)))
 
 
 def _scattered(arrays: Arrays, offset: NDArray[np.float32], scale: NDArray[np.float32]) -> tuple[Arrays, Arrays]:
@@ -98,10 +85,27 @@ def _scattered(arrays: Arrays, offset: NDArray[np.float32], scale: NDArray[np.fl
 def load(path: Path) -> Dataset:
     """Read a prepared file. Raises ``ValueError`` if it is damaged, ``FileNotFoundError`` if it is not there."""
     arrays = sources.read_npz(path, STORED)
+    return Dataset(**{**arrays, **_notes(path), "sha256": _sha256(arrays)})
+
+
+def known_sha256(path: Path) -> str | None:
+    """The ``sha256`` of the data set prepared in ``path``, as it was noted there, without reading the arrays; None if
+    there is no such file, or none that was prepared."""
+    return _notes(path).get("sha256")
+
+
+def _notes(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(str(sources.read_npz(path, ("notes",))["notes"])))
+    except (ValueError, OSError):
+        return {}
+
+
+def _sha256(arrays: Arrays) -> str:
     digest = hashlib.sha256()
     for name in STORED:
         digest.update(np.ascontiguousarray(arrays[name]).data)
-    return Dataset(**arrays, sha256=digest.hexdigest())
+    return digest.hexdigest()
 
 
 def hold_out(dataset: Dataset, *, fraction: float = 1 / 6) -> Dataset:
@@ -110,13 +114,16 @@ def hold_out(dataset: Dataset, *, fraction: float = 1 / 6) -> Dataset:
     order = np.random.default_rng(0).permutation(len(dataset.y_train))
     cut = round(len(order) * (1 - fraction))
     train, test = np.sort(order[:cut]), np.sort(order[cut:])
-    return Dataset(
-        *(dataset.x_train[train], dataset.y_train[train], dataset.x_train[test], dataset.y_train[test]),
-        *(dataset.offset, dataset.scale, dataset.sha256),
+    return replace(
+        dataset,
+        x_train=dataset.x_train[train],
+        y_train=dataset.y_train[train],
+        x_test=dataset.x_train[test],
+        y_test=dataset.y_train[test],
     )
 
 
-def as_seen(dataset: Dataset, evaluation: Literal["test", "validation"]) -> Dataset:
+def as_seen(dataset: Dataset, evaluation: Evaluation) -> Dataset:
     """The data set as a run sees it whose accuracy is measured on ``evaluation``: a run that is to choose
     hyper-parameters sees no test example."""
     return hold_out(dataset) if evaluation == "validation" else dataset

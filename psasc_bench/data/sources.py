@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,41 +22,53 @@ DAMAGE = (ValueError, OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZ
 
 @dataclass(frozen=True)
 class Published:
-    """A data set that torchvision knows: its class, the channel means and standard deviations of pixels in [0, 1] as
-    commonly published, and the md5 of unpacked files that torchvision does not check itself."""
+    """A data set that torchvision knows: what it is called here and what its class is called there, the channel means
+    and standard deviations of pixels in [0, 1] as commonly published, and the md5 of unpacked files that torchvision
+    does not check itself."""
 
+    source: str
     name: str
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     md5: Mapping[str, str]
 
 
-TORCHVISION = {
-    "mnist": Published(
-        "MNIST",
-        (0.1307,),
-        (0.3081,),
-        {
-            "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-            "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-            "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-            "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-        },
-    ),
-    "fashion_mnist": Published(
-        "FashionMNIST",
-        (0.2860,),
-        (0.3530,),
-        {
-            "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
-            "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
-            "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
-            "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
-        },
-    ),
-    "cifar10": Published("CIFAR10", (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), {}),
-}
-SOURCES = ("digits", *TORCHVISION, "npz")
+MNIST = Published(
+    "mnist",
+    "MNIST",
+    (0.1307,),
+    (0.3081,),
+    {
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    },
+)
+FASHION_MNIST = Published(
+    "fashion_mnist",
+    "FashionMNIST",
+    (0.2860,),
+    (0.3530,),
+    {
+        "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+        "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+        "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+    },
+)
+CIFAR10 = Published("cifar10", "CIFAR10", (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), {})
+TORCHVISION = {published.source: published for published in (MNIST, FASHION_MNIST, CIFAR10)}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to look, and what to take for constants: see ``read``."""
+
+    root: Path
+    path: Path | None
+    mean: Sequence[float] | None
+    deviation: Sequence[float] | None
 
 
 def read(
@@ -73,21 +85,12 @@ def read(
     Raises ``FileNotFoundError`` for data that is not there and ``ValueError`` for data that cannot be right; both say
     what to do.
     """
-    if source == "digits":
-        return _digits(), ([8.0], [8.0])
-    if source in TORCHVISION:
-        published = TORCHVISION[source]
-        constants = [255 * m for m in published.mean], [255 * d for d in published.deviation]
-        return _torchvision(source, root), constants
-    if source == "npz":
-        if path is None:
-            raise ValueError("source npz needs the key 'path': the .npz file with " + ", ".join(PARTS))
-        arrays = _npz(path)
-        return arrays, _constants(path, arrays["x_train"], mean, deviation)
-    raise ValueError(f"unknown source {source!r}; known: {', '.join(SOURCES)}")
+    if source not in READERS:
+        raise ValueError(f"unknown source {source!r}; known: {', '.join(READERS)}")
+    return READERS[source](Place(root, path, mean, deviation))
 
 
-def _digits() -> Arrays:
+def _digits() -> tuple[Arrays, Constants]:
     """scikit-learn's 1,797 images of 8x8 pixels in 0..16, split 4:1 at random, the same way everywhere."""
     from sklearn.datasets import load_digits
 
@@ -95,7 +98,8 @@ def _digits() -> Arrays:
     order = np.random.default_rng(0).permutation(len(digits.target))
     images, labels = digits.images[order, None].astype(np.uint8), digits.target[order].astype(np.int64)
     cut = len(order) * 4 // 5
-    return {"x_train": images[:cut], "y_train": labels[:cut], "x_test": images[cut:], "y_test": labels[cut:]}
+    arrays = {"x_train": images[:cut], "y_train": labels[:cut], "x_test": images[cut:], "y_test": labels[cut:]}
+    return arrays, ([8.0], [8.0])
 
 
 def download(source: str, root: Path) -> None:
@@ -110,11 +114,11 @@ def download(source: str, root: Path) -> None:
         raise ValueError(f"{source} could not be downloaded to {root}: {error}") from None
 
 
-def _torchvision(source: str, root: Path) -> Arrays:
+def _torchvision(published: Published, root: Path) -> tuple[Arrays, Constants]:
     """torchvision's copy, every file checked against its md5 (CIFAR-10's by torchvision itself)."""
     import torchvision
 
-    published = TORCHVISION[source]
+    source = published.source
     remedy = f"`psasc-bench download {source} --data-root {root}` fetches it anew"
     for file, md5 in published.md5.items():
         path = root / published.name / "raw" / file
@@ -132,11 +136,19 @@ def _torchvision(source: str, root: Path) -> Arrays:
         x = np.asarray(images.data)
         x = x.transpose(0, 3, 1, 2) if x.ndim == 4 else x[:, None]
         arrays[f"x_{part}"], arrays[f"y_{part}"] = np.ascontiguousarray(x), np.asarray(images.targets, dtype=np.int64)
-    return arrays
+    return arrays, ([255 * m for m in published.mean], [255 * d for d in published.deviation])
 
 
-def _npz(path: Path) -> Arrays:
-    arrays = read_npz(path, PARTS)
+def _npz(
+    path: Path | None, mean: Sequence[float] | None, deviation: Sequence[float] | None
+) -> tuple[Arrays, Constants]:
+    if path is None:
+        raise ValueError(f"source npz needs the key 'path': the .npz file with {', '.join(PARTS)}")
+    arrays = _checked(path, read_npz(path, PARTS))
+    return arrays, _constants(path, arrays["x_train"], mean, deviation)
+
+
+def _checked(path: Path, arrays: Arrays) -> Arrays:
     for part in ("train", "test"):
         x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
         if x.ndim == 3:
@@ -204,3 +216,13 @@ def _member(npz: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
         return npz[name]
     except DAMAGE as error:
         raise ValueError(f"{name}: {error}") from None
+
+
+# What a run's record vouches for is what its own source's reader does, and no other's.
+READERS: dict[str, Callable[[Place], tuple[Arrays, Constants]]] = {
+    "digits": lambda _: _digits(),
+    "mnist": lambda place: _torchvision(MNIST, place.root),
+    "fashion_mnist": lambda place: _torchvision(FASHION_MNIST, place.root),
+    "cifar10": lambda place: _torchvision(CIFAR10, place.root),
+    "npz": lambda place: _npz(place.path, place.mean, place.deviation),
+}

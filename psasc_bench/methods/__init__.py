@@ -7,10 +7,12 @@ import importlib.util
 import inspect
 import sys
 from dataclasses import MISSING, fields
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from psasc_bench import code
 from psasc_bench.methods.base import LARGEST, SMALLEST, Method
 
 __all__ = [
@@ -29,11 +31,13 @@ __all__ = [
 ]
 
 FOLDER = Path(__file__).parent
+CONTRACT = tuple(f"{__name__}.base.{name}" for name in ("Method", "Tensor"))
 
 
 def names() -> list[str]:
     """Every method's name, in alphabetical order."""
-    return sorted(path.stem.replace("_", "-") for path in FOLDER.glob("*.py") if path.stem not in ("__init__", "base"))
+    files = (path.stem for path in FOLDER.glob("*.py") if path.stem.isidentifier())  # nor `.#` and `._` of editors
+    return sorted(stem.replace("_", "-") for stem in files if stem not in ("__init__", "base"))
 
 
 def load(name: str) -> type[Method]:
@@ -92,16 +96,16 @@ def describe(cls: type[Method]) -> list[str]:
     return [field.name if field.default is MISSING else f"{field.name}={field.default}" for field in fields(cls)]
 
 
+@cache
 def fingerprint(cls: type[Method]) -> str:
-    """The first 16 hex digits of the SHA-256 of the source files that define ``cls`` and the methods it derives from.
+    """A digest of ``cls`` with all that it uses of this package and of files beside its own, comments, docstrings and
+    formatting aside; as long as this process lasts that of the code that it runs, edited meanwhile or not.
 
-    The contract in ``base`` is left out: it holds no formula.
+    The contract in ``base`` is left out: it holds no formula. Raises ``ValueError`` for a file that is no Python.
     """
-    sources = {inspect.getsourcefile(c) for c in cls.__mro__ if issubclass(c, Method) and c is not Method}
-    digest = hashlib.sha256()
-    for source in sorted(str(path) for path in sources):
-        digest.update(Path(source).read_text(encoding="utf-8").encode())
-    return digest.hexdigest()[:16]
+    module = sys.modules[cls.__module__]
+    name = next(name for name, value in vars(module).items() if value is cls)
+    return code.content(Path(str(module.__file__)), name, opaque=CONTRACT).digest
 
 
 def _only_method(module: ModuleType) -> type[Method]:

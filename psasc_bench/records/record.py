@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from psasc_bench.files import json_number, write_csv, write_text
 from psasc_bench.privacy import Budget
+from psasc_bench.records.origin import code_version
 from psasc_bench.study import RunSpec
 
 FORMAT = 1
@@ -42,9 +42,17 @@ class Record:
     provenance: Mapping[str, Any]
     generation: int = GENERATION
 
-    def current(self, spec: RunSpec, fingerprint: str) -> bool:
-        """Whether this is the record of ``spec`` as the code stands now."""
-        return (self.spec, self.fingerprint, self.generation) == (spec, fingerprint, GENERATION)
+    def current(
+        self, spec: RunSpec, fingerprint: str, *, data_sha256: str | None = None, made_of: str | None = None
+    ) -> bool:
+        """Whether this is the record of ``spec`` as code and data stand now. Of the data counts the SHA-256, or, where
+        that is not known, the name of what they are made from, if both this record and the caller know it."""
+        noted = self.provenance
+        if data_sha256:
+            same_data = noted.get("data_sha256") == data_sha256
+        else:
+            same_data = not made_of or noted.get("made_of", made_of) == made_of
+        return same_data and (self.spec, self.fingerprint, self.generation) == (spec, fingerprint, GENERATION)
 
 
 def ledger(budget: Budget, *, sensitivity: float, steps_taken: int) -> dict[str, Any]:
@@ -78,11 +86,12 @@ def read(path: Path) -> Record:
         raise ValueError(f"{path}: not a run record ({error}); delete it and run the workflow again") from None
 
 
-def provenance(*, started: datetime, **how: Any) -> dict[str, Any]:
-    """Which code, libraries and machine made a result, when (UTC), and ``how``."""
+def provenance(*, started: datetime, version_of_code: Mapping[str, Any] | None = None, **how: Any) -> dict[str, Any]:
+    """Which code, libraries and machine made a result, when (UTC), and ``how``. The code is that of
+    ``version_of_code``, if it was asked for when the run began, or else of now."""
     return {
         "psasc_bench": version("psasc-bench"),
-        **_git(),
+        **(version_of_code or code_version()),
         "python": platform.python_version(),
         "torch": version("torch"),
         "numpy": version("numpy"),
@@ -91,21 +100,6 @@ def provenance(*, started: datetime, **how: Any) -> dict[str, Any]:
         "started": started.isoformat(timespec="seconds"),
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _git() -> dict[str, Any]:
-    def ask(*arguments: str) -> str | None:
-        try:
-            where = Path(__file__).parents[1]
-            return subprocess.run(
-                ["git", *arguments], cwd=where, capture_output=True, text=True, check=True
-            ).stdout.strip()
-        except (OSError, subprocess.CalledProcessError):
-            return None
-
-    commit = ask("rev-parse", "HEAD")
-    changes = ask("status", "--porcelain", "--untracked-files=no", "--", ".")
-    return {"commit": commit, "modified": bool(changes) if commit else None}
 
 
 def _cpu() -> str:

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from psasc_bench import methods
+from psasc_bench import data
+from psasc_bench.data import Features
 from psasc_bench.files import held
 from psasc_bench.records import record, spool
+from psasc_bench.records.identity import fingerprint
 from psasc_bench.records.record import Record
 from psasc_bench.study import RunSpec, Study, format_epsilon
 
-# A record's own status; "stale": a record of another spec or source than the present one; "running": a process holds
-# the run's lock; "missing": none of these, perhaps with a checkpoint to go on from.
+# A record's own status; "stale": a record, but of another spec, other code or other data than now; "running": a process
+# holds the run's lock; "missing": none of these, perhaps with a checkpoint to go on from.
 Status = Literal["done", "diverged", "failed", "stale", "running", "missing"]
 
 
@@ -32,20 +34,43 @@ class Run:
         return self.record.reason if self.record else None
 
 
+@dataclass(frozen=True)
+class PresentData:
+    """What can be known of a data set without reading it: its ``source`` and ``features``, the name of what it is
+    ``made_of`` and, once it is prepared, its SHA-256."""
+
+    source: str
+    features: Features
+    made_of: str | None = None
+    sha256: str | None = None
+
+
+def present_data(study: Study, dataset: str) -> PresentData:
+    """A data set of the study as it is now, with nothing of its content if that cannot be read."""
+    protocol = study.dataset(dataset)
+    try:
+        prepared = study.prepared(dataset)
+    except ValueError:
+        return PresentData(protocol.source, protocol.features)
+    return PresentData(protocol.source, protocol.features, prepared.stem, data.known_sha256(prepared))
+
+
 def survey(study: Study, runs: Path) -> Iterator[Run]:
     """Every run of the study, in its order. Raises ``ValueError`` naming a file that is no record."""
+    present = {dataset: present_data(study, dataset) for dataset in study.datasets}
     for cell in study.cells():
-        fingerprint = methods.fingerprint(methods.load(cell.method))
         for seed in study.cell_seeds(cell.dataset, cell.epsilon):
-            yield look(study.spec(cell, seed), fingerprint, runs)
+            yield look(study.spec(cell, seed), present[cell.dataset], runs)
 
 
-def look(spec: RunSpec, fingerprint: str, runs: Path) -> Run:
-    """One run, as it is with the method's present source. Raises ``ValueError`` naming a file that is no record."""
+def look(spec: RunSpec, present: PresentData, runs: Path) -> Run:
+    """One run, as it is with the present code and data. Raises ``ValueError`` naming a file that is no record."""
     path = runs / f"{spec.name()}.json"
     found = record.read(path) if path.exists() else None
-    if found and found.current(spec, fingerprint):
-        return Run(spec, found.status, found)
+    if found:
+        now = fingerprint(spec, source=present.source, features=present.features)
+        if found.current(spec, now, data_sha256=present.sha256, made_of=present.made_of):
+            return Run(spec, found.status, found)
     if held(spool.lock_file(spec, spool.spool_beside(runs))):
         return Run(spec, "running", None)
     return Run(spec, "stale" if found else "missing", None)
@@ -57,7 +82,7 @@ def status_rows(surveyed: Iterable[Run]) -> list[dict[str, str | int | None]]:
         {
             "dataset": run.spec.dataset,
             "epsilon": format_epsilon(run.spec.epsilon),
-            "method": run.spec.method,
+            "method": run.spec.label,
             "seed": run.spec.seed,
             "status": run.status,
             "reason": run.reason,
@@ -70,7 +95,7 @@ def status_grid(surveyed: Sequence[Run]) -> str:
     """To print: a line per data set and method with its counts by epsilon, what went wrong, and the counts in all."""
     cells: dict[tuple[str, str], dict[str, Counter[str]]] = {}
     for run in surveyed:
-        budgets = cells.setdefault((run.spec.dataset, run.spec.method), {})
+        budgets = cells.setdefault((run.spec.dataset, run.spec.label), {})
         budgets.setdefault(format_epsilon(run.spec.epsilon), Counter())[run.status] += 1
     width = max((len(method) for _, method in cells), default=0)
     lines, before = [], None

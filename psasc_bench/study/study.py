@@ -95,12 +95,17 @@ class Study(Strict):
         return self.sweeps[name]
 
     def prepared(self, dataset: str) -> Path:
-        """Where the data set's prepared file is kept. Raises ``ConfigError`` if its ``.npz`` cannot be read."""
+        """Where the data set's prepared file is kept: two names for the same data share one. Raises ``ConfigError`` if
+        its ``.npz`` cannot be read."""
         protocol = self.dataset(dataset)
         try:
             path = Path(protocol.path) if protocol.path else None
             name = data.prepared_name(
-                dataset, path=path, mean=protocol.mean, deviation=protocol.deviation, features=protocol.features
+                protocol.source,
+                path=path,
+                mean=protocol.mean,
+                deviation=protocol.deviation,
+                features=protocol.features,
             )
         except ValueError as error:
             raise ConfigError(f"datasets.{dataset}.path: {error}") from None

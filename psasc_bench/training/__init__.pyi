@@ -1,4 +1,5 @@
 from .deviation import along_one_trajectory
+from .fit import check_fit
 from .inputs import choose_device, prepared_dataset, read_budget, schedule_budget
 from .loop import Examples, train
 from .runner import empty_spool, train_run
@@ -9,6 +10,7 @@ __all__ = [
     "Objective",
     "along_one_trajectory",
     "averaging",
+    "check_fit",
     "choose_device",
     "empty_spool",
     "prepared_dataset",

@@ -20,6 +20,7 @@ from psasc_bench.records import Status
 from psasc_bench.study import RunSpec
 from psasc_bench.training.checkpoint import Checkpoint
 from psasc_bench.training.diagnostics import Diagnostics
+from psasc_bench.training.fit import check_fit
 from psasc_bench.training.run_state import State
 from psasc_bench.training.step import Objective, release
 
@@ -93,10 +94,7 @@ def train(
     ``ValueError`` if the budget was calibrated for another schedule, or the model does not fit the data.
     """
     dataset = data.as_seen(dataset, spec.evaluation)
-    try:
-        models.check_fit(spec.model, dataset)
-    except ValueError as error:
-        raise ValueError(f"datasets.{spec.dataset}: {error}") from None
+    check_fit(spec.model, dataset, name=spec.dataset)
     examples = len(dataset.y_train)
     epoch_ends = spec.epoch_ends(examples)
     sampling_rate, steps = spec.sampling_rate(examples), epoch_ends[-1]

@@ -12,11 +12,12 @@ import resource
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import torch
 
-from psasc_bench import methods, records
+from psasc_bench import code, methods, records
 from psasc_bench.data import Dataset
 from psasc_bench.files import exclusive, replacing
 from psasc_bench.privacy import Budget
@@ -49,7 +50,8 @@ def train_run(
     """
     folder = spool_beside(runs)
     target, spooled = runs / spec.name(), folder / spec.name()
-    fingerprint = methods.fingerprint(methods.load(spec.method))
+    fingerprint = records.fingerprint(spec, source=dataset.source, features=dataset.features)
+    version_of_code, package = _version_of_code(), code.package_digest()  # before anybody edits what runs now
 
     def tell() -> None:
         print(f"psasc-bench: {spec.name()}: another process trains this run; waiting for it", file=sys.stderr)
@@ -70,10 +72,11 @@ def train_run(
             "micro_batch_size": micro_batch_size,
             "probe_every_epochs": probe_every_epochs,
             "data_sha256": dataset.sha256,
+            "made_of": dataset.made_of,
         }
-        made_of = {"spec": spec.to_json(), "fingerprint": fingerprint, "generation": GENERATION}
-        made_of |= {"budget": budget.to_json(), "torch": torch.__version__, **how}
-        checkpoint = Checkpoint(checkpoint_file(spec, folder), made_of, checkpoint_seconds)
+        identity = {"spec": spec.to_json(), "fingerprint": fingerprint, "generation": GENERATION}
+        identity |= {"code": package, "budget": budget.to_json(), "torch": torch.__version__, **how}
+        checkpoint = Checkpoint(checkpoint_file(spec, folder), identity, checkpoint_seconds)
         probe = None
         if probe_every_epochs:
             probe = own_deviation(
@@ -105,6 +108,7 @@ def train_run(
             seconds=outcome.seconds,
             provenance=records.provenance(
                 started=started,
+                version_of_code=version_of_code,
                 peak_memory_mib=_peak_memory_mib(device),
                 resumed_at_steps=outcome.resumed_at,
                 **how,
@@ -114,6 +118,9 @@ def train_run(
         _file(spooled, target)
         checkpoint.discard()
     return made
+
+
+_version_of_code = cache(records.code_version)
 
 
 def _result(outcome: Outcome, evaluation: str) -> dict[str, float | None]:
@@ -132,8 +139,8 @@ def _current(stem: Path, spec: RunSpec, fingerprint: str, dataset: Dataset) -> R
     except ValueError as error:
         print(f"psasc-bench: warning: {error}", file=sys.stderr)
         return None
-    same_data = found.provenance.get("data_sha256") == dataset.sha256
-    return found if same_data and found.current(spec, fingerprint) and found.status != "failed" else None
+    current = found.current(spec, fingerprint, data_sha256=dataset.sha256)
+    return found if current and found.status != "failed" else None
 
 
 def _file(spooled: Path, target: Path) -> None:

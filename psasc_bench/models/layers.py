@@ -1,0 +1,123 @@
+"""Layers that private training cannot have: found by their class, and by what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from psasc_bench.models.catalogue import MIXING, RANDOM, SHAPE, STATE
+
+CLASSES: dict[type[nn.Module], str] = {
+    **dict.fromkeys((nn.modules.dropout._DropoutNd, nn.RReLU, nn.FractionalMaxPool2d, nn.FractionalMaxPool3d), RANDOM),
+    nn.modules.batchnorm._BatchNorm: MIXING,
+    **dict.fromkeys((nn.RNNBase, nn.LSTMCell, nn.MultiheadAttention, nn.Bilinear, nn.Transformer), SHAPE),
+    **dict.fromkeys((nn.TransformerEncoderLayer, nn.TransformerDecoderLayer), SHAPE),
+}
+EXAMPLES = 4
+NEAR = 1e-4  # relative: other batch sizes have other sums in float32, which differ by some 1e-6
+
+
+def refused_class(model: nn.Module) -> str | None:
+    """Which layer of ``model`` is of a class, or derives from one, that private training cannot have, and why."""
+    for name, module in model.named_modules():
+        for cls, why in CLASSES.items():
+            if isinstance(module, cls):
+                return _say(name, module, why)
+        if isinstance(module, nn.modules.instancenorm._InstanceNorm) and module.track_running_stats:
+            return _say(name, module, STATE)
+    return None
+
+
+def misbehaviour(model: nn.Module, shape: tuple[int, ...]) -> str | None:
+    """Which layer of ``model``, fed with random images of ``shape``, changes a buffer, draws at random or mixes
+    examples while it is in training mode, and why that will not do.
+
+    Two passes of one batch must agree to the last bit, and the first example alone must come out as it does in company.
+    A layer that disagrees although what went into it agrees is the one. The model is left in training mode.
+    """
+    model.train()
+    images = torch.randn(EXAMPLES, *shape, generator=torch.Generator().manual_seed(0))
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        once = _Pass(model, images)
+        for name, buffer in model.named_buffers():
+            if name not in before or not _same(before[name], buffer):
+                owner = name.rpartition(".")[0]
+                return _say(owner, model.get_submodule(owner), STATE)
+        if differing := once.differing(_Pass(model, images), _same):
+            return _say(*differing, RANDOM)
+        try:
+            alone = _Pass(model, images[:1])
+        except (RuntimeError, ValueError):  # as batch normalisation says of a single value
+            return _say("", model, MIXING)
+    if differing := once.differing(alone, _same_first):
+        return _say(*differing, MIXING)
+    return None
+
+
+class _Pass:
+    """A forward pass, watched: each call of a module with what went in and what came out, in the order of ending."""
+
+    def __init__(self, model: nn.Module, images: Tensor) -> None:
+        self._calls: list[tuple[str, nn.Module, list[Tensor], list[Tensor]]] = []
+        self._begun: list[list[Tensor]] = []
+        hooks = [module.register_forward_pre_hook(self._begin) for module in model.modules()]
+        hooks += [module.register_forward_hook(self._end(name)) for name, module in model.named_modules()]
+        try:
+            model(images.clone())
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _begin(self, _: nn.Module, inputs: tuple[object, ...]) -> None:
+        self._begun.append(_tensors(inputs))
+
+    def _end(self, name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
+        def end(module: nn.Module, _: tuple[object, ...], outputs: object) -> None:
+            self._calls.append((name, module, self._begun.pop(), _tensors(outputs)))
+
+        return end
+
+    def differing(self, other: _Pass, same: Callable[[Tensor, Tensor], bool]) -> tuple[str, nn.Module] | None:
+        """The first module whose outputs differ in the two passes, and not its inputs; or the whole model, if the
+        passes differ in what they call."""
+        if [call[0] for call in self._calls] != [call[0] for call in other._calls]:
+            return self._calls[-1][:2]
+        for (name, module, inputs, outputs), (_, _, other_inputs, other_outputs) in zip(
+            self._calls, other._calls, strict=True
+        ):
+            if _all(same, inputs, other_inputs) and not _all(same, outputs, other_outputs):
+                return name, module
+        return None
+
+
+def _all(same: Callable[[Tensor, Tensor], bool], some: list[Tensor], others: list[Tensor]) -> bool:
+    return len(some) == len(others) and all(same(one, two) for one, two in zip(some, others, strict=True))
+
+
+def _tensors(values: object) -> list[Tensor]:
+    """Copies, for what comes behind may change them in place."""
+    if isinstance(values, Tensor):
+        return [values.detach().clone()]
+    return [tensor for value in values for tensor in _tensors(value)] if isinstance(values, tuple | list) else []
+
+
+def _same(one: Tensor, two: Tensor) -> bool:
+    return one.shape == two.shape and bool(((one == two) | ((one != one) & (two != two))).all())
+
+
+def _same_first(one: Tensor, two: Tensor) -> bool:
+    """Whether the first example of both is the same, to rounding."""
+    if not one.dim() or not two.dim():
+        return one.dim() == two.dim()
+    first, second = one[:1].double(), two[:1].double()
+    if first.shape != second.shape:
+        return False
+    return bool(((first - second).abs() <= NEAR * first.abs().max()).logical_or(first == second).all())
+
+
+def _say(name: str, module: nn.Module, why: str) -> str:
+    layer = f"layer {name!r} ({type(module).__name__})" if name else type(module).__name__
+    return f"{layer} {why}"

@@ -1,0 +1,36 @@
+"""Whether a model can be trained privately on a data set, found out before anything is spent on it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from psasc_bench import models
+from psasc_bench.data import Dataset
+from psasc_bench.engine import GradientBooks
+
+EXAMPLES = 2
+
+
+def check_fit(model: str, dataset: Dataset, *, name: str) -> None:
+    """Raises ``ValueError``, naming the key of the data set called ``name``, if the model does not fit its images or
+    labels, has a layer that private training cannot have, or one whose per-example gradients the engine cannot know."""
+    try:
+        models.check_fit(model, dataset)
+        _check_gradients(model, tuple(dataset.x_train.shape[1:]))
+    except ValueError as error:
+        raise ValueError(f"datasets.{name}.model: {error}") from None
+
+
+def _check_gradients(model: str, shape: tuple[int, ...]) -> None:
+    """By a step on random images."""
+    network = models.create(model, seed=0)
+    images = torch.randn(EXAMPLES, *shape, generator=torch.Generator().manual_seed(0))
+    try:
+        books = GradientBooks(network)
+        losses = F.cross_entropy(network(images), torch.zeros(EXAMPLES, dtype=torch.int64), reduction="none")
+        books.record(losses, torch.ones(EXAMPLES))
+        books.weighted_sum(torch.ones_like)
+    except (TypeError, RuntimeError) as error:
+        first, *_ = str(error).removeprefix("model: ").splitlines()
+        raise ValueError(f"model {model}: {first}") from None
