@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from psasc_bench import methods
+from psasc_bench import methods, models
 from psasc_bench.methods import LARGEST, SMALLEST
 from psasc_bench.study.protocols import fill
 from psasc_bench.study.settings import ConfigError, Sweep
@@ -80,6 +80,8 @@ def _problems(study: Study) -> Iterator[str]:
     yield from _title_problems(study)
     for name, dataset in study.datasets.items():
         here = f"datasets.{name}"
+        if refused := models.refused(dataset.model):
+            yield f"{here}.model: {refused}"
         for method in sorted(set(dataset.overrides) - set(study.methods)):
             yield f"{here}.overrides.{method}: not a method of this study, which has: {', '.join(study.methods)}"
         for method in study.methods:

@@ -72,7 +72,7 @@ def test_hash_does_not_depend_on_the_order_of_parameters(digits_spec: MakeSpec) 
 
 
 def test_every_field_is_among_the_changes_tried() -> None:
-    assert set(CHANGES) == {field.name for field in dataclasses.fields(RunSpec)}
+    assert set(CHANGES) == {field.name for field in dataclasses.fields(RunSpec) if field.compare}
 
 
 @pytest.mark.parametrize("field", CHANGES)
