@@ -35,23 +35,17 @@ def _present(committed: Mapping[str, str]) -> dict[str, str]:
     """The same of what is there now."""
     there = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("[!.]*") if path.suffix in KINDS}
     paths = sorted(path for path in there | set(committed) if (PACKAGE / path).is_file())
-    contents = _git("hash-object", "--stdin-paths", stdin="".join(f"{path}\n" for path in paths)).split()
+    contents = _git("hash-object", "--", *paths).split()
     return dict(zip(paths, contents, strict=True)) if len(contents) == len(paths) else {}
 
 
-def _git(*arguments: str, stdin: str = "") -> str:
+def _git(*arguments: str) -> str:
     """What git says in the package's folder, whatever repository the environment names; nothing if it fails."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     try:
-        asked = subprocess.run(
-            ["git", *arguments],
-            cwd=PACKAGE,
-            env=environment,
-            input=stdin,
-            capture_output=True,
-            encoding="utf-8",
-            check=True,
-        )
+        asked = ["git", *arguments]
+        return subprocess.run(
+            asked, cwd=PACKAGE, env=environment, capture_output=True, encoding="utf-8", check=True
+        ).stdout
     except (OSError, ValueError, subprocess.CalledProcessError):
         return ""
-    return asked.stdout

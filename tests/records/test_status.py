@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from psasc_bench import methods
 from psasc_bench.files import exclusive
 from psasc_bench.privacy import Budget
-from psasc_bench.records import Record, record, spool, status
+from psasc_bench.records import Record, fingerprint, record, spool, status
 from psasc_bench.study import Cell, Study, parse_study
 
 STUDY: dict[str, Any] = {
@@ -35,7 +34,9 @@ STUDY: dict[str, Any] = {
 
 
 @pytest.fixture
-def study() -> Study:
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """Where its data has not been prepared."""
+    monkeypatch.chdir(tmp_path)
     return parse_study(STUDY, source="study")
 
 
@@ -46,7 +47,7 @@ def write(study: Study, runs: Path, *, seed: int, **changes: Any) -> None:
     )
     values: dict[str, Any] = {
         "spec": spec,
-        "fingerprint": methods.fingerprint(methods.load("dp-sgd")),
+        "fingerprint": fingerprint(spec, source="digits", features="pixels"),
         "status": "done",
         "reason": None,
         "result": {"test_accuracy": 0.9, "test_loss": 0.3},
@@ -91,7 +92,7 @@ def test_only_runs_that_are_done_enter_a_mean(study: Study, tmp_path: Path) -> N
     write(study, tmp_path, seed=1, status="diverged", reason="x", result={"test_accuracy": 0.1, "test_loss": None})
     write(study, tmp_path, seed=2, status="failed", reason="x", result=none)
     table, _ = results.read_runs(study, tmp_path)
-    (cell,) = results.summarise(table).to_dict("records")
+    (cell,) = results.summarise(table, "dp-sgd").to_dict("records")
     assert (cell["n"], cell["accuracy_mean"]) == (1, 0.9)
     assert (cell["diverged"], cell["failed"], cell["missing"]) == (1, 1, 3)
     assert math.isnan(cell["accuracy_low"])
