@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 from psasc_bench import methods
 from psasc_bench.files import write_text
 from psasc_bench.planning.narrowing import cell_study
-from psasc_bench.records import GENERATION, survey
-from psasc_bench.study import Study
+from psasc_bench.records import GENERATION, fingerprint, survey
+from psasc_bench.study import Cell, Study
 
 
 def trained_by(study: Study, dataset: str, method: str) -> list[str | int]:
     """The code and data that determine a run, besides its cell's study. Raises ``ConfigError`` for a data set that
     cannot be read."""
-    return [methods.fingerprint(methods.load(method)), GENERATION, study.prepared(dataset).stem]
+    protocol, spec = study.dataset(dataset), study.spec(Cell(dataset, method, math.inf), seed=0)
+    code = fingerprint(spec, source=protocol.source, features=protocol.features)
+    return [code, GENERATION, study.prepared(dataset).stem]
 
 
 def method_sources(study: Study) -> list[str]:
     """The fingerprint of each of the study's methods."""
-    return [methods.fingerprint(methods.load(name)) for name in study.methods]
+    return [methods.fingerprint(methods.load(study.implementation(name))) for name in study.methods]
 
 
 def audited_by(study: Study) -> list[str | int]:
