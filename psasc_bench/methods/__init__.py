@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import sys
 from dataclasses import MISSING, fields
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -36,15 +37,25 @@ CONTRACT = tuple(f"{__name__}.base.{name}" for name in ("Method", "Tensor"))
 
 def names() -> list[str]:
     """Every method's name, in alphabetical order."""
-    files = (path.stem for path in FOLDER.glob("*.py") if path.stem.isidentifier())  # nor `.#` and `._` of editors
-    return sorted(stem.replace("_", "-") for stem in files if stem not in ("__init__", "base"))
+    files = (path.stem for path in FOLDER.glob("[!_]*.py") if path.stem.isidentifier())  # nor `.#` and `._` of editors
+    return sorted(stem.replace("_", "-") for stem in files if stem != "base")
 
 
 def load(name: str) -> type[Method]:
-    """The method class called ``name``. Raises ``ValueError`` naming the known ones."""
+    """The method class called ``name``. Raises ``ValueError`` naming the known ones, or what is wrong with its file."""
+    module = name.replace("-", "_")
     if name not in names():
-        raise ValueError(f"unknown method {name!r}; known: {', '.join(names())} (each a file in {FOLDER.name}/)")
-    return _only_method(importlib.import_module(f"{__name__}.{name.replace('-', '_')}"))
+        if (FOLDER / f"{name}.py").is_file() and module != name:
+            raise ValueError(f"{FOLDER.name}/{name}.py: Python cannot import this name; rename the file {module}.py")
+        meant = get_close_matches(name, names(), n=1)
+        hint = f"did you mean {meant[0]}? " if meant else ""
+        raise ValueError(f"unknown method {name!r}; {hint}known: {', '.join(names())} (each a file in {FOLDER.name}/)")
+    try:
+        return _only_method(importlib.import_module(f"{__name__}.{module}"))
+    except ValueError:
+        raise
+    except Exception as error:  # whatever somebody's file does at import is theirs to mend
+        raise ValueError(f"{FOLDER.name}/{module}.py: {type(error).__name__}: {error}") from error
 
 
 def from_file(path: Path) -> type[Method]:
