@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from psasc_bench import data
+from psasc_bench import data, planning
 from psasc_bench.commands import auditing, reporting, training
 from psasc_bench.data import Features
 
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
+        _place(options)
         status: int = options.command(options) or 0
         sys.stdout.flush()
     except BrokenPipeError:  # as in `psasc-bench info | head`: the reader has seen enough
@@ -33,6 +34,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("psasc-bench: interrupted; finished runs are kept", file=sys.stderr)
         return 130
     return status
+
+
+class _InFolder(type(Path())):  # type: ignore[misc]
+    """A default path in the folder of the study that a command is about, wherever that is."""
+
+
+def _place(options: argparse.Namespace) -> None:
+    """Where nothing is said, a command looks for files of its study where the workflow keeps them."""
+    defaults = {key: value for key, value in vars(options).items() if isinstance(value, _InFolder)}
+    is_file = (
+        defaults and hasattr(options, "config") and options.config.is_file()
+    )  # a workflow's jobs are there already
+    folder = planning.folder_of(options.config, project=Path()) if is_file else Path()
+    for key, value in defaults.items():
+        setattr(options, key, folder / str(value))
 
 
 def _at_least(least: int) -> Callable[[str], int]:
@@ -86,7 +102,10 @@ def _parser() -> argparse.ArgumentParser:
 
     def checkpoints(added: argparse.ArgumentParser) -> None:
         added.add_argument(
-            "--checks", type=Path, default=Path("results/checks"), help="where passed checks are noted (%(default)s)"
+            "--checks",
+            type=Path,
+            default=_InFolder("results/checks"),
+            help="where passed checks are noted (%(default)s)",
         )
         added.add_argument(
             "--checkpoint-seconds",
@@ -103,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--method", required=True, help="a key of the study's methods")
     added.add_argument("--epsilon", type=float, required=True, help="the budget; inf for none")
     added.add_argument("--seeds", "--seed", type=_at_least(0), nargs="+", help="(default: those of the study)")
-    added.add_argument("--runs", type=Path, default=Path("results/runs"), help="where records go (%(default)s)")
+    added.add_argument("--runs", type=Path, default=_InFolder("results/runs"), help="where records go (%(default)s)")
     added.add_argument("--budget", type=Path, help="the calibrated budget (default: calibrated here)")
     trained(added)
     checkpoints(added)
@@ -111,7 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     added = command(training.train_sweep)
     study(added, dataset=True)
     added.add_argument("--sweep", required=True, help="a key of the study's sweeps")
-    added.add_argument("--sweeps", type=Path, default=Path("results/sweeps"), help="where records go (%(default)s)")
+    added.add_argument(
+        "--sweeps", type=Path, default=_InFolder("results/sweeps"), help="where records go (%(default)s)"
+    )
     added.add_argument("--budgets", type=Path, nargs="+", default=[], help="calibrated ones (others are here)")
     trained(added)
     checkpoints(added)
@@ -119,8 +140,10 @@ def _parser() -> argparse.ArgumentParser:
     for function in (reporting.tune, reporting.collect_sweeps):
         added = command(function)
         study(added, dataset=False)
-        added.add_argument("--sweeps", type=Path, default=Path("results/sweeps"), help="their records (%(default)s)")
-        added.add_argument("--output", type=Path, default=Path("results"), help="(%(default)s)")
+        added.add_argument(
+            "--sweeps", type=Path, default=_InFolder("results/sweeps"), help="their records (%(default)s)"
+        )
+        added.add_argument("--output", type=Path, default=_InFolder("results"), help="(%(default)s)")
 
     added = command(training.prepare, fromfile_prefix_chars="@")  # @FILE: a file with an argument a line
     added.add_argument("--source", required=True, choices=["digits", "mnist", "fashion_mnist", "cifar10", "npz"])
@@ -147,8 +170,8 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command(reporting.status)
     study(added, dataset=False)
-    added.add_argument("--runs", type=Path, default=Path("results/runs"), help="(%(default)s)")
-    added.add_argument("--output", type=Path, default=Path("results/status.csv"), help="(%(default)s)")
+    added.add_argument("--runs", type=Path, default=_InFolder("results/runs"), help="(%(default)s)")
+    added.add_argument("--output", type=Path, default=_InFolder("results/status.csv"), help="(%(default)s)")
 
     added = command(auditing.verify)
     added.add_argument("results", type=Path, nargs="?", default=Path("results"), help="the folder (%(default)s)")
@@ -187,8 +210,8 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command(reporting.collect)
     study(added, dataset=False)
-    added.add_argument("--runs", type=Path, default=Path("results/runs"), help="(%(default)s)")
-    added.add_argument("--output", type=Path, default=Path("results"), help="(%(default)s)")
+    added.add_argument("--runs", type=Path, default=_InFolder("results/runs"), help="(%(default)s)")
+    added.add_argument("--output", type=Path, default=_InFolder("results"), help="(%(default)s)")
 
     added = command(reporting.claims)
     added.add_argument("tables", type=Path, nargs="*", metavar="TABLE.csv", help="(default: those where --output is)")

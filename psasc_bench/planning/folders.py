@@ -14,9 +14,10 @@ STUDIES = Path("studies")
 
 def study_folder(study: Study, files: Sequence[Path], *, project: Path) -> Path:
     """``project`` itself for the study that it ships, whichever of its data sets are trained; for any other
-    ``studies/NAME`` below it, after the study's ``name`` or else the last of the ``files`` that it was read from."""
+    ``studies/NAME`` below it, after the study's ``name`` or else the last of the ``files`` that it was read from. A
+    folder that ships none has nothing to be kept apart."""
     shipped = project / SHIPPED
-    if shipped.exists() and _same(study, load_study(shipped)):
+    if not shipped.exists() or _same(study, load_study(shipped)):
         return project
     return project / STUDIES / (study.name or (files[-1].stem if files else shipped.stem))
 
