@@ -1,15 +1,17 @@
-from .claims import claims_about, write_claims
+from .claims import Claim, claims_about, write_claims
 from .literature import beside_published, published
 from .metrics import ENOUGH, NEAR, RUN, accuracies, shares_near_best, steps_to_enough
 from .results import CELL, LABELS, UNFINISHED, collect
 from .statistics import CONFIDENCE, MARGIN, p_text, t_interval
 from .sweeps import sweep_cost, sweep_curves, sweep_table, tuned_study
-from .tidy import REQUESTED, default_roles, of_the_study, read_study, read_table
+from .tidy import IDENTITIES, REQUESTED, default_roles, of_the_study, read_study, read_table
 
 __all__ = [
     "CELL",
     "CONFIDENCE",
+    "Claim",
     "ENOUGH",
+    "IDENTITIES",
     "LABELS",
     "MARGIN",
     "NEAR",

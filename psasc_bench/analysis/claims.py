@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,8 +31,8 @@ class Claim:
 
 
 def write_claims(paths: Iterable[Path], output: Path) -> None:
-    """Write ``claims.csv`` and ``claims.md`` to ``output`` from the tables in ``paths``, known by their files' names. What
-    of those made on request is not of the study in ``output`` takes no part.
+    """Write ``claims.csv`` to ``output`` from the tables in ``paths``, known by their files' names. What of those made
+    on request is not of the study in ``output`` takes no part.
 
     Raises ``OSError`` for an absent file.
     """
@@ -49,7 +48,6 @@ def write_claims(paths: Iterable[Path], output: Path) -> None:
     claims = claims_about(roles, dict(zip(runs["method"], runs["method_title"], strict=True)))
     found = decide_claims(tables, roles, claims)
     write_text(output / "claims.csv", found.to_csv(index=False, lineterminator="\n"))
-    write_text(output / "claims.md", report(found, claims))
 
 
 def decide_claims(tables: Tables, roles: Roles, claims: Mapping[str, Claim]) -> pd.DataFrame:
@@ -137,26 +135,3 @@ def claims_about(roles: Roles, titles: Mapping[str, str]) -> dict[str, Claim]:
             figure="figures/audit.svg",
         ),
     }
-
-
-HEADER = """\
-What the paper's abstract claims, as tests on this study. DP-PSASC is our reading of the paper: the verdicts are about
-that reading, on these data sets and models, and no number is the paper's. Differences are paired by seed, positive in
-favour of the claim, with 95 % t-intervals that are not corrected. A claim is supported by a paired t-test at p < .05
-after Holm's correction over the rows of the claim; it is not supported where the contrary is significant, or where two
-one-sided t-tests show a tie, for accuracy one within 0.2 points. All else is inconclusive. `claims.csv` has the same,
-unrounded. The workflow writes this file."""
-COLUMNS = ["dataset", "epsilon", "method", "reference", "verdict", "evidence"]
-
-
-def report(found: pd.DataFrame, claims: Mapping[str, Claim]) -> str:
-    """The claims as Markdown."""
-    lines = ["# Claims", "", HEADER, ""]
-    for name, rows in found.groupby("claim", sort=False):
-        claim = claims[str(name)]
-        counts = ", ".join(f"{verdict} {count}" for verdict, count in rows["verdict"].value_counts().items())
-        figure = f" [Figure](../{claim.figure})." if claim.figure else ""
-        budgets = ["" if math.isnan(epsilon) else f"{epsilon:g}" for epsilon in rows["epsilon"]]
-        table = rows.assign(epsilon=budgets)[COLUMNS].to_markdown(index=False, disable_numparse=True)
-        lines += [f"## {name}: {claim.statement}", "", f"{claim.test}{figure} Verdicts: {counts}.", "", table, ""]
-    return "\n".join(lines)

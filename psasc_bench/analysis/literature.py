@@ -16,9 +16,9 @@ def published() -> pd.DataFrame:
         return pd.read_csv(file, comment="#", dtype={"dataset": str, "method": str})
 
 
-def beside_published(summary: pd.DataFrame) -> pd.DataFrame:
-    """A row for each published accuracy of a cell of ``summary`` that has finished runs: ``ours`` (a mean of ``n``) and
-    ``published``, both in percent, and their ``difference``, ours less theirs.
+def beside_published(summary: pd.DataFrame, known: pd.DataFrame | None = None) -> pd.DataFrame:
+    """A row for each published accuracy (of those that are ``known``) of a cell of ``summary`` that has finished runs:
+    ``ours`` (a mean of ``n``) and ``published``, both in percent, and their ``difference``, ours less theirs.
 
     ``agrees`` if the two 95 % intervals meet: ``|ours - published| <= half_width_ours + half_width``. That is missing
     (NA) where either has no interval, as one seed or a number without ± has none.
@@ -26,7 +26,7 @@ def beside_published(summary: pd.DataFrame) -> pd.DataFrame:
     ours = summary.loc[
         summary["n"] > 0, [*CELL, "dataset_title", "method_title", "n", "accuracy_mean", "accuracy_high"]
     ]
-    found = ours.merge(published().drop(columns="delta"), on=CELL)
+    found = ours.merge((published() if known is None else known).drop(columns="delta"), on=CELL)
     found["ours"] = 100 * found["accuracy_mean"]
     found["half_width_ours"] = 100 * (found["accuracy_high"] - found["accuracy_mean"])
     found = found.rename(columns={"accuracy": "published"})

@@ -72,8 +72,10 @@ def _swept(options: argparse.Namespace, study: Study, names: Sequence[str]) -> l
 
 
 def collect(options: argparse.Namespace) -> None:
-    """Gather the records of a study into tidy tables."""
-    analysis.collect(load_study(options.config), options.runs, options.output)
+    """Gather the records of a study into tidy tables, and write them up as README.md beside these."""
+    study = load_study(options.config)
+    analysis.collect(study, options.runs, options.output)
+    files.write_text(options.output / "README.md", report.results_page(study, options.output))
 
 
 def claims(options: argparse.Namespace) -> None:
@@ -82,11 +84,12 @@ def claims(options: argparse.Namespace) -> None:
     if not tables:
         raise ValueError(f"{options.output}: holds no tables; `snakemake --cores 8` makes them")
     analysis.write_claims(tables, options.output)
+    files.write_text(options.output / "claims.md", report.claims_page(options.output))
 
 
 def write_up(options: argparse.Namespace) -> None:
     """Write the study up in two pages, every number from its tables."""
-    files.write_text(options.output, report.render_write_up(options.results))
+    files.write_text(options.output, report.render_write_up(options.results, options.output))
 
 
 def figure(options: argparse.Namespace) -> None:

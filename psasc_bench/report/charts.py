@@ -20,6 +20,7 @@ INK = "currentColor"  # so that the page's style sheet decides, in light and dar
 AXES: dict[str, Any] = {"labelColor": INK, "titleColor": INK, "domainColor": INK, "tickColor": INK, "gridColor": INK}
 AXES |= {"gridOpacity": 0.12, "domainOpacity": 0.5, "tickOpacity": 0.5}
 AXES |= {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
+PLACE = "place"  # among epsilons, of which the infinite one is text
 CONFIG = {"axis": AXES, "background": None, "view": {"stroke": None}, "font": "system-ui, sans-serif"}
 
 
@@ -39,8 +40,7 @@ class Theme:
 
     def by_budget(self, record: Sequence[str]) -> dict[str, Any]:
         """Means with their intervals, and the runs; the columns ``record`` are what one can learn of a run."""
-        budget = alt.X("epsilon:O", sort=None, title="Privacy budget ε", axis=_budget_axis())
-        rows = alt.Chart(alt.NamedData("rows")).encode(x=budget, xOffset=self._offset, color=self._color)
+        rows = _budgets().encode(x=_budget(), xOffset=self._offset, color=self._color)
         value = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False))
         fields = [alt.Tooltip("method_title:N", title="method"), alt.Tooltip("epsilon:N", title="epsilon")]
         fields += [alt.Tooltip(f"{field}:N", title=field) for field in record]
@@ -74,8 +74,7 @@ class Theme:
         return self._finish(alt.layer(line, targets))
 
     def audit(self) -> dict[str, Any]:
-        budget = alt.X("epsilon:O", sort=None, title="Privacy budget ε", axis=_budget_axis())
-        rows = alt.Chart(alt.NamedData("rows")).encode(x=budget, xOffset=self._offset)
+        rows = _budgets().encode(x=_budget(), xOffset=self._offset)
         claims = rows.mark_tick(color=INK, thickness=1.5).encode(y=alt.Y("epsilon_claimed:Q", title=None))
         points = rows.mark_point(filled=True, size=60, opacity=1)
         fields = ["method_title:N", "epsilon:N", "epsilon_claimed:Q", "epsilon_lower:Q", "delta:Q", "confidence:Q"]
@@ -88,7 +87,7 @@ class Theme:
             mean="mean(value)",
             deviation="stdev(value)",
             n="valid(value)",
-            groupby=[by, "method", "method_title"],
+            groupby=[by, *([PLACE] if by == "epsilon" else []), "method", "method_title"],
         )
         half = "datum.n > 1 ? quantiles[datum.n] * datum.deviation / sqrt(datum.n) : 0"
         return averaged.transform_calculate(half=half).transform_calculate(
@@ -112,8 +111,17 @@ def _shape(look: Look) -> str:
     return "".join(f"M{part}Z" for part in parts) or "circle"
 
 
-def _budget_axis() -> alt.Axis:
-    return alt.Axis(labelAngle=0, labelExpr="datum.label == 'inf' ? '∞' : datum.label")
+def _budgets() -> alt.Chart:
+    """The rows, each with the place of its epsilon."""
+    place = "datum.epsilon == 'inf' ? 1e300 : datum.epsilon"
+    return alt.Chart(alt.NamedData("rows")).transform_calculate(PLACE, place)
+
+
+def _budget() -> alt.X:
+    """Sorted by value: unsorted, an axis keeps the order in which it was shown the epsilons."""
+    axis = alt.Axis(labelAngle=0, labelExpr="datum.label == 'inf' ? '∞' : datum.label")
+    place = alt.EncodingSortField(PLACE, op="min", order="ascending")
+    return alt.X("epsilon:O", sort=place, title="Privacy budget ε", axis=axis)
 
 
 def _summary(by: str) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import html
 import json
 import math
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ import pandas as pd
 import vl_convert
 from matplotlib.colors import to_hex, to_rgb
 
-from psasc_bench.analysis import CONFIDENCE, LABELS, REFERENCE
+from psasc_bench.analysis import CONFIDENCE, IDENTITIES, LABELS
 from psasc_bench.files import write_text
 from psasc_bench.report import charts
 from psasc_bench.report.style import Look
@@ -53,18 +54,17 @@ class Figure:
 
 def write_explorer(results: Path, output: Path) -> None:
     """Write the page to ``output``, from the tidy tables in ``results``; of those, only ``audit``, ``claims``,
-    ``sweeps``, ``cost`` and ``deviation`` may be absent.
-
-    Raises ``ValueError`` when no run has finished; ``OSError`` for an absent table.
+    ``sweeps``, ``cost`` and ``deviation`` may be absent. Raises ``OSError`` for an absent table.
     """
     tables = Tables(results)
-    looks = {method: look for method, look in tables.looks.items() if method in set(tables.finished["method"])}
+    offered = tables.summary if tables.finished.empty else tables.finished
+    looks = {method: look for method, look in tables.looks.items() if method in set(offered["method"])}
     frames = _frames(tables)
     configuration = results / "study.json"
     page = {
-        "datasets": {name: tables.titles[name] for name in tables.finished["dataset"].unique()},
-        "methods": [_entry(name, look, tables) for name, look in looks.items()],
-        "epsilons": [_number(epsilon) for epsilon in sorted(tables.finished["epsilon"].unique())],
+        "datasets": {name: tables.titles[name] for name in offered["dataset"].unique()},
+        "methods": [_entry(name, looks, tables) for name in looks],
+        "epsilons": [_number(epsilon) for epsilon in sorted(offered["epsilon"].unique())],
         "seeds": sorted(int(seed) for seed in frames["runs"]["seed"].unique()),
         "figures": [asdict(figure) for figure in _figures(frames, looks, tables)],
         "listed": {name: title for name, title in LISTED.items() if name in frames},
@@ -75,8 +75,9 @@ def write_explorer(results: Path, output: Path) -> None:
     parts = {
         "/* colours */": _colors(looks),
         "/* vega */": _vega(),
-        # Last, for it may hold anything; and no "<" in it can end the element that it stands in.
+        # It may hold anything but a "<", which could end the element that it stands in.
         "/* page */": json.dumps(page, allow_nan=False, ensure_ascii=False).replace("<", "\\u003c"),
+        "<!-- reading -->": _reading(tables.reading()),
     }
     for marker, part in parts.items():
         template = template.replace(marker, part, 1)
@@ -89,30 +90,39 @@ def _vega() -> str:
     return bundle.replace("</script", "<\\/script")
 
 
+def _reading(title: str) -> str:
+    return f" {html.escape(title)} is our\n    reading of the paper." if title else ""
+
+
 def _frames(tables: Tables) -> dict[str, pd.DataFrame]:
     """What the page holds, by table."""
     runs = tables.read("runs").sort_values("epsilon", kind="stable")
     key = ["dataset", "epsilon", "seed"]
-    done = runs[runs["status"] == "done"]
-    baseline = done.loc[done["method"] == REFERENCE, [*key, "test_accuracy"]].rename(columns={"test_accuracy": "base"})
+    done, reference = runs[runs["status"] == "done"], tables.roles.reference
+    baseline = done.loc[done["method"] == reference, [*key, "test_accuracy"]].rename(columns={"test_accuracy": "base"})
     percent = 100 * runs["test_accuracy"].where(runs["status"] == "done")
     base = 100 * runs[key].merge(baseline, on=key, how="left")["base"].to_numpy()
-    difference = np.where(runs["method"] == REFERENCE, np.nan, percent - base)
+    difference = np.where(runs["method"] == reference, np.nan, percent - base)
     curves, weights = tables.curves, tables.read("weights")
     frames = {
         "summary": tables.summary.sort_values("epsilon", kind="stable"),
         "runs": runs.assign(accuracy_percent=percent, difference_points=difference),
         "curves": curves.drop(columns=["status", *LABELS], errors="ignore"),
-        "weights": weights.assign(
+        "weights": weights,
+    }
+    if len(weights):
+        frames["weights"] = weights.assign(
             relative_weight=weights["weight"] / weights["sensitivity"],
             relative_contribution=weights["norm"] * weights["weight"] / weights["sensitivity"],
-        ),
-    }
+        )
     if "test_accuracy" in curves:
         frames["curves"] = frames["curves"].assign(accuracy_percent=100 * curves["test_accuracy"])
-    for name in ("audit", "claims", "sweeps", "cost", "deviation"):
+    for name in ("audit", "claims", "cost"):
         if (tables.folder / f"{name}.csv").exists() and len(frame := tables.read(name)):
             frames[name] = frame
+    for name in ("sweeps", "deviation"):
+        if len(frame := tables.requested(name, any_epsilon=True)):
+            frames[name] = frame.drop(columns=list(IDENTITIES), errors="ignore")
     if "audit" in frames:
         schedule = [f"q = {q:g}, {n:g} steps" for q, n in frames["audit"][["sampling_rate", "steps"]].to_numpy()]
         frames["audit"] = frames["audit"].assign(schedule=schedule)
@@ -121,11 +131,11 @@ def _frames(tables: Tables) -> dict[str, pd.DataFrame]:
 
 def _figures(frames: dict[str, pd.DataFrame], looks: dict[str, Look], tables: Tables) -> list[Figure]:
     interval = f"Mean and {100 * CONFIDENCE:g} % t-interval over the seeds that are chosen."
-    theme = charts.Theme(looks, most=int(tables.finished["n"].max()))
-    baseline = tables.method_titles.get(REFERENCE, REFERENCE)
+    theme = charts.Theme(looks, most=int(tables.summary["n"].max()))
     metrics = {"accuracy_percent": "Test accuracy (%)", "test_loss": "Test loss (nats)", "seconds": "Seconds"}
     if frames["runs"]["difference_points"].notna().any():
-        metrics |= {"difference_points": f"Difference to {baseline}, paired by seed (percentage points)"}
+        difference = f"Difference to {tables.reference_title()}, paired by seed (percentage points)"
+        metrics |= {"difference_points": difference}
     record = [column for column in RECORD if column in frames["runs"]]
     caption = f"{interval} Small: the runs; point at one for its record."
     figures = [Figure("budget", "By privacy budget", caption, "runs", metrics, theme.by_budget(record))]
@@ -157,9 +167,11 @@ def _nonprivate(curves: pd.DataFrame) -> dict[str, str]:
     return {column: f"{name[0].upper()}{name[1:]} (not private)" for column, name in named.items()}
 
 
-def _entry(name: str, look: Look, tables: Tables) -> dict[str, Any]:
-    dashes = " ".join(f"{2 * part:g}" for part in look.dashes if part is not None)
-    return {"name": name, "title": tables.method_titles[name], "dashes": dashes, "control": name in tables.controls}
+def _entry(name: str, looks: dict[str, Look], tables: Tables) -> dict[str, Any]:
+    """A control is shown on request, unless there is nothing else."""
+    dashes = " ".join(f"{2 * part:g}" for part in looks[name].dashes if part is not None)
+    control = name in tables.controls and not looks.keys() <= tables.controls
+    return {"name": name, "title": tables.method_titles[name], "dashes": dashes, "control": control}
 
 
 def _colors(looks: dict[str, Look]) -> str:

@@ -88,10 +88,16 @@ def annotate(figure: Figure, handles: Sequence[Line2D], notes: Sequence[str]) ->
     """Put the legend above and the notes below."""
     characters = 126 if figure.get_figwidth() > SINGLE_COLUMN else 60
     if handles:
-        columns = _columns([str(handle.get_label()) for handle in handles], characters)
-        legend = figure.legend(handles=list(handles), loc="outside upper center", ncols=columns)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        titles = [str(handle.get_label()) for handle in handles]
+        # matplotlib leaves out what begins with an underscore, and looks for mathematics
+        named = figure.legend(
+            handles=list(handles),
+            labels=[" "] * len(titles),
+            loc="outside upper center",
+            ncols=_columns(titles, characters),
+        )
+        for text, title in zip(named.get_texts(), titles, strict=True):
+            text.set(text=title, parse_math=False)
     paragraph = textwrap.wrap(" ".join(notes), characters)
     below = figure.supxlabel("\n".join(paragraph), x=0.01, ha="left", fontsize=7, linespacing=1.3)
     below.set_parse_math(False)  # notes hold titles, as does the legend
@@ -107,10 +113,10 @@ def _columns(entries: Sequence[str], characters: int) -> int:
     return 1
 
 
-def blank(reason: str) -> Figure:
+def blank(reason: str, notes: Sequence[str] = ()) -> Figure:
     """In place of a figure that a study has nothing for, which is no reason for the study to fail."""
     figure = Figure(figsize=(SINGLE_COLUMN, 0.5))
-    annotate(figure, [], [f"Nothing to draw: {reason}."])
+    annotate(figure, [], [f"Nothing to draw: {reason}.", *notes])
     return figure
 
 

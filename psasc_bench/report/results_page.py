@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from psasc_bench.analysis import UNFINISHED, p_text
+from psasc_bench.report.formats import escape_markdown, markdown_table
 from psasc_bench.report.tables import Tables
 from psasc_bench.study import Study
 
@@ -18,17 +19,17 @@ def results_page(study: Study, results: Path) -> str:
     """The page, from the tidy tables in ``results``. Raises ``OSError`` for an absent table."""
     tables = Tables(results)
     table, summary = tables.read("runs"), tables.summary
-    lines = ["# Results", "", HEADER, ""]
+    lines = ["# Results", "", _header(tables), ""]
     begun = summary[summary["missing"] < summary[["n", *UNFINISHED]].sum(axis="columns")]
     for dataset, cells in begun.groupby("dataset", sort=False):
         protocol = study.dataset(str(dataset))
         lines += [
-            f"## {protocol.title}",
+            f"## {escape_markdown(protocol.title)}",
             "",
             f"delta {protocol.delta:g}, expected batch size {protocol.expected_batch_size}, {protocol.epochs} epochs, "
             f"model `{protocol.model}`.{_large_delta(table[table['dataset'] == dataset])}",
             "",
-            _table(cells).to_markdown(index=False, disable_numparse=True, colalign=ALIGNMENT),
+            _table(cells, escape_markdown(tables.reference_title())),
             "",
         ]
     unfinished = table[table["status"] != "done"]
@@ -53,7 +54,7 @@ def _unfinished(runs: pd.DataFrame, table: pd.DataFrame) -> Iterator[str]:
             for method, cell in of_epsilon.groupby("method", sort=False):
                 yield f"* {dataset}/{method}/eps-{epsilon:g}: missing: seeds {', '.join(map(str, cell['seed']))}"
     for _, run in runs.drop(missing.index).iterrows():
-        why = f" ({run['reason']})" if isinstance(run.get("reason"), str) else ""
+        why = f" ({escape_markdown(run['reason'])})" if isinstance(run.get("reason"), str) else ""
         yield f"* {run['dataset']}/{run['method']}/eps-{run['epsilon']:g}/seed-{run['seed']}: {run['status']}{why}"
 
 
@@ -66,33 +67,49 @@ def _large_delta(runs: pd.DataFrame) -> str:
     return f" **Delta is not below 1/{examples:.0f}, one over the number of training examples: that is no privacy.**"
 
 
-HEADER = """\
-Test accuracy in percent of the last iterate: mean of n seeds with its 95 % t-interval, and the difference to DP-SGD in
+COMPARED = """\
+, and the difference to {reference} in
 percentage points, paired by seed, with its own 95 % t-interval. Intervals are not corrected for the number of
 comparisons; p, of the paired t-test, is Holm-corrected over all contestants, budgets and data sets of the study. Better
 and worse are said at p < .05; a tie is shown where two one-sided t-tests, uncorrected, put the difference within 0.2
-points at p < .05; anything else is inconclusive, which is not a tie. Epsilon is for adding or removing one example;
-choosing the hyper-parameters is not accounted for. DP-PSASC is our reading of the paper. The same numbers are in
-`summary.csv`, unrounded, and how many seeds it takes to see 0.1, 0.3 or 0.5 points; one row per run is in `runs.csv`,
+points at p < .05; anything else is inconclusive, which is not a tie"""
+HEADER = """\
+Test accuracy in percent of the last iterate: mean of n seeds with its 95 % t-interval{compared}. Epsilon is for \
+adding or removing one example;
+choosing the hyper-parameters is not accounted for.{reading} The same numbers are in
+`summary.csv`, unrounded{seeds}; one row per run is in `runs.csv`,
 one per epoch in `curves.csv`. What they say of the paper's claims is in `claims.md`. The workflow writes this file."""
 ALIGNMENT = ("right", "left", "right", "right", "right", "right", "left")
 
 
-def _table(cells: pd.DataFrame) -> pd.DataFrame:
+def _header(tables: Tables) -> str:
+    reference, ours = escape_markdown(tables.reference_title()), escape_markdown(tables.reading())
+    return HEADER.format(
+        compared=COMPARED.format(reference=reference) if reference else "",
+        seeds=", and how many seeds it takes to see 0.1, 0.3 or 0.5 points" if reference else "",
+        reading=f" {ours} is our reading of the paper." if ours else "",
+    )
+
+
+def _table(cells: pd.DataFrame, reference: str) -> str:
     def percent(row: pd.Series[Any], name: str, sign: str = "") -> str:
         mean, low, high = (100 * row[f"{name}_{part}"] for part in ("mean", "low", "high"))
         if np.isnan(mean):
             return "-"
         return f"{mean:{sign}.2f}" if np.isnan(low) else f"{mean:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
 
-    return pd.DataFrame(
+    compared = {
+        f"difference to {reference}": [percent(row, "difference", "+") for _, row in cells.iterrows()],
+        "p (Holm)": [p_text(p) for p in cells["difference_p_holm"]],
+        "verdict": cells["verdict"].fillna("-"),
+    }
+    shown = pd.DataFrame(
         {
             "epsilon": [f"{epsilon:g}" for epsilon in cells["epsilon"]],
-            "method": cells["method_title"],
+            "method": cells["method_title"].map(escape_markdown),
             "n": cells["n"].astype(str),
             "accuracy": [percent(row, "accuracy") for _, row in cells.iterrows()],
-            "difference to DP-SGD": [percent(row, "difference", "+") for _, row in cells.iterrows()],
-            "p (Holm)": [p_text(p) for p in cells["difference_p_holm"]],
-            "verdict": cells["verdict"].fillna("-"),
+            **(compared if reference else {}),
         }
     ).sort_values("epsilon", kind="stable", key=lambda column: column.astype(float))
+    return markdown_table(shown, ALIGNMENT[: len(shown.columns)])

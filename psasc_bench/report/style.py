@@ -8,11 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
-import seaborn
 
 SINGLE_COLUMN, DOUBLE_COLUMN = 3.3, 6.8  # widths of a journal's column and page, in inches
 
-_BLUE, _ORANGE, _GREEN, _RED, _PURPLE, _BROWN, _, _, _, _SKY = seaborn.color_palette("colorblind").as_hex()
+# Of seaborn's palette for the colour-blind.
+_BLUE, _ORANGE, _GREEN, _RED, _PURPLE, _BROWN, _SKY = (
+    "#0173b2",
+    "#de8f05",
+    "#029e73",
+    "#d55e00",
+    "#cc78bc",
+    "#ca9161",
+    "#56b4e9",
+)
 _BLACK, _WINE, _INDIGO, GREY = "#222222", "#882255", "#332288", "#767676"
 _SOLID, _DASHED, _DOTTED, _DASHDOT = (None, None), (5, 1.5), (1.2, 1.2), (5, 1.2, 1.2, 1.2)
 _STROKES = ("x", "+", "1", "2")  # markers without an inside
@@ -96,46 +104,48 @@ def _cycle(values: Sequence[Any], index: int) -> Any:
     return values[index % len(values)]
 
 
+# Over matplotlib's own defaults, so that nobody's matplotlibrc changes a figure.
+SETTINGS: Any = {
+    "axes.axisbelow": True,
+    "lines.solid_capstyle": "round",
+    "patch.edgecolor": "white",
+    "patch.force_edgecolor": True,
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same figure on every machine
+    "font.size": 7,
+    "axes.labelsize": 7,
+    "axes.titlesize": 7.5,
+    "axes.titlelocation": "left",
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "legend.columnspacing": 1.2,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.size": 1.5,
+    "ytick.minor.size": 1.5,
+    "lines.linewidth": 1.0,
+    "lines.markeredgewidth": 0.5,
+    "figure.dpi": 72,  # that of both formats, so that one layout serves both
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "psasc-bench",
+}
+
+
 @contextmanager
 def applied() -> Iterator[None]:
-    """Within the block figures have 7 point fonts that stay text, and the same figure is the same bytes."""
-    settings: Any = {
-        **seaborn.axes_style("ticks"),
-        "font.family": "sans-serif",  # what a browser without the font below takes instead
-        "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same figure on every machine
-        "mathtext.fontset": "dejavusans",
-        "font.size": 7,
-        "axes.labelsize": 7,
-        "axes.titlesize": 7.5,
-        "axes.titlelocation": "left",
-        "xtick.labelsize": 7,
-        "ytick.labelsize": 7,
-        "legend.fontsize": 7,
-        "legend.frameon": False,
-        "legend.handlelength": 2.6,
-        "legend.columnspacing": 1.2,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.linewidth": 0.6,
-        "axes.edgecolor": "black",
-        "text.color": "black",
-        "axes.labelcolor": "black",
-        "xtick.color": "black",
-        "ytick.color": "black",
-        "xtick.major.width": 0.6,
-        "ytick.major.width": 0.6,
-        "xtick.minor.width": 0.4,
-        "ytick.minor.width": 0.4,
-        "xtick.major.size": 2.5,
-        "ytick.major.size": 2.5,
-        "xtick.minor.size": 1.5,
-        "ytick.minor.size": 1.5,
-        "lines.linewidth": 1.0,
-        "lines.markeredgewidth": 0.5,
-        "figure.dpi": 72,  # that of both formats, so that one layout serves both
-        "pdf.fonttype": 42,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "psasc-bench",
-    }
-    with matplotlib.rc_context(settings):
+    """Within the block figures have 7 point fonts that stay text, and the same figure is the same bytes, whatever
+    settings matplotlib has been given before."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(SETTINGS)
         yield

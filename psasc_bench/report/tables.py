@@ -1,4 +1,4 @@
-"""The tidy tables of a study, read back for the figures."""
+"""The tidy tables of a study, read back for what people look at."""
 
 from __future__ import annotations
 
@@ -13,11 +13,20 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from psasc_bench.analysis import CONFIDENCE, UNFINISHED
+from psasc_bench.analysis import (
+    CONFIDENCE,
+    UNFINISHED,
+    default_roles,
+    of_the_study,
+    published,
+    read_study,
+    read_table,
+)
 from psasc_bench.report import style
 from psasc_bench.report.style import Look
+from psasc_bench.study import Roles, Study
 
-NAMES = {"dataset": str, "method": str, "dataset_title": str, "method_title": str}
+READINGS = ("dp-psasc", "dp-psasc-inner")
 
 
 @dataclass(frozen=True)
@@ -28,21 +37,54 @@ class Tables:
     dataset: str | None = None
 
     def read(self, name: str) -> pd.DataFrame:
-        try:
-            table = pd.read_csv(self.folder / f"{name}.csv", dtype=NAMES)
-        except pd.errors.EmptyDataError:
-            return pd.DataFrame()
+        table = read_table(self.folder / f"{name}.csv")
         if self.dataset is None or "dataset" not in table:
             return table
         return table[table["dataset"] == self.dataset].reset_index(drop=True)
 
-    def requested(self, *names: str) -> pd.DataFrame:
-        """The first of these tables that there is, as far as it is about the study; empty if there is none."""
-        for name in names:
-            if (self.folder / f"{name}.csv").exists():
-                table = self.read(name)
-                return table[table["dataset"].isin(self.titles)] if len(table) else table
-        return pd.DataFrame()
+    def requested(self, *names: str, any_epsilon: bool = False) -> pd.DataFrame:
+        """The first of these tables that there is, as far as it is of the study, at its epsilons or at any; empty if
+        there is none."""
+        table = self._found(*names)
+        if table.empty:
+            return table
+        named = table[table["dataset"].isin(self.titles) & table["method"].isin(self.method_titles)]
+        found = of_the_study(named, self.study, any_epsilon=any_epsilon) if self.study else named
+        titles = {"dataset_title": ("dataset", self.titles), "method_title": ("method", self.method_titles)}
+        return found.assign(**{column: found[name].map(of) for column, (name, of) in titles.items() if column in found})
+
+    def left_out(self, *names: str) -> list[str]:
+        """In words, how many rows ``requested`` leaves out; empty if none."""
+        others = len(self._found(*names)) - len(self.requested(*names, any_epsilon=True))
+        return [f"{others} rows of other settings are left out."] if others else []
+
+    def _found(self, *names: str) -> pd.DataFrame:
+        there = (name for name in names if (self.folder / f"{name}.csv").exists())
+        return self.read(name) if (name := next(there, None)) else pd.DataFrame()
+
+    @cached_property
+    def study(self) -> Study | None:
+        """None where only tables were handed on."""
+        return read_study(self.folder)
+
+    @cached_property
+    def roles(self) -> Roles:
+        return self.study.roles() if self.study else default_roles(self.summary)
+
+    @cached_property
+    def published(self) -> pd.DataFrame:
+        """The published accuracies of the study's data, methods and budgets, under the names that these have here."""
+        found = published()
+        if self.study is None:
+            return found
+        parts = [found.head(0)]
+        for name, protocol in self.study.datasets.items():
+            delta = found["delta"].isna() | (found["delta"] == protocol.delta) | np.isinf(found["epsilon"])
+            of_data = found[(found["dataset"] == protocol.source) & delta & (protocol.features == "pixels")]
+            for method in self.study.methods:
+                of_method = of_data[of_data["method"] == self.study.implementation(method)]
+                parts.append(of_method.assign(dataset=name, method=method))
+        return pd.concat(parts)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -50,11 +92,14 @@ class Tables:
 
     @cached_property
     def finished(self) -> pd.DataFrame:
-        """The cells of the summary that have a mean. Raises ``ValueError`` if there is none."""
-        cells = self.summary[self.summary["n"] > 0]
-        if cells.empty:
-            raise ValueError(f"{self.folder}: no run has finished, nothing to draw; `snakemake --cores 8` trains them")
-        return cells
+        """The cells of the summary that have a mean."""
+        return self.summary[self.summary["n"] > 0]
+
+    def nothing(self) -> str:
+        """In words, why there is nothing to show where no run has finished."""
+        counts = self.summary[UNFINISHED].sum()
+        runs = ", ".join(f"{counts[status]} {status}" for status in UNFINISHED if counts[status])
+        return f"no run has finished ({runs})"
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -100,7 +145,18 @@ class Tables:
         return found
 
     def title(self, dataset: str, epsilon: float) -> str:
-        return f"{self.titles[dataset]}, ε = {epsilon:g}"
+        return f"{self.titles[dataset]}, ε = {epsilon_text(epsilon)}"
+
+    def reading(self) -> str:
+        """The title of the method of the study that is our reading of the DP-PSASC paper; empty if there is none."""
+        if self.study is None:
+            return self.method_titles.get("dp-psasc", "")
+        ours = [name for name in self.study.methods if self.study.implementation(name) in READINGS]
+        return self.method_titles[self.roles.method if self.roles.method in ours else ours[0]] if ours else ""
+
+    def reference_title(self) -> str:
+        """Empty where the study has no reference."""
+        return self.method_titles.get(str(self.roles.reference), "")
 
     def unseen(self, shown: Collection[str]) -> list[str]:
         """In words, which data sets of the study are not among those ``shown``; empty if none."""
@@ -124,6 +180,10 @@ class Tables:
                     yield f"{title} ({'; '.join(parts)})"
             else:
                 yield title
+
+
+def epsilon_text(epsilon: float) -> str:
+    return "∞" if math.isinf(epsilon) else f"{epsilon:g}"
 
 
 def extremes(dataset_budgets: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,7 @@ from psasc_bench.analysis import (
     CELL,
     ENOUGH,
     LABELS,
-    REFERENCE,
     p_text,
-    published,
     shares_near_best,
     steps_to_enough,
     t_interval,
@@ -32,7 +30,8 @@ def write_table(table: str, results: Path, output: Path) -> None:
     """Write ``table`` (a key of ``TABLES``) made from the tidy tables in ``results`` to ``output``: ``.csv``, ``.md``,
     ``.tex`` (for ``\\usepackage{booktabs}``) and ``.html``.
 
-    Raises ``ValueError`` for an unknown table and when no run has finished; ``OSError`` for an absent table.
+    Raises ``ValueError`` for an unknown table and for one whose tidy table was not asked for; ``OSError`` for an absent
+    table.
     """
     if table not in TABLES:
         raise ValueError(f"no table {table!r}; there are: {', '.join(TABLES)}")
@@ -48,30 +47,36 @@ def write_table(table: str, results: Path, output: Path) -> None:
 
 
 def accuracy(tables: Tables) -> Table:
-    """Final test accuracy and its paired difference to DP-SGD, beside what has been published for the same cell."""
+    """Final test accuracy and its paired difference to the study's reference, beside what has been published for the
+    same cell."""
+    if tables.finished.empty:
+        return _nothing(tables.nothing())
     cells = _ordered(tables.finished)
-    known = published().merge(cells[CELL], on=CELL)
+    known = tables.published.merge(cells[CELL], on=CELL)
     shown = _cell_index(cells).assign(
         n=cells["n"].astype(str).to_numpy(),
         accuracy=_intervals(100 * cells[_ends("accuracy")]),
     )
     columns = [*CELL, *LABELS, "n", *_ends("accuracy")]
-    if "difference_mean" in cells:
-        reference_title = tables.method_titles.get(REFERENCE, REFERENCE)
-        shown[f"difference to {reference_title}"] = _intervals(100 * cells[_ends("difference")], signed=True)
+    paired = ""
+    if reference := tables.reference_title():
+        shown[f"difference to {reference}"] = _intervals(100 * cells[_ends("difference")], signed=True)
         columns += ["n_pairs", *_ends("difference")]
+        paired = " Differences are paired by seed."
     rows = cells[columns]
     for source, numbers in known.groupby("source", sort=False):
         found = cells[CELL].merge(numbers, on=CELL, how="left")
         rows = rows.assign(**{str(source): found["accuracy"].to_numpy() / 100})
         shown[str(source)] = [_plus_minus(*pair) for pair in zip(found["accuracy"], found["half_width"], strict=True)]
     sources = " The last columns are published numbers, not ours." if len(known) else ""
-    caption = f"Test accuracy of the last iterate (percent): {_sample(tables)} Differences are paired by seed.{sources}"
+    caption = f"Test accuracy of the last iterate (percent): {_sample(tables)}{paired}{sources}"
     return Table(rows, shown, caption)
 
 
 def convergence(tables: Tables) -> Table:
     """Steps until a run's test accuracy first reaches 95 % of its final one, as seen at the ends of epochs."""
+    if tables.finished.empty:
+        return _nothing(tables.nothing())
     cells, curves = _ordered(tables.finished), tables.curves
     reached = -steps_to_enough(curves).set_index(CELL)["value"]
     steps: dict[Any, Any] = {cell: found.to_numpy(dtype=float) for cell, found in reached.groupby(level=CELL)}
@@ -110,8 +115,10 @@ def claims(tables: Tables) -> Table:
     )
     caption = (
         "The claims of the paper's abstract, decided by differences that are paired by seed, positive in favour of the "
-        "claim: mean with its 95 % t-interval, and p after Holm's correction. DP-PSASC is our reading of the paper."
+        "claim: mean with its 95 % t-interval, and p after Holm's correction."
     )
+    if ours := tables.reading():
+        caption += f" {ours} is our reading of the paper."
     return Table(rows, shown, caption)
 
 
@@ -119,10 +126,9 @@ def robustness(tables: Tables) -> Table:
     """How many of the settings of a tuning grid come within a point of the method's own best."""
     trials = tables.requested("tuning", "sweeps")
     trials = trials[trials["evaluation"] == "validation"] if len(trials) else trials
+    left_out = tables.left_out("tuning", "sweeps")
     if trials.empty:
-        raise ValueError(
-            f"{tables.folder / 'sweeps.csv'}: has no sweep on validation examples; `snakemake sweeps` trains one"
-        )
+        return _nothing("no sweep is on validation examples; `snakemake sweeps` trains one", left_out)
     shares = shares_near_best(trials).groupby(CELL, sort=False)
     counted = shares.agg(n=("seed", "size"), settings=("settings", "first"), share_near_best=("value", "mean"))
     done = trials[trials["status"] == "done"].groupby([*CELL, "settings"])["accuracy"].mean().groupby(CELL)
@@ -130,22 +136,25 @@ def robustness(tables: Tables) -> Table:
     titles = trials.groupby(CELL, sort=False)[LABELS].first()
     rows = titles.join(counted).join(spread).reset_index()
     shown = _cell_index(rows).assign(
-        settings=rows["settings"].astype(str).to_numpy(),
-        seeds=rows["n"].astype(str).to_numpy(),
-        **{"within a point (%)": [f"{100 * share:.0f}" for share in rows["share_near_best"]]},
-        **{name: [f"{100 * x:.2f}" for x in rows[f"accuracy_{end}"]] for name, end in SPREAD.items()},
+        settings=_numbers(rows["settings"]),
+        seeds=_numbers(rows["n"]),
+        **{"within a point (%)": _numbers(100 * rows["share_near_best"])},
+        **{name: _numbers(100 * rows[f"accuracy_{end}"], digits=2) for name, end in SPREAD.items()},
     )
     caption = (
         "Share of the settings of a tuning grid whose accuracy is within a point of the method's own best, mean over "
         "the seeds, and the mean accuracy (percent) of the best, median and worst, all on held-out training examples. "
         "Every method has as many settings."
     )
-    return Table(rows, shown, caption)
+    return Table(rows, shown, " ".join([caption, *left_out]))
 
 
 def cost(tables: Tables) -> Table:
     """What one training step costs, as a ratio to the fastest ordinary one."""
-    rows = tables.read("cost").dropna(subset="median")  # some contestants do not take some models
+    rows = tables.read("cost")
+    if rows.empty:
+        return _nothing("no step was timed")
+    rows = rows.dropna(subset="median")  # some contestants do not take some models
     ratio = [
         f"{median:.2f} [{low:.2f}, {high:.2f}]"
         for median, low, high in rows[["median", "q25", "q75"]].itertuples(index=False)
@@ -158,6 +167,12 @@ def cost(tables: Tables) -> Table:
         "rounds [quartiles]."
     )
     return Table(rows, shown.rename_axis(index="step", columns=None), caption)
+
+
+def _nothing(reason: str, notes: Sequence[str] = ()) -> Table:
+    """In place of a table that a study has nothing for, which is no reason for the study to fail."""
+    shown = pd.DataFrame(index=pd.Index([], name="data set"))
+    return Table(pd.DataFrame(columns=CELL), shown, " ".join([f"Nothing to show: {reason}.", *notes]))
 
 
 def _ordered(cells: pd.DataFrame) -> pd.DataFrame:
@@ -189,6 +204,10 @@ def _intervals(ends: pd.DataFrame, *, digits: int = 2, signed: bool = False) -> 
         return numbers[0] if np.isnan(low) else f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
 
     return [one(*row) for row in ends.itertuples(index=False)]
+
+
+def _numbers(values: Iterable[float], *, digits: int = 0) -> list[str]:
+    return ["-" if np.isnan(value) else f"{value:.{digits}f}" for value in values]
 
 
 def _plus_minus(value: float, half_width: float) -> str:

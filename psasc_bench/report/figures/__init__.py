@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from psasc_bench.study import Study
 
 # The tables that are made on request, and by what.
 REQUESTED = {
@@ -21,9 +24,11 @@ REQUESTED = {
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """A figure is drawn from the study's ``tables``. What it ``needs`` besides is one of these tables made on request,
-    the first that there is; what it ``shows`` besides is as much as there is."""
+    the first that there is; what it ``shows`` besides is as much as there is. The ``caption`` may speak of the study's
+    ``{reference}``; that of a study ``without`` one is another."""
 
     caption: str
+    without: str = ""
     tables: tuple[str, ...]
     needs: tuple[str, ...] = ()
     shows: tuple[str, ...] = ()
@@ -38,8 +43,10 @@ class Plan:
 
 FIGURES = {
     "accuracy": Plan(
-        caption="Final test accuracy against epsilon, and below it the difference to DP-SGD, paired by seed: means "
-        "and 95 % t-intervals over the seeds. Hollow markers are published numbers, not ours.",
+        caption="Final test accuracy against epsilon, and below it the difference to {reference}, paired by seed: "
+        "means and 95 % t-intervals over the seeds. Hollow markers are published numbers, not ours.",
+        without="Final test accuracy against epsilon: means and 95 % t-intervals over the seeds. Hollow markers are "
+        "published numbers, not ours.",
         tables=("runs", "summary"),
     ),
     "audit": Plan(
@@ -52,9 +59,10 @@ FIGURES = {
         tables=("summary", "curves"),
     ),
     "differences": Plan(
-        caption="Difference in final test accuracy to DP-SGD, paired by seed, with its 95 % t-interval; p of the "
+        caption="Difference in final test accuracy to {reference}, paired by seed, with its 95 % t-interval; p of the "
         "paired t-test, Holm-corrected over all contestants, budgets and data sets. In the shaded margin methods are "
         "tied.",
+        without="There are no differences: the study has no method to compare others with.",
         tables=("summary",),
     ),
     "literature": Plan(
@@ -105,3 +113,12 @@ FIGURES = {
 def drawable(results: Path, among: Iterable[str] = FIGURES) -> list[str]:
     """The figures whose tables are there, or are made by every study."""
     return [name for name in among if not FIGURES[name].lacks(results)]
+
+
+def figure_caption(name: str, study: Study) -> str:
+    """The caption of a figure of ``study``, as reStructuredText."""
+    reference, plan = study.roles().reference, FIGURES[name]
+    if reference is None:
+        return plan.without or plan.caption
+    # titles hold anything, and reports are made of it
+    return plan.caption.format(reference=re.sub(r"[\\*`|_<>\[\]]", r"\\\g<0>", study.method_title(reference)))

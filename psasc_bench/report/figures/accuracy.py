@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from psasc_bench.analysis import REFERENCE, published
 from psasc_bench.report import drawing, layout, style
 from psasc_bench.report.tables import Tables, percent
 
 
 def draw(tables: Tables) -> Figure:
-    """Final test accuracy against epsilon, with what has been published for it, and below it the difference to DP-SGD,
-    paired by seed."""
+    """Final test accuracy against epsilon, with what has been published for it, and below it the difference to the
+    study's reference, paired by seed."""
     cells = tables.finished
+    if cells.empty:
+        return layout.blank(tables.nothing())
     paired = "difference_mean" in cells and bool(cells.loc[~cells["control"], "difference_mean"].notna().any())
     runs = tables.read("runs")
     deltas = runs[~runs["control"]].groupby("dataset")["delta"].max()
@@ -40,7 +41,7 @@ def draw(tables: Tables) -> Figure:
         shown += [*compared["method"], *controls.loc[~squashing, "method"]]
         if paired:
             differences = percent(compared, "difference")
-            differences.loc[differences["method"] == REFERENCE, "mean"] = 0
+            differences.loc[differences["method"] == tables.roles.reference, "mean"] = 0
             drawing.points(column[1], differences, budgets, tables, width=width)
             column[1].axhline(0, color=style.GREY, linewidth=0.6, zorder=1)
             column[0].tick_params(labelbottom=False)
@@ -50,8 +51,10 @@ def draw(tables: Tables) -> Figure:
     labels = ["Test accuracy (%)"]
     notes = [tables.sample()]
     if paired:
-        labels.append(f"Difference to {tables.method_titles[REFERENCE]}\n(percentage points)")
+        labels.append(f"Difference to {tables.reference_title()}\n(percentage points)")
         notes.append("Differences are paired by seed.")
+    elif tables.roles.reference is None:
+        notes.append("The study has no method to compare others with.")
     layout.align(panels, list(datasets), labels)
     if len(references):
         sources = ", ".join(references["source"].unique())
@@ -66,7 +69,7 @@ def _published(tables: Tables) -> pd.DataFrame:
     """What has been published of the cells that are shown, with ``mean``, ``low`` and ``high`` in percent; controls are
     drawn without."""
     compared = tables.finished[~tables.finished["control"]]
-    found = published().merge(compared[["dataset", "epsilon", "method"]])
+    found = tables.published.merge(compared[["dataset", "epsilon", "method"]])
     return found.assign(
         mean=found["accuracy"],
         low=found["accuracy"] - found["half_width"],

@@ -19,6 +19,8 @@ OURS = "psasc-bench"
 def draw(tables: Tables) -> Figure:
     """Ratios to the fastest ordinary step of the same round: a panel per model and batch, a row per contestant."""
     costs = tables.read("cost")
+    if costs.empty:
+        return layout.blank("no step was timed")
     contestants = list(costs["contestant"].unique())
     problems = list(costs.groupby(["model", "batch"], sort=False))
     figure, columns = layout.panels(len(problems), 1, height=0.14 * len(contestants) + 0.55)

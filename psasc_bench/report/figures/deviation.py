@@ -23,12 +23,15 @@ MEASURES = {
 def draw(tables: Tables) -> Figure:
     """A column per data set and budget, a row per measure: first along one run that the methods share, where that was
     asked for, then along the runs of each."""
+    curves = tables.curves
+    curves = curves[curves["method"].isin(tables.methods)] if len(curves) else curves
+    if curves.empty:
+        return layout.blank("no run of a private method has finished")
     shared = tables.requested("deviation")
     cells = _budgets(tables, shared)
-    curves = tables.curves[tables.curves["method"].isin(tables.methods)]
     rows = {name: averages(table[name], table) for table in (shared, curves) for name in MEASURES if name in table}
     measures = {name: label for name, label in MEASURES.items() if rows.get(name)}
-    if curves.empty or not measures:
+    if not measures:
         return layout.blank("no finished run of a private method has measured it")
     figure, columns = layout.panels(len(cells), len(measures), abreast=6, height=1.1)
     for (dataset, epsilon), column in zip(cells, columns, strict=True):
@@ -51,6 +54,7 @@ def draw(tables: Tables) -> Figure:
         tables.sample(tables.methods),
         _shared_note(shared, tables),
         "Of each data set its smallest and largest budget, of those with a shared run where there is one.",
+        *tables.left_out("deviation"),
         *tables.gaps(),
     ]
     drawing.annotate(figure, tables, tables.methods, notes)

@@ -1,4 +1,4 @@
-"""Differences to DP-SGD."""
+"""Differences to the study's reference."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from psasc_bench.analysis import MARGIN, REFERENCE, p_text
+from psasc_bench.analysis import MARGIN, p_text
 from psasc_bench.report import drawing, layout, style
 from psasc_bench.report.tables import Tables, percent
 
@@ -16,14 +16,17 @@ ROW = 0.125  # inches
 
 
 def draw(tables: Tables) -> Figure:
-    """Paired differences of final test accuracy to DP-SGD, as a forest: a panel per data set, a row per budget and
-    method, and beside it Holm's p with the verdict."""
-    cells = tables.summary[~tables.summary["control"] & (tables.summary["method"] != REFERENCE)]
+    """Paired differences of final test accuracy to the study's reference, as a forest: a panel per data set, a row per
+    budget and method, and beside it Holm's p with the verdict."""
+    reference, title = tables.roles.reference, tables.reference_title()
+    if reference is None:
+        return layout.blank("the study has no method to compare others with")
+    cells = tables.summary[~tables.summary["control"] & (tables.summary["method"] != reference)]
     datasets = [str(dataset) for dataset, of_one in cells.groupby("dataset", sort=False) if of_one["n_pairs"].any()]
     if not datasets:
-        return layout.blank(f"no method has a finished run paired with one of {REFERENCE}")
+        return layout.blank(f"no method has a finished run paired with one of {title}")
     cells = cells[cells["dataset"].isin(datasets)]
-    methods = [method for method in tables.methods if method != REFERENCE]
+    methods = [method for method in tables.methods if method != reference]
     budgets = sorted(cells["epsilon"].unique())
     rows = len(budgets) * (len(methods) + 1)
     figure, panels = layout.panels(len(datasets), 1, height=ROW * rows + 0.35)
@@ -34,8 +37,7 @@ def draw(tables: Tables) -> Figure:
             at_budget = of_one[of_one["epsilon"] == epsilon]
             if at_budget["n_pairs"].any():  # what has not begun is said below
                 _forest(axes, at_budget, methods, tables, first=k * (len(methods) + 1))
-        reference = tables.method_titles.get(REFERENCE, REFERENCE)
-        axes.set_xlabel(f"Difference to {reference}\n(percentage points)", parse_math=False)
+        axes.set_xlabel(f"Difference to {title}\n(percentage points)", parse_math=False)
         axes.set_title(tables.titles[dataset], parse_math=False)
     layout.align(panels, ["all"] * len(datasets), [""])
     notes = [

@@ -19,7 +19,7 @@ def draw(tables: Tables) -> Figure:
     """Final test accuracy of the methods beside what has been published for the same cell, as a forest: a panel per
     data set, a block per budget and method with a row for ours and one for each source."""
     cells = tables.finished[~tables.finished["control"]]
-    compared = beside_published(cells)
+    compared = beside_published(cells, tables.published)
     if compared.empty:
         return layout.blank("no published accuracy is of a cell that has a finished run")
     blocks = {str(name): _blocks(rows, tables) for name, rows in compared.groupby("dataset", sort=False)}

@@ -25,7 +25,8 @@ def draw(tables: Tables) -> Figure:
     """Paired differences to the same method without inner momentum; a panel per data set, budget and comparison."""
     differences = _differences(tables)
     if differences.empty:
-        return layout.blank("no sweep has a finished run of inner momentum paired with one without")
+        others = tables.left_out("sweeps")
+        return layout.blank("no sweep has a finished run of inner momentum paired with one without", others)
     decays, iterates = (sorted(differences[key].unique()) for key in ("decay", "iterates"))
     found = dict.fromkeys(zip(*(differences[key] for key in ("dataset", "epsilon", "comparison")), strict=True))
     cells = dict.fromkeys((dataset, epsilon) for dataset, epsilon, _ in found)
@@ -42,6 +43,7 @@ def draw(tables: Tables) -> Figure:
     notes = [
         "Test accuracy with inner momentum over k iterates minus that without, paired by seed: mean and 95 %",
         f"t-interval over {many} seeds. Equal steps: k times as many gradients. Equal computing: k times fewer steps.",
+        *tables.left_out("sweeps"),
         *unfinished(_tested(tables)["status"].value_counts()),
     ]
     methods = [method for method in tables.methods if method in set(differences["method"])]
@@ -56,7 +58,10 @@ def draw(tables: Tables) -> Figure:
 def _differences(tables: Tables) -> pd.DataFrame:
     """The accuracy of every run with more than one iterate minus that of the same seed with one, of a sweep or else of
     the study, as ``difference``; in ``comparison``, what the two have in common."""
-    tested = accuracies(_tested(tables), "accuracy")
+    tested = _tested(tables)
+    if tested.empty:
+        return tested
+    tested = accuracies(tested, "accuracy")
     study = accuracies(tables.read("runs"))
     plain = pd.concat([tested[tested["iterates"] == 1], study]).dropna(subset="value").drop_duplicates(RUN)
     both = tested[tested["iterates"] > 1].merge(plain[[*RUN, "value", "steps_taken"]], on=RUN, suffixes=("", "_plain"))
@@ -72,6 +77,8 @@ def _differences(tables: Tables) -> pd.DataFrame:
 def _tested(tables: Tables) -> pd.DataFrame:
     """The runs of sweeps over inner momentum that were evaluated on test examples."""
     sweeps = tables.requested("sweeps")
+    if sweeps.empty:
+        return sweeps
     varied = sweeps["settings"].str.findall(r"(\w+)=").map(set)
     return sweeps[(sweeps["evaluation"] == "test") & (varied <= VARIED)]
 

@@ -19,12 +19,12 @@ def draw(tables: Tables) -> Figure:
     """A row per data set and budget: for each method, the 10th to 90th percentile of the examples' gradient norms by
     epoch, with the norm at which its weight peaks, and beside them, for all, the share of examples below that."""
     cells, curves, weights = extremes(tables.dataset_budgets), tables.curves, tables.read("weights")
+    shown = [method for method in tables.methods if len(curves) and method in set(curves["method"])]
+    if not shown:
+        return layout.blank("no run of a private method has finished")
     quantiles = [averages(curves[f"nonprivate_norm_{q}"], curves) for q in QUANTILES]
     shares = averages(100 * curves["nonprivate_below_peak"], curves)
     peaks = _peaks(weights)
-    shown = [method for method in tables.methods if method in set(curves["method"])]
-    if not shown:
-        return layout.blank("no run of a private method has finished")
     columns = len(shown) + 1
     figure, panels = layout.panels(columns, len(cells), abreast=columns, height=1.05)
     for row, (dataset, epsilon) in enumerate(cells):

@@ -26,7 +26,8 @@ def draw(tables: Tables) -> Figure:
     budget of a sweep, a column per method."""
     tuning = _tuning(tables)
     if tuning.empty:
-        return layout.blank("no sweep has finished a trial on held-out examples")
+        others = tables.left_out("tuning", "sweeps")
+        return layout.blank("no sweep has finished a trial on held-out examples", others)
     methods = [method for method in tables.methods if method in set(tuning["method"])]
     grids = [grid for _, grid in tuning.groupby(["sweep", "dataset", "epsilon"], sort=False)]
     figure, columns = layout.panels(len(methods), len(grids), abreast=len(methods), height=1.35)
@@ -41,6 +42,7 @@ def draw(tables: Tables) -> Figure:
         "Mean over seeds on held-out training examples, a frame around each best. Blank: not tried;",
         f"{TIMES}: a seed has no result. Titles: share of the settings within {100 * NEAR:g} point of the best.",
         "Δ: the sensitivity; times the learning rate, it is the longest step that an example can make.",
+        *tables.left_out("tuning", "sweeps"),
         *unfinished(tuning["status"].value_counts()),
     ]
     layout.annotate(figure, [], notes)
@@ -51,6 +53,8 @@ def _tuning(tables: Tables) -> pd.DataFrame:
     """The runs that were evaluated on held-out examples, of data sets with a trial that all seeds have finished; with
     ``step``, their learning rate times the sensitivity."""
     sweeps = tables.requested("tuning", "sweeps")
+    if sweeps.empty:
+        return sweeps
     tuning = sweeps[(sweeps["evaluation"] == "validation") & sweeps["method"].isin(tables.methods)]
     trials = [tuning[key] for key in ("dataset", "sweep", "epsilon", "method", "settings")]
     finished = (tuning["status"] == "done").groupby(trials).transform("all")

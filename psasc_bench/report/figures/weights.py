@@ -16,6 +16,8 @@ def draw(tables: Tables) -> Figure:
     is the noise, which makes methods with other thresholds comparable. Below them, the norms of each method's own
     training."""
     table = tables.read("weights")
+    if table.empty:
+        return layout.blank("the study has no private method, and a control has no weight to choose")
     table["weight"] /= table["sensitivity"]
     table["contribution"] = table["norm"] * table["weight"]
     norms = _norms(tables)

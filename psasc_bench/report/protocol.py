@@ -1,0 +1,184 @@
+"""What the settings of a study are, in words: what its methods share, whose protocol it follows, what was filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from psasc_bench.report.formats import escape_markdown
+from psasc_bench.study import Cell, ConfigError, RunSpec, Study, parse_study
+
+# Of a published protocol, what decides a model and its schedule.
+PUBLISHED = ("model", "expected_batch_size", "epochs", "delta", "learning_rate", "momentum")
+PAPERS = {"AdaSig": "AdaSig (NeurIPS 2025)", "Tramer & Boneh": "Tramer & Boneh (2021)"}
+SHARED = {"sensitivity": "sensitivities", "learning_rate": "learning rates", "momentum": "momenta of SGD"}
+UNTRAINED = ("dataset", "method", "seed", "evaluation", "listed_as")  # the parts of a specification that train nothing
+
+
+class Protocol:
+    """Of ``study``, in Markdown."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.titles = {name: escape_markdown(study.dataset(name).title) for name in study.datasets}
+        self.private = [name for name in study.methods if not study.method(next(iter(study.datasets)), name).control]
+
+    @cached_property
+    def departures(self) -> dict[str, dict[str, tuple[Any, Any]]]:
+        """Of each data set that somebody has published a protocol for, what differs from it: ours, and theirs."""
+        found = {}
+        for name, (known, papers) in self._published.items():
+            ours, theirs = self.study.dataset(name), known.dataset(name)
+            values = {key: (getattr(ours, key), getattr(theirs, key)) for key in papers}
+            found[name] = {key: (own, other) for key, (own, other) in values.items() if own != other}
+        return found
+
+    def follows(self, source: str, name: str) -> bool:
+        """Whether the data set is from this source, and trained as somebody has published."""
+        return self.study.dataset(name).source == source and self.departures.get(name) == {}
+
+    def models_and_schedules(self) -> str:
+        """Whose they are."""
+        kept = [
+            paper
+            for name, (_, papers) in self._published.items()
+            for key, paper in papers.items()
+            if key not in self.departures[name]
+        ]
+        if not kept:
+            return "Models and schedules are the study's own."
+        own = [
+            "the digits'" if self.study.dataset(name).source == "digits" else f"{self.titles[name]}'s"
+            for name in self.study.datasets
+            if name not in self._published
+        ]
+        papers = listed([PAPERS[paper] for paper in PAPERS if paper in kept])
+        said = [f"Models and schedules are those of {papers}{f', but for {listed(own)} own' if own else ''}."]
+        for name, differing in self.departures.items():
+            if differing:
+                parts = [
+                    f"`{key}` is {_text(ours)} instead of {_text(theirs)}" for key, (ours, theirs) in differing.items()
+                ]
+                said.append(f"On {self.titles[name]}, {listed(parts)}.")
+        return " ".join(said)
+
+    def shared(self, *, weights_differ: bool) -> str:
+        """What the private methods share, and what differs."""
+        streams = "initial weights, Poisson batches and noise directions at the same seed"
+        if len(self.private) < 2:
+            return f"All runs share {streams}."
+        differing = {key: list(self._differing(key)) for key in SHARED}
+        shares = [streams]
+        if not differing["sensitivity"]:
+            values = {self._value("sensitivity", name, self.private[0]) for name in self.study.datasets}
+            shares.append(
+                f"the sensitivity {_text(values.pop())}" if len(values) == 1 else "one sensitivity a data set"
+            )
+        if not differing["learning_rate"]:
+            shares.append("one learning rate a data set")
+        what = ["the weight"] if weights_differ else []
+        what += [f"the {SHARED[key]}" for key in SHARED if differing[key]]
+        differs = listed(what)
+        if any(self.study.method(name, method).iterates > 1 for name in self.study.datasets for method in self.private):
+            differs += f"{' and, ' if what else ''}with inner momentum, the gradient that is weighed"
+        said = f"All private methods share {listed(shares)}{f'; what differs is {differs}' if differs else ''}."
+        return " ".join([said, *(sentence for sentences in differing.values() for sentence in sentences)])
+
+    def untouched(self) -> str:
+        """On which data sets no setting of a private method was chosen by looking at the data: where all are those that
+        are published or shipped. Empty where that is not known."""
+        if not self._published or not all(self._as_shipped(name) for name in self._published):
+            return ""
+        rest = [name for name in self.study.datasets if name not in self._published]
+        if not rest:
+            return "none of a private method was chosen by looking at the data"
+        digits = all(self.study.dataset(name).source == "digits" for name in rest)
+        where = "the larger data sets" if digits else listed([self.titles[name] for name in self._published])
+        return f"on {where} none of a private method was chosen by looking at the data"
+
+    def filled(self) -> list[tuple[str, str]]:
+        """Where values are from that the study does not give, and which."""
+        values = self.study.model_dump()
+        by_source: dict[str, dict[str, list[str]]] = {}
+        for place, source in self.study.filled.items():
+            parent, _, key = place.rpartition(".")
+            value = _text(_at(values, place.split(".")))
+            by_source.setdefault(source, {}).setdefault(parent, []).append(f"{key} {value}")
+        return [
+            (source, "; ".join(_of(parent, parts) for parent, parts in of.items())) for source, of in by_source.items()
+        ]
+
+    @cached_property
+    def _published(self) -> dict[str, tuple[Study, dict[str, str]]]:
+        """By data set, what is filled in where nothing is said, and the paper that each key of it is from."""
+        found = {}
+        for name in self.study.datasets:
+            known = self._known(name, {"nonprivate": {}})
+            sources = {key: known.filled.get(f"datasets.{name}.{key}", "") for key in PUBLISHED} if known else {}
+            papers = {key: paper for key, source in sources.items() for paper in PAPERS if source.startswith(paper)}
+            if known and papers:
+                found[name] = (known, papers)
+        return found
+
+    def _known(self, name: str, methods: Mapping[str, Any]) -> Study | None:
+        protocol = self.study.dataset(name)
+        values = {"source": protocol.source, "features": protocol.features}
+        try:
+            return parse_study({"methods": methods, "datasets": {name: values}}, source=name)
+        except ConfigError:
+            return None
+
+    def _as_shipped(self, name: str) -> bool:
+        """Whether all that trains the private methods is what is filled in where nothing is said."""
+        known = self._known(name, {self.study.implementation(method): {} for method in self.private})
+        return known is not None and all(
+            _trained_by(self.study.spec(Cell(name, method, 1), 0))
+            == _trained_by(known.spec(Cell(name, self.study.implementation(method), 1), 0))
+            for method in self.private
+        )
+
+    def _differing(self, key: str) -> Iterator[str]:
+        """A sentence for each data set where the private methods do not have the same value."""
+        for name, title in self.titles.items():
+            by_value: dict[float, list[str]] = {}
+            for method in self.private:
+                by_value.setdefault(self._value(key, name, method), []).append(self.study.method_title(method))
+            if len(by_value) > 1:
+                values = [
+                    f"{_text(value)} ({', '.join(map(escape_markdown, titles))})" for value, titles in by_value.items()
+                ]
+                yield f"The {SHARED[key]} on {title} are {listed(values)}."
+
+    def _value(self, key: str, name: str, method: str) -> float:
+        if key == "sensitivity":
+            return float(f"{self.study.method(name, method).sensitivity():.9g}")
+        return float(getattr(self.study.spec(Cell(name, method, 1), 0), key))
+
+
+def listed(parts: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def _trained_by(spec: RunSpec) -> dict[str, Any]:
+    values = {key: value for key, value in spec.to_json().items() if key not in UNTRAINED}
+    return values | {"parameters": {key: f"{value:.9g}" for key, value in spec.parameters.items()}}
+
+
+def _at(values: Any, place: Sequence[str]) -> Any:
+    for key in place:
+        values = values[key]
+    return values
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_text, value))}]"
+    return escape_markdown(str(value))
+
+
+def _of(parent: str, settings: Sequence[str]) -> str:
+    return f"of `{parent}` {', '.join(settings)}" if parent else ", ".join(settings)
