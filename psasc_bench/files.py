@@ -53,6 +53,7 @@ def exclusive(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     Does nothing where the file system has no locks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # not filelock: a process would start 15 ms later; it polls, leaves its file, and fails where there are no locks
     while True:
         with path.open("ab") as file:
             if _lock(file, waiting) and not _same(file, path):
@@ -66,6 +67,7 @@ def exclusive(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
 def held(path: Path) -> bool:
     """Whether a process holds the lock file ``path``."""
+    # not filelock: to ask it of another process's lock is to take the lock, and to make its file
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
 CONFIDENCE = 0.95
 ALPHA = 0.05
@@ -54,6 +55,7 @@ def paired_difference(differences: ArrayLike, *, margin: float = MARGIN) -> Pair
     if sd > RESOLUTION:
         effect_size = mean / sd
         p = float(stats.ttest_1samp(values, 0).pvalue)
+        # not statsmodels' ttost_mean: it sums by BLAS, so the last bits in our tables would depend on the processor
         above = stats.ttest_1samp(values, -margin, alternative="greater").pvalue
         below = stats.ttest_1samp(values, margin, alternative="less").pvalue
         tie_p = float(max(above, below))
@@ -81,10 +83,7 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
 
     NaN stays NaN and counts as a member: runs that are still missing make no comparison more significant.
     """
-    p = np.asarray(p_values, dtype=float)
-    order = np.argsort(p)  # NaN last
-    corrected = np.empty_like(p)
-    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    corrected: NDArray[np.float64] = multipletests(np.asarray(p_values, dtype=float), method="holm")[1]
     return corrected
 
 
@@ -93,8 +92,9 @@ def power(n: int, effect_size: float) -> float:
     deviations, is significant: ``P(|T| > t)`` for a noncentral t, or ``P(T^2 > t^2)`` for a noncentral F."""
     if effect_size == 0:
         return ALPHA
+    # not statsmodels' TTestPower: a noncentral t, which in scipy has gaps of NaN at large effects
     critical = stats.t.ppf(1 - ALPHA / 2, n - 1)
-    return float(stats.ncf.sf(critical**2, 1, n - 1, n * effect_size**2))  # scipy's noncentral t has gaps of NaN
+    return float(stats.ncf.sf(critical**2, 1, n - 1, n * effect_size**2))
 
 
 def seeds_needed(effect: float, sd: float) -> float:
@@ -102,6 +102,7 @@ def seeds_needed(effect: float, sd: float) -> float:
     the differences is ``sd``; before any correction for several comparisons. NaN if ``sd`` is unknown or 0."""
     if not sd > RESOLUTION:
         return math.nan
+    # Not statsmodels' solve_power: for effects of more than 5 standard deviations it finds none, or one too few.
     # What a known standard deviation would take, which estimating it can only add to.
     known = ((stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)) * sd / effect) ** 2
     n = max(2, math.floor(known))

@@ -25,6 +25,7 @@ YAML_ERRORS = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeErro
 class _Loader(yaml.SafeLoader):
     """YAML's safe loader, but that it refuses a key given twice, of which YAML itself would keep the last."""
 
+    # not ruamel.yaml: it reads 1e-5, no and 017 otherwise than Snakemake does, and a process would start .2 s later
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen = set()

@@ -1,14 +1,18 @@
-"""The statistics of paired differences, held against hand-made numbers, published tables and scipy."""
+"""The statistics of paired differences, held against hand-made numbers, published tables, scipy and statsmodels."""
 
 from __future__ import annotations
 
+import gc
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import DescrStatsW
 
 from psasc_bench.analysis import statistics
 
@@ -86,6 +90,13 @@ def test_tie_is_shown_where_the_90_percent_interval_lies_within_the_margin(value
     assert (found.tie_p < statistics.ALPHA) == within
 
 
+@given(st.lists(st.floats(-0.01, 0.01), min_size=2, max_size=12).filter(lambda values: np.std(values) > 1e-6))
+def test_tie_is_that_of_statsmodels(values: list[float]) -> None:
+    expected, *_ = DescrStatsW(values).ttost_mean(-statistics.MARGIN, statistics.MARGIN)
+    # two orders of summation, by which t is uncertain in its last digits and a small p in more
+    assert statistics.paired_difference(values).tie_p == pytest.approx(expected, rel=1e-8)
+
+
 @given(st.lists(st.floats(-0.1, 0.1), min_size=2, max_size=12).filter(lambda values: np.std(values) > 1e-6))
 def test_swapping_the_sides_changes_signs_and_no_p(values: list[float]) -> None:
     one, other = statistics.paired_difference(values), statistics.paired_difference([-value for value in values])
@@ -134,6 +145,14 @@ def test_verdict(values: list[float], p_holm: float, verdict: str) -> None:
 # ------------------------------------------------------------------------------------------------ Holm
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_objects_to_look_through() -> Iterator[None]:
+    """statsmodels collects garbage at each correction, which takes .1 s where pandas and torch are loaded."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 def test_holm_by_hand() -> None:
     """Sorted: .005 x 4, .01 x 3, .03 x 2, and .04 x 1, which may not be less than .06."""
     assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
@@ -143,6 +162,17 @@ def test_holm_by_hand() -> None:
 
 def test_holm_counts_tests_that_are_still_to_come() -> None:
     assert statistics.holm([math.nan, 0.01, 0.02]) == pytest.approx([math.nan, 0.03, 0.04], nan_ok=True)
+
+
+@given(st.lists(st.floats(0, 1) | st.just(math.nan), max_size=12))
+def test_holm_is_its_formula_to_the_last_bit(p: list[float]) -> None:
+    """What is written to the tables: every rounding is that of one product."""
+    order, least = np.argsort(p), 0.0
+    expected = np.full(len(p), math.nan)
+    for k, i in enumerate(order):
+        if not math.isnan(p[i]):
+            least = expected[i] = min(1.0, max(least, p[i] * (len(p) - k)))
+    assert statistics.holm(p).tobytes() == expected.tobytes()
 
 
 @given(P_VALUES)
@@ -185,6 +215,19 @@ def test_power_is_both_tails_of_the_noncentral_t(n: int, effect_size: float) -> 
     assert statistics.power(n, effect_size) == pytest.approx(tails, abs=1e-9)
 
 
+@pytest.mark.parametrize("n", [2, 3, 5, 10, 100])
+@pytest.mark.parametrize("effect_size", [0, 0.01, 0.3, 1.0])
+def test_power_is_that_of_statsmodels(n: int, effect_size: float) -> None:
+    assert statistics.power(n, effect_size) == pytest.approx(TTestPower().power(effect_size, n, 0.05), abs=1e-10)
+
+
+@pytest.mark.parametrize(("n", "effect_size"), [(2, 5.5), (3, 7.438), (100, 4.0)])
+def test_power_is_known_where_that_of_statsmodels_has_gaps(n: int, effect_size: float) -> None:
+    simulated = np.random.default_rng(0).normal(effect_size, size=(20_000, n))
+    significant = np.mean(stats.ttest_1samp(simulated, 0, axis=1).pvalue < statistics.ALPHA)
+    assert statistics.power(n, effect_size) == pytest.approx(significant, abs=4 * 0.5 / math.sqrt(20_000))
+
+
 def test_power_without_an_effect_is_the_level_of_the_test() -> None:
     assert statistics.power(5, 0) == statistics.ALPHA
 
@@ -194,6 +237,19 @@ def test_one_seed_fewer_would_not_do(effect: float, sd: float) -> None:
     n = int(statistics.seeds_needed(effect, sd))
     assert statistics.power(n, effect / sd) >= statistics.POWER
     assert n == 2 or statistics.power(n - 1, effect / sd) < statistics.POWER
+
+
+@given(effect_size=st.floats(0.05, 5))
+def test_seeds_are_those_of_statsmodels(effect_size: float) -> None:
+    """Whose number is a fraction; above effects of 5 standard deviations it has none, or one that does not do."""
+    needed = TTestPower().solve_power(effect_size=effect_size, alpha=0.05, power=0.8)
+    assert statistics.seeds_needed(effect_size, 1.0) == max(2, math.ceil(np.ravel(needed)[0]))
+
+
+def test_an_effect_of_six_deviations_takes_three_seeds() -> None:
+    """That of 6.25 standard deviations: two seeds have a power below .8."""
+    assert statistics.power(2, 6.25) < statistics.POWER < statistics.power(3, 6.25)
+    assert statistics.seeds_needed(6.25, 1.0) == 3
 
 
 def test_seeds_cannot_be_told_from_one_pair() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
 
 from psasc_bench.study import config
 from psasc_bench.study.study import Cell, ConfigError, DatasetConfig, Study, Sweep
@@ -379,6 +382,64 @@ def test_text_that_is_no_yaml_is_refused_in_one_line(text: bytes, tmp_path: Path
         config.load_study(path)
     (line,) = str(caught.value).splitlines()
     assert line.startswith(f"{path}: not valid YAML: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "line", "column"),
+    [
+        ("seeds: [0]\nseeds: [1]", "seeds", 2, 1),
+        ("methods:\n  dp-sgd: {C: 1, s: 2, C: 3}", "C", 2, 24),
+        ("'seeds': [0]\nseeds: [1]", "seeds", 2, 1),
+        ("seeds: [{a: {b: 1, b: 1}}]", "b", 1, 20),
+    ],
+)
+def test_key_given_twice_is_refused_with_its_place(text: str, key: str, line: int, column: int, tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        config.load_study(path)
+    (told,) = str(caught.value).splitlines()
+    assert told.startswith(f"{path}: not valid YAML: key {key!r} is given twice in ")
+    assert f"line {line}, column {column}:" in told
+
+
+def flow(value: Any) -> str:
+    """As YAML; a mapping is a list of pairs here."""
+    return "{" + ", ".join(f"{key}: {flow(inner)}" for key, inner in value) + "}" if isinstance(value, list) else value
+
+
+pairs = st.recursive(
+    st.just("1"), lambda inner: st.lists(st.tuples(st.sampled_from("abcdef"), inner), max_size=4), max_leaves=20
+)
+
+
+@given(value=st.lists(st.tuples(st.sampled_from(["seeds", "methods"]), pairs), max_size=2))
+def test_key_given_twice_is_one_to_ruamel_yaml_too(value: Any) -> None:
+    """Which knows more spellings of one key than the same text: 3 and 3.0."""
+    text = flow(value)
+    try:
+        expected = YAML(typ="safe", pure=True).load(text)
+    except DuplicateKeyError:
+        with pytest.raises(yaml.MarkedYAMLError, match="is given twice"):
+            yaml.load(text, Loader=config._Loader)
+    else:
+        assert yaml.load(text, Loader=config._Loader) == expected
+
+
+def test_values_are_those_that_snakemake_reads() -> None:
+    """It reads with PyYAML, which is YAML 1.1; to ruamel.yaml and YAML 1.2, the first five are other values."""
+    text = "[1e-5, no, 017, 1:30, 1e5, 1.0e-5, .inf, 2001-01-01, ~]"
+    values = yaml.load(text, Loader=config._Loader)
+    assert values == yaml.safe_load(text) == ["1e-5", False, 15, 90, "1e5", 1e-5, math.inf, date(2001, 1, 1), None]
+    theirs = YAML(typ="safe", pure=True).load(text)
+    assert [mine == other for mine, other in zip(values, theirs, strict=True)] == [False] * 5 + [True] * 4
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_shipped_study_is_read_alike_by_all(path: Path) -> None:
+    text = path.read_text()
+    read = yaml.load(text, Loader=config._Loader)
+    assert read == yaml.safe_load(text) == YAML(typ="safe", pure=True).load(text)
 
 
 @pytest.mark.parametrize("text", GARBAGE.values(), ids=list(GARBAGE))

@@ -15,10 +15,10 @@ from small_runs import CPU, MakeSpec, budget_for
 
 from psasc_bench import records
 from psasc_bench.data import Dataset
-from psasc_bench.privacy import calibrate, sampling
+from psasc_bench.privacy import calibrate
 from psasc_bench.records import Record
 from psasc_bench.study import RunSpec
-from psasc_bench.training import runner
+from psasc_bench.training import loop, runner
 
 FileRun = Callable[..., Record]
 
@@ -219,9 +219,9 @@ def test_status_of_a_run_that_fails_is_recorded_and_it_is_tried_again(
         return batches[-1]
 
     batches: list[torch.Tensor] = []
-    poisson_batch = sampling.poisson_batch
+    poisson_batch = loop.poisson_batch
     with monkeypatch.context() as patch:
-        patch.setattr(sampling, "poisson_batch", fails)
+        patch.setattr(loop, "poisson_batch", fails)
         failed = runner.train_run(spec, digits, budget, **how)
     assert failed.status == "failed"
     assert failed.reason == "RuntimeError after step 7: out of examples"
