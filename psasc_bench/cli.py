@@ -212,6 +212,8 @@ def _parser() -> argparse.ArgumentParser:
     study(added, dataset=False)
     added.add_argument("--runs", type=Path, default=_InFolder("results/runs"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=_InFolder("results"), help="(%(default)s)")
+    added.add_argument("--checks", type=Path, default=_InFolder("results/checks"), help="(%(default)s)")
+    added.add_argument("--ledger", type=Path, help="their ledgers, by `verify` (default: verified here)")
 
     added = command(reporting.claims)
     added.add_argument("tables", type=Path, nargs="*", metavar="TABLE.csv", help="(default: those where --output is)")

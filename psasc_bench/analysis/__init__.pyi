@@ -9,7 +9,6 @@ from .tidy import IDENTITIES, REQUESTED, default_roles, of_the_study, read_study
 __all__ = [
     "CELL",
     "CONFIDENCE",
-    "Claim",
     "ENOUGH",
     "IDENTITIES",
     "LABELS",
@@ -18,6 +17,7 @@ __all__ = [
     "REQUESTED",
     "RUN",
     "UNFINISHED",
+    "Claim",
     "accuracies",
     "beside_published",
     "claims_about",

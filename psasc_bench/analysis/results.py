@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +14,39 @@ from psasc_bench import methods, records
 from psasc_bench.analysis import statistics
 from psasc_bench.files import write_text
 from psasc_bench.records import Record
-from psasc_bench.study import RunSpec, Study
+from psasc_bench.study import RunSpec, Study, format_epsilon
 
 CELL = ["dataset", "epsilon", "method"]
 LABELS = ["dataset_title", "method_title"]
 UNFINISHED = ["missing", "running", "stale", "diverged", "failed"]
 Row = dict[str, Any]
 NORMS = np.logspace(-4, 2, 241)
+MOST_NAMED = 10  # of what is wrong in one way
 REMEDY = "delete it and run the workflow again"
 
 
-def collect(study: Study, runs: Path, output: Path) -> None:
+def collect(study: Study, runs: Path, output: Path, *, withheld: Mapping[str, str] | None = None) -> None:
     """Write ``runs.csv``, ``curves.csv``, ``summary.csv``, ``weights.csv`` and ``study.json`` (the configuration as
     resolved from all files, flags and protocols) to ``output``.
 
-    Runs of the study without a current record are listed with their status and enter no mean. Raises ``ValueError`` for
-    a damaged record or curve.
+    Runs of the study without a current record are listed with their status and enter no mean; nor do those
+    ``withheld``, by name and with the reason, which count as failed. Raises ``ValueError`` for a damaged record or curve, and for
+    stale records of data sets that the study trains: what is to be shown is to be trained first.
     """
-    table, curves = read_runs(study, runs)
+    table, curves = read_runs(study, runs, withheld or {})
+    _check_none_stale(table, study.trained())
     summary = summarise(table, study.roles().reference)
     for name, frame in {"runs": table, "curves": curves, "summary": summary, "weights": weights(study)}.items():
         write_text(output / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
     write_text(output / "study.json", study.model_dump_json(indent=1) + "\n")
 
 
-def read_runs(study: Study, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_runs(study: Study, runs: Path, withheld: Mapping[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One row per run of the study with its ``status`` (see ``status``), and one row per epoch of every ended run."""
     rows, curves = [], []
     for run in records.survey(study, runs):
+        if run.record and (reason := withheld.get(run.spec.name())):
+            run = replace(run, status="failed", record=replace(run.record, status="failed", reason=reason, result={}))
         spec, cls = run.spec, methods.load(run.spec.method)
         key: Row = {"dataset": spec.dataset, "epsilon": spec.epsilon, "method": spec.label, "seed": spec.seed}
         labels: Row = {
@@ -57,6 +64,18 @@ def read_runs(study: Study, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     table = pd.DataFrame(rows)
     _check_one_data_set(table, runs)
     return table, pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
+
+
+def _check_none_stale(table: pd.DataFrame, trained: Sequence[str]) -> None:
+    stale = table[(table["status"] == "stale") & table["dataset"].isin(trained)]
+    names = [
+        f"{run['dataset']}/{run['method']}/eps-{format_epsilon(run['epsilon'])}/seed-{run['seed']}"
+        for _, run in stale.iterrows()
+    ]
+    if names:
+        why = "its record is of other settings, code or data than now; `snakemake --cores 8` trains it anew"
+        more = [f"and {len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
+        raise ValueError("\n".join([*(f"{name}: {why}" for name in names[:MOST_NAMED]), *more]))
 
 
 def _check_one_data_set(table: pd.DataFrame, runs: Path) -> None:

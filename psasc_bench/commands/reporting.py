@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from psasc_bench import analysis, evidence, files, methods, records, report
@@ -72,10 +74,43 @@ def _swept(options: argparse.Namespace, study: Study, names: Sequence[str]) -> l
 
 
 def collect(options: argparse.Namespace) -> None:
-    """Gather the records of a study into tidy tables, and write them up as README.md beside these."""
+    """Gather the records of a study into tidy tables, and write them up as README.md beside these. Runs whose ledger
+    does not hold, or whose method fails the battery, are named and withheld."""
     study = load_study(options.config)
-    analysis.collect(study, options.runs, options.output)
+    withheld = {**_unsound(study, options.checks), **_unaccounted(options)}
+    for run, reason in withheld.items():
+        print(f"psasc-bench: warning: {run} is withheld: {reason}", file=sys.stderr)
+    analysis.collect(study, options.runs, options.output, withheld=withheld)
     files.write_text(options.output / "README.md", report.results_page(study, options.output))
+
+
+def _unaccounted(options: argparse.Namespace) -> dict[str, str]:
+    """By name, the runs whose ledger does not hold, and why: by the table of ledgers that is given, or recomputed."""
+    if options.ledger:
+        table = analysis.read_table(options.ledger)
+        found = zip(table["run"], table["problem"], strict=True) if len(table) else ()
+        return {str(run): problem for run, problem in found if isinstance(problem, str)}
+    verified = evidence.verify_ledgers(sorted(records.records_folder(options.runs).rglob("*.json")))
+    return {row.run: row.problem for row in verified if row.problem}
+
+
+def _unsound(study: Study, checks: Path) -> dict[str, str]:
+    """By name, the runs whose method fails the battery at their settings, and why."""
+    failing: dict[tuple[object, ...], str] = {}
+    found: dict[str, str] = {}
+    for cell in study.cells():
+        spec = study.spec(cell, seed=0)
+        key = (spec.method, *spec.parameters.items())
+        if key not in failing:
+            try:
+                evidence.require_sound(spec.method, spec.parameters, checks)
+                failing[key] = ""
+            except ValueError as error:
+                failing[key] = str(error)
+        if failing[key]:
+            seeds = study.cell_seeds(cell.dataset, cell.epsilon)
+            found |= {study.spec(cell, seed).name(): failing[key] for seed in seeds}
+    return found
 
 
 def claims(options: argparse.Namespace) -> None:

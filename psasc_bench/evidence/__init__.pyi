@@ -1,6 +1,6 @@
 from .battery import check_method
 from .gate import require_sound
-from .ledgers import holding_ledgers
+from .ledgers import holding_ledgers, verify_ledgers
 from .one_run_audit import audit_run
 from .step_audit import Claim, audit
 
@@ -11,4 +11,5 @@ __all__ = [
     "check_method",
     "holding_ledgers",
     "require_sound",
+    "verify_ledgers",
 ]
