@@ -26,7 +26,7 @@ def check_fit(name: str, dataset: Dataset) -> None:
     if why := layers.refused_class(model):
         raise ValueError(f"model {name}: {why}")
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
             outputs = model(torch.zeros(layers.EXAMPLES, *shape)).shape[1:]
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError):
         raise ValueError(f"model {name} does not take images of shape {shape}; choose another model") from None
