@@ -40,19 +40,22 @@ def test_sweeps_add_schedules_and_epsilons_to_those_of_the_study() -> None:
 
 def test_budget_file_names_the_schedule() -> None:
     study = planned()
-    assert budget_file(study, RESULTS, "digits") == (
-        "results/budgets/digits/batch-256_epochs-2_delta-0.0001/eps-{epsilon}.json"
-    )
+    folder = f"results/budgets/{study.prepared('digits').stem}/digits_cnn_batch-256"
+    assert budget_file(study, RESULTS, "digits") == f"{folder}_epochs-2_delta-0.0001/eps-{{epsilon}}.json"
     assert budget_file(study, RESULTS, "digits", epochs=9, evaluation="validation") == (
-        "results/budgets/digits/batch-256_epochs-9_delta-0.0001_validation/eps-{epsilon}.json"
+        f"{folder}_epochs-9_delta-0.0001_validation/eps-{{epsilon}}.json"
     )
 
 
 def test_budget_file_lies_in_the_results_folder_that_is_given() -> None:
-    assert budget_file(planned(), Path("/else/where"), "digits").startswith("/else/where/budgets/digits/")
+    assert budget_file(planned(), Path("/else/where"), "digits").startswith("/else/where/budgets/digits-")
 
 
-@pytest.mark.parametrize("changes", [{"expected_batch_size": 128}, {"epochs": 7}, {"delta": 1e-5}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [{"expected_batch_size": 128}, {"epochs": 7}, {"delta": 1e-5}, {"delta": 1.0000001e-4}, {"model": "mnist_cnn"}],
+    ids=str,
+)
 def test_what_a_budget_is_made_from_is_in_its_name(changes: dict[str, float]) -> None:
     assert budget_file(with_digits(**changes), RESULTS, "digits") != budget_file(planned(), RESULTS, "digits")
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from planned_studies import METHODS, from_npz, planned, with_digits, write_record
+from planned_studies import METHODS, fingerprint_now, from_npz, planned, with_digits, write_record
 
 from psasc_bench import methods
 from psasc_bench.planning import audited_by, cell_study, method_sources, stale_runs, trained_by, write_made_of
@@ -16,15 +16,13 @@ from psasc_bench.study import Cell, ConfigError, Study
 PRIVATE = Cell("digits", "dp-sgd", 10.0)
 
 
-def fingerprint(method: str) -> str:
-    return methods.fingerprint(methods.load(method))
-
-
 # ------------------------------------------------------------------------------------------------ code and data
 
 
 def test_run_is_of_its_methods_source_the_codes_generation_and_its_data() -> None:
-    assert trained_by(planned(), "digits", "dp-sgd") == [fingerprint("dp-sgd"), GENERATION, "digits"]
+    study = planned()
+    code = fingerprint_now(study, Cell("digits", "dp-sgd", 10.0))
+    assert trained_by(study, "digits", "dp-sgd") == [code, GENERATION, study.prepared("digits").stem]
 
 
 def test_run_is_due_for_other_data_in_the_same_file(tmp_path: Path) -> None:
@@ -38,7 +36,7 @@ def test_run_is_due_for_other_data_in_the_same_file(tmp_path: Path) -> None:
 
 
 def test_study_has_the_sources_of_its_methods_in_their_order() -> None:
-    assert method_sources(planned()) == [fingerprint("dp-sgd"), fingerprint("nonprivate")]
+    assert method_sources(planned()) == [methods.fingerprint(methods.load(name)) for name in ("dp-sgd", "nonprivate")]
 
 
 def test_audit_is_of_the_sources_and_of_the_generation() -> None:

@@ -26,7 +26,7 @@ planning.trajectories(study, results)
 planning.typesettable(results)
 planning.audited_study(study)
 for name in study.datasets:
-    planning.source_arguments(study, name, data_root="data")
+    planning.write_source_arguments(study, results, name, data_root="data")
 for figure in drawable(results):
     planning.requested_tables(figure, results)
 for name in planning.__all__:

@@ -56,13 +56,13 @@ def test_sweeps_of_data_sets_that_are_not_trained_are_planned_but_not_asked_for(
 def test_trials_need_a_budget_for_each_schedule_and_epsilon() -> None:
     study = planned()
     trials = study_trials(study)
-    tuning = "results/budgets/digits/batch-256_epochs-2_delta-0.0001_validation"
+    tuning = f"results/budgets/{study.prepared('digits').stem}/digits_cnn_batch-256_epochs-2_delta-0.0001_validation"
     assert sweep_budgets(study, RESULTS, trials["tuning", "digits", "dp-sgd"]) == [
         f"{tuning}/eps-1.json",
         f"{tuning}/eps-3.json",
     ]
     assert sweep_budgets(study, RESULTS, trials["longer", "letters", "dp-sgd"]) == [
-        f"results/budgets/letters/batch-256_epochs-{epochs}_delta-0.0001/eps-3.json" for epochs in (4, 8)
+        f"{tuning.replace('epochs-2', f'epochs-{epochs}').removesuffix('_validation')}/eps-3.json" for epochs in (4, 8)
     ]
 
 
