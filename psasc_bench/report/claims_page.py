@@ -10,14 +10,15 @@ from psasc_bench.report.formats import escape_markdown, markdown_table
 from psasc_bench.report.tables import Tables
 
 HEADER = """\
-What the paper's abstract claims, as tests on this study. {reading}Differences are paired by seed, positive in
+{reading}Differences are paired by seed, positive in
 favour of the claim, with 95 % t-intervals that are not corrected. A claim is supported by a paired t-test at p < .05
 after Holm's correction over the rows of the claim; it is not supported where the contrary is significant, or where two
 one-sided t-tests show a tie, for accuracy one within 0.2 points. All else is inconclusive. `claims.csv` has the same,
 unrounded. The workflow writes this file."""
 READING = """\
-{title} is our reading of the paper: the verdicts are about
+What the paper's abstract claims, as tests on this study. {title} is our reading of the paper: the verdicts are about
 that reading, on these data sets and models, and no number is the paper's. """
+OTHERWISE = "What is claimed of the method under test, as tests on this study. "
 COLUMNS = ["dataset", "epsilon", "method", "reference", "verdict", "evidence"]
 
 
@@ -27,7 +28,8 @@ def claims_page(results: Path) -> str:
     found = tables.read("claims")
     titles = {name: escape_markdown(title) for name, title in tables.method_titles.items()}
     claims = claims_about(tables.roles, titles)
-    reading = READING.format(title=escape_markdown(title)) if (title := tables.reading()) else ""
+    title = tables.reading(tested=True)
+    reading = READING.format(title=escape_markdown(title)) if title else OTHERWISE
     lines = ["# Claims", "", HEADER.format(reading=reading), ""]
     for name, rows in found.groupby("claim", sort=False):
         claim = claims[str(name)]

@@ -81,7 +81,7 @@ def yardsticks(axes: Axes, controls: pd.DataFrame, budgets: list[float], tables:
     lines = {}
     for method, rows in controls.sort_values("epsilon").groupby("method"):
         if np.isinf(rows["epsilon"]).any():
-            lines[str(method)] = rows.iloc[[-1, -1]].assign(place=[-0.5, len(budgets) - 0.5])
+            lines[str(method)] = rows.iloc[[-1, -1]].assign(place=[-0.5, max(len(budgets), 1) - 0.5])
         else:
             lines[str(method)] = rows.assign(place=[budgets.index(epsilon) for epsilon in rows["epsilon"]])
     for method, rows in lines.items():

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from psasc_bench.report.style import DOUBLE_COLUMN, SINGLE_COLUMN, Look
 
 MOST_ABREAST = 3  # data sets side by side on a page
+LOWEST = 1.3  # inches that a panel takes with its legend and notes, however little it shows
 HEADING = 96  # characters of headings that are as wide as a page
 LINE = 9  # characters that are as wide as a line of the legend with the gaps around it
 

@@ -35,8 +35,9 @@ def results_page(study: Study, results: Path) -> str:
     unfinished = table[table["status"] != "done"]
     if len(unfinished):
         lines += ["## Runs that enter no mean", "", *_unfinished(unfinished, table), ""]
-        names = ", ".join(unfinished["dataset"].unique())
-        lines += [f"`snakemake --cores 8 --config 'train=[{names}]'` trains what is missing or stale.", ""]
+        due = ", ".join(unfinished.loc[unfinished["status"].isin(["missing", "stale"]), "dataset"].unique())
+        if due:
+            lines += [f"`snakemake --cores 8 --config 'train=[{due}]'` trains what is missing or stale.", ""]
     return "\n".join(lines)
 
 
@@ -78,7 +79,7 @@ Test accuracy in percent of the last iterate: mean of n seeds with its 95 % t-in
 adding or removing one example;
 choosing the hyper-parameters is not accounted for.{reading} The same numbers are in
 `summary.csv`, unrounded{seeds}; one row per run is in `runs.csv`,
-one per epoch in `curves.csv`. What they say of the paper's claims is in `claims.md`. The workflow writes this file."""
+one per epoch in `curves.csv`. What they say of {whose} claims is in `claims.md`. The workflow writes this file."""
 ALIGNMENT = ("right", "left", "right", "right", "right", "right", "left")
 
 
@@ -86,6 +87,7 @@ def _header(tables: Tables) -> str:
     reference, ours = escape_markdown(tables.reference_title()), escape_markdown(tables.reading())
     return HEADER.format(
         compared=COMPARED.format(reference=reference) if reference else "",
+        whose="the paper's" if ours else "the",
         seeds=", and how many seeds it takes to see 0.1, 0.3 or 0.5 points" if reference else "",
         reading=f" {ours} is our reading of the paper." if ours else "",
     )

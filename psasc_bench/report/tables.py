@@ -147,12 +147,16 @@ class Tables:
     def title(self, dataset: str, epsilon: float) -> str:
         return f"{self.titles[dataset]}, ε = {epsilon_text(epsilon)}"
 
-    def reading(self) -> str:
-        """The title of the method of the study that is our reading of the DP-PSASC paper; empty if there is none."""
-        if self.study is None:
-            return self.method_titles.get("dp-psasc", "")
-        ours = [name for name in self.study.methods if self.study.implementation(name) in READINGS]
-        return self.method_titles[self.roles.method if self.roles.method in ours else ours[0]] if ours else ""
+    def reading(self, *, tested: bool = False) -> str:
+        """The title of the method that is our reading of the DP-PSASC paper, if the study has it or, where that is
+        ``tested``, has it under test; else empty."""
+        ours = [name for name in self.methods if self.implementation(name) in READINGS]
+        if self.roles.method in ours:
+            return self.method_titles[self.roles.method]
+        return self.method_titles[ours[0]] if ours and not tested else ""
+
+    def implementation(self, name: str) -> str:
+        return self.study.implementation(name) if self.study else name
 
     def reference_title(self) -> str:
         """Empty where the study has no reference."""

@@ -113,12 +113,13 @@ def claims(tables: Tables) -> Table:
         p=[p_text(p) for p in rows["p_holm"]],
         verdict=rows["verdict"].to_numpy(),
     )
+    ours = tables.reading(tested=True)
+    whose = " of the paper's abstract" if ours else ""
     caption = (
-        "The claims of the paper's abstract, decided by differences that are paired by seed, positive in favour of the "
-        "claim: mean with its 95 % t-interval, and p after Holm's correction."
+        f"The claims{whose}, decided by differences that are paired by seed, positive in favour of the claim: mean "
+        "with its 95 % t-interval, and p after Holm's correction."
     )
-    if ours := tables.reading():
-        caption += f" {ours} is our reading of the paper."
+    caption += f" {ours} is our reading of the paper." if ours else ""
     return Table(rows, shown, caption)
 
 

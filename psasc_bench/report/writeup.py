@@ -19,7 +19,6 @@ from psasc_bench.report.formats import escape_markdown
 from psasc_bench.report.protocol import Protocol, listed
 from psasc_bench.report.tables import Tables
 from psasc_bench.report.writeup_tables import accuracies, at_other_epsilons, beside_literature, comparisons
-from psasc_bench.study import Study
 
 LINE = 125  # characters
 BLANK = re.compile(r"\n{3,}")
@@ -103,16 +102,16 @@ def _about(tables: Tables, swept: Collection[str]) -> dict[str, Any]:
     sets in ``swept`` there are sweeps at other epsilons."""
     roles, study = tables.roles, tables.study
     titles = {name: escape_markdown(title) for name, title in tables.method_titles.items()}
-    rivals = [name for name in roles.earlier if _implementation(study, name) in IMPROVED]
-    ours = roles.method and _implementation(study, roles.method) == "dp-psasc"
+    rivals = [name for name in roles.earlier if tables.implementation(name) in IMPROVED]
+    standard = roles.reference and tables.implementation(roles.reference) == "dp-sgd"
     protocol = Protocol(study) if study else None
     return {
         "tested": titles.get(str(roles.method), ""),
         "reference": titles.get(str(roles.reference), ""),
         "earlier": listed([titles[name] for name in roles.earlier]),
         "momentum": roles.momentum in titles,
-        "ours": ours,
-        "standard": titles[str(roles.reference)] if _implementation(study, roles.reference) == "dp-sgd" else "",
+        "ours": bool(tables.reading(tested=True)),
+        "standard": titles[str(roles.reference)] if standard else "",
         "rivals": listed([titles[name] for name in rivals]),
         "shared": protocol.shared(weights_differ=_weights_differ(tables)) if protocol else "",
         "protocol": protocol.models_and_schedules() if protocol else "",
@@ -123,10 +122,6 @@ def _about(tables: Tables, swept: Collection[str]) -> dict[str, Any]:
         "scattering": study is not None and any(one.features == "scattering" for one in study.datasets.values()),
         "missing": bool(tables.summary["missing"].any()),
     }
-
-
-def _implementation(study: Study | None, name: str | None) -> str | None:
-    return study.implementation(name) if study and name else name
 
 
 def _weights_differ(tables: Tables) -> bool:
@@ -159,6 +154,8 @@ def _datasets(tables: Tables) -> list[dict[str, Any]]:
 
 
 def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} seconds"
     return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
 
 

@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 from psasc_bench import planning
-from psasc_bench.report import FIGURES, drawable
+from psasc_bench.report import FIGURES, drawable, figure_caption
 from psasc_bench.study import ConfigError, parse_study
 from snakemake.exceptions import WorkflowError
 

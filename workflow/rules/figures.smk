@@ -16,7 +16,7 @@ rule figure:
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        caption=lambda wildcards: FIGURES[wildcards.figure].caption,
+        caption=lambda wildcards: figure_caption(wildcards.figure, STUDY),
         requested=requested_tables,
     shell:
         "python -m psasc_bench figure {wildcards.figure} > {log} 2>&1"
@@ -42,7 +42,7 @@ rule figure_of_data_set:
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        caption=lambda wildcards: FIGURES[wildcards.figure].caption,
+        caption=lambda wildcards: figure_caption(wildcards.figure, STUDY),
         requested=requested_tables,
     shell:
         "python -m psasc_bench figure {wildcards.figure} --dataset {wildcards.dataset} "

@@ -29,7 +29,7 @@ def draw(tables: Tables) -> Figure:
     methods = [method for method in tables.methods if method != reference]
     budgets = sorted(cells["epsilon"].unique())
     rows = len(budgets) * (len(methods) + 1)
-    figure, panels = layout.panels(len(datasets), 1, height=ROW * rows + 0.35)
+    figure, panels = layout.panels(len(datasets), 1, height=max(ROW * rows + 0.35, layout.LOWEST))
     for dataset, (axes,) in zip(datasets, panels, strict=True):
         _rows(axes, budgets, methods)
         of_one = cells[cells["dataset"] == dataset]

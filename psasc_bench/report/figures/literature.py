@@ -24,7 +24,7 @@ def draw(tables: Tables) -> Figure:
         return layout.blank("no published accuracy is of a cell that has a finished run")
     blocks = {str(name): _blocks(rows, tables) for name, rows in compared.groupby("dataset", sort=False)}
     most = max(sum(1 + len(block) for block in of_one) for of_one in blocks.values())
-    figure, panels = layout.panels(len(blocks), 1, height=ROW * most + 0.4)
+    figure, panels = layout.panels(len(blocks), 1, height=max(ROW * most + 0.4, layout.LOWEST))
     for (dataset, of_one), (axes,) in zip(blocks.items(), panels, strict=True):
         _forest(axes, of_one, tables)
         axes.set_title(tables.titles[dataset], parse_math=False)
