@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from psasc_bench.analysis import claims, results
+from psasc_bench.study import default_roles_of
 
 LABELS = {"dataset": "digits", "epsilon": 3.0, "dataset_title": "Digits", "method_title": "M", "control": False}
 SGD = [0.50, 0.60, 0.70]
@@ -33,7 +34,7 @@ def runs(**accuracies: list[float]) -> pd.DataFrame:
 
 def study(**accuracies: list[float]) -> dict[str, pd.DataFrame]:
     table = runs(**accuracies)
-    return {"runs": table, "summary": results.summarise(table)}
+    return {"runs": table, "summary": results.summarise(table, "dp-sgd")}
 
 
 def curves(**epochs: list[list[float]]) -> pd.DataFrame:
@@ -92,8 +93,15 @@ def audited(*, refuted: bool = False, problem: str | None = None, method: str = 
     return {"audit": audit, "ledger": ledgers}
 
 
+def decided(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """By the roles that the study of DP-PSASC gives its methods, those that it has."""
+    names = pd.concat([table["method"] for table in tables.values() if "method" in table] or [pd.Series(dtype=str)])
+    roles = default_roles_of([str(name) for name in names.unique()])
+    return claims.decide_claims(tables, roles, claims.claims_about(roles, {}))
+
+
 def found(claim: str, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    rows = claims.decide_claims(tables)
+    rows = decided(tables)
     return rows[rows["claim"] == claim].reset_index(drop=True)
 
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from psasc_bench import methods
 from psasc_bench.analysis import results
 from psasc_bench.privacy import Budget
-from psasc_bench.records import Record, record
+from psasc_bench.records import Record, fingerprint, record
 from psasc_bench.study import Cell, Study, parse_study
 
 STUDY: dict[str, Any] = {
@@ -52,7 +51,7 @@ def make(study: Study, cell: Cell, seed: int, accuracy: float, **changes: Any) -
     )
     made = Record(
         spec=spec,
-        fingerprint=methods.fingerprint(methods.load(cell.method)),
+        fingerprint=fingerprint(spec, source="digits", features="pixels"),
         status="done",
         reason=None,
         result={"test_accuracy": accuracy, "test_loss": 1.0},
@@ -72,8 +71,8 @@ def write(runs: Path, *records: Record) -> None:
 
 
 def summary(study: Study, runs: Path) -> pd.DataFrame:
-    return results.summarise(results.read_runs(study, runs)[0]).set_index("method")
+    return results.summarise(results.read_runs(study, runs, {})[0], "dp-sgd").set_index("method")
 
 
 def statuses(study: Study, runs: Path) -> list[str]:
-    return list(results.read_runs(study, runs)[0].set_index(["method", "seed"]).loc["dp-psasc", "status"])
+    return list(results.read_runs(study, runs, {})[0].set_index(["method", "seed"]).loc["dp-psasc", "status"])

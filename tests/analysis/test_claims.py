@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from claim_tables import AHEAD, NARROW, SGD, WIDE, curves, only, runs, study, sweep
+from claim_tables import AHEAD, NARROW, SGD, WIDE, curves, decided, only, runs, study, sweep
 
 from psasc_bench import cli
 from psasc_bench.analysis import claims
@@ -18,7 +18,7 @@ def test_tables_of_other_data_sets_than_the_studys_are_left_out() -> None:
 
 
 def test_without_tables_every_claim_says_what_to_run_and_has_no_number() -> None:
-    rows = claims.decide_claims({})
+    rows = decided({})
     assert list(rows["claim"]) == ["C1", "C2", "C3", "C4", "C5", "C6"]
     assert set(rows["verdict"]) == {"not tested"}
     assert rows["evidence"].str.contains("`snakemake --cores 8", regex=False).all()
@@ -27,7 +27,7 @@ def test_without_tables_every_claim_says_what_to_run_and_has_no_number() -> None
 
 def test_study_without_dp_psasc_tests_no_claim() -> None:
     tables = study(dp_sgd=SGD, auto_s=AHEAD) | {"curves": curves(dp_sgd=[[0.1]])}
-    assert set(claims.decide_claims(tables)["verdict"]) == {"not tested"}
+    assert set(decided(tables)["verdict"]) == {"not tested"}
 
 
 def test_table_has_the_columns_agreed_upon(tmp_path: Path) -> None:

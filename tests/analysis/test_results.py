@@ -49,7 +49,7 @@ def test_difference_is_taken_at_the_same_epsilon(tmp_path: Path) -> None:
     study = parse(epsilons=[1, 3])
     write(tmp_path, make(study, Cell("digits", "dp-sgd", 1.0), 0, 0.1), make(study, SGD, 0, 0.5))
     write(tmp_path, make(study, Cell("digits", "dp-psasc", 1.0), 0, 0.3), make(study, PSASC, 0, 0.6))
-    cells = results.summarise(results.read_runs(study, tmp_path)[0]).set_index(["method", "epsilon"])
+    cells = results.summarise(results.read_runs(study, tmp_path, {})[0], "dp-sgd").set_index(["method", "epsilon"])
     assert cells.loc["dp-psasc", "difference_mean"].to_dict() == pytest.approx({1.0: 0.2, 3.0: 0.1})
 
 
@@ -70,7 +70,7 @@ def test_p_is_corrected_for_all_contestants_and_budgets_but_not_for_controls(tmp
         for seed, gain in enumerate(gains):
             for method, accuracy in (("dp-sgd", 0.5), ("dp-psasc", 0.5 + gain), ("noise-only", 0.1 + gain)):
                 write(tmp_path, make(study, Cell("digits", method, epsilon), seed, accuracy))
-    cells = results.summarise(results.read_runs(study, tmp_path)[0]).set_index(["method", "epsilon"])
+    cells = results.summarise(results.read_runs(study, tmp_path, {})[0], "dp-sgd").set_index(["method", "epsilon"])
     assert cells.loc[("dp-psasc", 1.0), "difference_p_holm"] == pytest.approx(
         2 * cells.loc[("dp-psasc", 1.0), "difference_p"]
     )

@@ -49,7 +49,7 @@ def write_study(folder: Path) -> Path:
         for epsilon, method in CELLS[:-1]
     ]
     table = pd.DataFrame(runs)
-    frames = {"runs": table, "summary": results.summarise(table), "curves": pd.DataFrame(curves)}
+    frames = {"runs": table, "summary": results.summarise(table, "dp-sgd"), "curves": pd.DataFrame(curves)}
     frames |= {"weights": pd.concat(weights), "audit": pd.DataFrame(audit)}
     folder.mkdir(exist_ok=True)
     for name, frame in frames.items():

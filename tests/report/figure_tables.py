@@ -70,7 +70,7 @@ def write_tables(
     table = pd.DataFrame(runs)
     frames = {
         "runs": table,
-        "summary": results.summarise(table),
+        "summary": results.summarise(table, "dp-sgd"),
         "curves": pd.DataFrame(curves),
         "weights": _weights(datasets, contestants),
         "audit": _audit(contestants, refuted),

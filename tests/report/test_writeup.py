@@ -50,7 +50,7 @@ def write_tables(folder: Path, *, status: str = "done") -> pd.DataFrame:
     ]
     rows.append(rows[0] | {"dataset": "mnist", "dataset_title": "MNIST", "status": "missing", "seconds": None})
     runs = pd.DataFrame(rows)
-    summary = results.summarise(runs)
+    summary = results.summarise(runs, "dp-sgd")
     for name, table in {"runs": runs, "summary": summary}.items():
         table.to_csv(folder / f"{name}.csv", index=False)
     claims.write_claims([folder / "runs.csv", folder / "summary.csv"], folder)
