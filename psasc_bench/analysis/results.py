@@ -30,8 +30,8 @@ def collect(study: Study, runs: Path, output: Path, *, withheld: Mapping[str, st
     resolved from all files, flags and protocols) to ``output``.
 
     Runs of the study without a current record are listed with their status and enter no mean; nor do those
-    ``withheld``, by name and with the reason, which count as failed. Raises ``ValueError`` for a damaged record or curve, and for
-    stale records of data sets that the study trains: what is to be shown is to be trained first.
+    ``withheld``, by name and with the reason, which count as failed. Raises ``ValueError`` for a damaged record or
+    curve, and for stale records of data sets that the study trains: what is shown is to be trained first.
     """
     table, curves = read_runs(study, runs, withheld or {})
     _check_none_stale(table, study.trained())

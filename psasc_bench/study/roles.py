@@ -40,9 +40,12 @@ def find_roles(claims: ClaimsConfig, methods: Sequence[str]) -> Roles:
         if name is not None and name not in methods:
             raise ConfigError(f"claims.{key}: {name} is no method to compare; there are: {', '.join(methods)}")
     free = [name for name in methods if name not in (*given.values(), *(claims.earlier or ()))]
-    reference = claims.reference or next((name for name in [REFERENCE, *methods] if name in free), None)
-    candidates = [name for name in free if name not in (reference, *EARLIER) and not _is_momentum(name, methods)]
-    method = claims.method or (METHOD if METHOD in candidates else next(reversed(candidates), None))
+    plain = [name for name in free if not _is_momentum(name, methods)]
+    method = claims.method or next((name for name in plain if name == METHOD), None)
+    others = [name for name in plain if name != method]
+    reference = claims.reference or next((name for name in [REFERENCE, *others] if name in others), None)
+    others = [name for name in others if name not in (reference, *EARLIER)]
+    method = method or next(reversed(others), None)
     momentum = claims.momentum or next((name for name in free if method and name == f"{method}-inner"), None)
     earlier = claims.earlier
     if earlier is None:

@@ -9,8 +9,10 @@ from typing import Any
 import pandas as pd
 
 from psasc_bench.analysis import results
+from psasc_bench.files import write_text
 from psasc_bench.privacy import Budget
 from psasc_bench.records import Record, fingerprint, record
+from psasc_bench.report import results_page
 from psasc_bench.study import Cell, Study, parse_study
 
 STUDY: dict[str, Any] = {
@@ -76,3 +78,9 @@ def summary(study: Study, runs: Path) -> pd.DataFrame:
 
 def statuses(study: Study, runs: Path) -> list[str]:
     return list(results.read_runs(study, runs, {})[0].set_index(["method", "seed"]).loc["dp-psasc", "status"])
+
+
+def collect(study: Study, runs: Path, output: Path) -> None:
+    """The tables and the page of a study, as the command writes them."""
+    results.collect(study, runs, output)
+    write_text(output / "README.md", results_page(study, output))

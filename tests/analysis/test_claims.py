@@ -9,7 +9,6 @@ import pytest
 from claim_tables import AHEAD, NARROW, SGD, WIDE, curves, decided, only, runs, study, sweep
 
 from psasc_bench import cli
-from psasc_bench.analysis import claims
 
 
 def test_tables_of_other_data_sets_than_the_studys_are_left_out() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from study_records import PSASC, SGD, STUDY, make, parse, write
+from study_records import PSASC, SGD, STUDY, collect, make, parse, write
 
 from psasc_bench import methods
 from psasc_bench.analysis import results
@@ -22,7 +22,7 @@ def test_record_cut_short_is_named(study: Study, runs: Path) -> None:
     path = runs / "digits/dp-psasc/eps-3/seed-1.json"
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(ValueError, match=r"dp-psasc/eps-3/seed-1\.json: .*delete it and run the workflow again"):
-        results.collect(study, runs, runs.parent)
+        collect(study, runs, runs.parent)
     assert not (runs.parent / "README.md").exists()
 
 
@@ -36,7 +36,7 @@ def test_record_that_lacks_a_number_is_named(key: str, study: Study, runs: Path)
     with pytest.raises(
         ValueError, match=rf"dp-psasc/eps-3/seed-1\.json: .*{name}.*delete it and run the workflow again"
     ):
-        results.collect(study, runs, runs.parent)
+        collect(study, runs, runs.parent)
 
 
 @pytest.mark.parametrize(
@@ -48,14 +48,14 @@ def test_damaged_curve_is_named(content: bytes | None, study: Study, runs: Path)
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ValueError, match=r"dp-psasc/eps-3/seed-1\.csv: not the curve of a run"):
-        results.collect(study, runs, runs.parent)
+        collect(study, runs, runs.parent)
 
 
 # ------------------------------------------------------------------------------------------------ tables and report
 
 
 def test_runs_table_has_what_was_spent_and_on_what(study: Study, runs: Path) -> None:
-    results.collect(study, runs, runs.parent)
+    collect(study, runs, runs.parent)
     table = pd.read_csv(runs.parent / "runs.csv").set_index(["method", "seed"])
     row = table.loc[("dp-psasc", 2)]
     assert (row["test_accuracy"], row["noise_multiplier"], row["sensitivity"], row["epsilon_pld"]) == (
@@ -68,13 +68,13 @@ def test_runs_table_has_what_was_spent_and_on_what(study: Study, runs: Path) -> 
 
 
 def test_curves_have_a_row_per_run_and_epoch(study: Study, runs: Path) -> None:
-    _, curves = results.read_runs(study, runs)
+    _, curves = results.read_runs(study, runs, {})
     assert len(curves) == 2 * 3 * 2
     assert not curves.duplicated(["dataset", "epsilon", "method", "seed", "epoch"]).any()
 
 
 def test_report_has_the_numbers_in_percent(study: Study, runs: Path) -> None:
-    results.collect(study, runs, runs.parent)
+    collect(study, runs, runs.parent)
     text = (runs.parent / "README.md").read_text()
     assert "## Handwritten digits" in text
     # half-widths by hand: 4.302653 * .1 / sqrt(3) = .24841 and 4.302653 * .0173205 / sqrt(3) = .04303
@@ -86,7 +86,7 @@ def test_report_has_the_numbers_in_percent(study: Study, runs: Path) -> None:
 
 def test_tables_are_the_same_bytes_from_the_same_records(study: Study, runs: Path) -> None:
     for name in ("a", "b"):
-        results.collect(study, runs, runs.parent / name)
+        collect(study, runs, runs.parent / name)
     for path in (runs.parent / "a").iterdir():
         assert path.read_bytes() == (runs.parent / "b" / path.name).read_bytes()
 
@@ -97,7 +97,7 @@ def test_any_other_method_appears_in_every_table(name: str, runs: Path) -> None:
     study = parse(methods=STUDY["methods"] | {name: needed})
     (cell,) = (cell for cell in study.cells() if cell.method == name)
     write(runs, *(make(study, cell, seed, 0.4321) for seed in (0, 1, 2)))
-    results.collect(study, runs, runs.parent)
+    collect(study, runs, runs.parent)
     for table in ("runs", "curves", "summary"):
         assert name in set(pd.read_csv(runs.parent / f"{table}.csv")["method"])
     assert methods.load(name).title in (runs.parent / "README.md").read_text()
@@ -115,7 +115,7 @@ def test_weights_table_is_the_formula(study: Study) -> None:
 
 def test_study_of_controls_alone_has_no_weights(tmp_path: Path) -> None:
     study = parse(methods={"nonprivate": {}})
-    results.collect(study, tmp_path / "runs", tmp_path)
+    collect(study, tmp_path / "runs", tmp_path)
     assert "nonprivate" in (tmp_path / "summary.csv").read_text()
     assert (tmp_path / "weights.csv").read_text().strip() == ""
 
@@ -127,12 +127,12 @@ def test_records_of_unlike_data_are_not_put_into_one_mean(study: Study, runs: Pa
     other = {"peak_memory_mib": 1.0, "commit": None, "data_sha256": "another"}
     write(runs, make(study, PSASC, 2, 0.74, provenance=other))
     with pytest.raises(ValueError, match=r"runs.digits: records of unlike data in one folder \(5 on 0, 1 on another\)"):
-        results.read_runs(study, runs)
+        results.read_runs(study, runs, {})
 
 
 def test_reason_of_a_diverged_run_is_given(study: Study, runs: Path, tmp_path: Path) -> None:
     write(runs, make(study, PSASC, 2, 0.1, status="diverged", reason="parameters not finite at step 8"))
-    results.collect(study, runs, tmp_path)
+    collect(study, runs, tmp_path)
     said = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "* digits/dp-psasc/eps-3/seed-2: diverged (parameters not finite at step 8)" in said
 
@@ -142,6 +142,6 @@ def test_delta_of_one_over_the_examples_is_called_no_privacy(delta: float, warne
     # the ledger's sampling rate of .25 at 256 expected examples is that of 1,024 of them
     study = parse(datasets={"digits": STUDY["datasets"]["digits"] | {"delta": delta}})
     write(tmp_path / "runs", *(make(study, cell, seed, 0.5) for cell in (SGD, PSASC) for seed in range(3)))
-    results.collect(study, tmp_path / "runs", tmp_path)
+    collect(study, tmp_path / "runs", tmp_path)
     said = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert ("Delta is not below 1/1024" in said) == warned

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from study_records import PSASC, SGD, STUDY, make, parse, statuses, summary, write
+from study_records import PSASC, SGD, STUDY, collect, make, parse, statuses, summary, write
 
 from psasc_bench import records
 from psasc_bench.analysis import results
@@ -92,7 +92,8 @@ def test_study_without_the_reference_has_no_differences(tmp_path: Path) -> None:
 def spoil(made: Record, way: str, study: Study) -> Record:
     """The record as it would be after the method, the configuration or the training code has changed, or had the run
     come to nothing."""
-    other = study.model_copy(update={"methods": {**study.methods, "dp-psasc": {"C": 0.2, "s": 2, "r": 0.5}}})
+    changed = study.methods["dp-psasc"].having({"C": 0.2, "s": 2, "r": 0.5})
+    other = study.model_copy(update={"methods": {**study.methods, "dp-psasc": changed}})
     return {
         "source": dataclasses.replace(made, fingerprint="0" * 16),
         "spec": dataclasses.replace(made, spec=other.spec(PSASC, made.spec.seed)),
@@ -105,28 +106,46 @@ def spoil(made: Record, way: str, study: Study) -> Record:
     ("way", "status"),
     [("source", "stale"), ("spec", "stale"), ("generation", "stale"), ("divergence", "diverged")],
 )
-def test_run_that_is_not_current_enters_no_mean_and_is_listed(way: str, status: str, study: Study, runs: Path) -> None:
+def test_run_that_is_not_current_enters_no_mean_and_is_listed(way: str, status: str, runs: Path) -> None:
+    study = parse(train=[])  # what is trained may not be stale
     write(runs, spoil(make(study, PSASC, 1, 0.99), way, study))
     assert statuses(study, runs) == ["done", status, "done"]
     row = summary(study, runs).loc["dp-psasc"]
     assert (row["n"], row[status], row["n_pairs"]) == (2, 1, 2)
     assert row["accuracy_mean"] == pytest.approx((0.54 + 0.74) / 2)
     assert row["difference_mean"] == pytest.approx(0.04)
-    results.collect(study, runs, runs.parent)
+    collect(study, runs, runs.parent)
     assert f"digits/dp-psasc/eps-3/seed-1: {status}" in (runs.parent / "README.md").read_text()
+
+
+def test_stale_run_of_a_data_set_that_is_trained_is_named_and_nothing_is_written(study: Study, runs: Path) -> None:
+    write(runs, spoil(make(study, PSASC, 1, 0.99), "spec", study))
+    with pytest.raises(ValueError, match=r"^digits/dp-psasc/eps-3/seed-1: its record is of other settings"):
+        collect(study, runs, runs.parent)
+    assert not list(runs.parent.glob("*.csv"))
+
+
+def test_run_that_is_withheld_enters_no_mean_and_says_why(study: Study, runs: Path) -> None:
+    why = {"digits/dp-psasc/eps-3/seed-1": "it spent epsilon 4 of 3"}
+    table, _ = results.read_runs(study, runs, why)
+    withheld = table.set_index(["method", "seed"]).loc[("dp-psasc", 1)]
+    assert (withheld["status"], withheld["reason"]) == ("failed", "it spent epsilon 4 of 3")
+    assert np.isnan(withheld["test_accuracy"])
+    assert results.summarise(table, "dp-sgd").set_index("method").loc["dp-psasc", "n"] == 2
 
 
 def test_missing_run_enters_no_mean_and_is_listed(study: Study, runs: Path) -> None:
     (runs / "digits/dp-psasc/eps-3/seed-1.json").unlink()
     assert statuses(study, runs) == ["done", "missing", "done"]
     assert summary(study, runs).loc["dp-psasc", ["n", "missing"]].to_list() == [2, 1]
-    results.collect(study, runs, runs.parent)
+    collect(study, runs, runs.parent)
     assert "digits/dp-psasc/eps-3: missing: seeds 1\n" in (runs.parent / "README.md").read_text()
 
 
-def test_stale_run_shows_no_number_in_any_table(study: Study, runs: Path) -> None:
+def test_stale_run_shows_no_number_in_any_table(runs: Path) -> None:
+    study = parse(train=[])
     write(runs, spoil(make(study, PSASC, 1, 0.98765), "source", study))
-    results.collect(study, runs, runs.parent)
+    collect(study, runs, runs.parent)
     assert not [path for path in runs.parent.glob("*.*") if "0.98765" in path.read_text()]
 
 
@@ -135,14 +154,14 @@ def test_run_that_diverged_without_an_accuracy_can_be_collected(study: Study, ru
         spoil(make(study, PSASC, 1, 0.1), "divergence", study), result={"test_accuracy": None, "test_loss": None}
     )
     records.write(lost, [{"epoch": 1, "step": 4, "test_accuracy": 0.1, "test_loss": math.nan}], runs / lost.spec.name())
-    results.collect(study, runs, runs.parent)
+    collect(study, runs, runs.parent)
     table = pd.read_csv(runs.parent / "runs.csv").set_index(["method", "seed"])
     assert table.loc[("dp-psasc", 1), "reason"] == "parameters not finite at step 8"
     assert np.isnan(table.loc[("dp-psasc", 1), "test_accuracy"])
 
 
 def test_study_without_any_run_yet_has_tables_that_say_so(study: Study, tmp_path: Path) -> None:
-    results.collect(study, tmp_path / "runs", tmp_path)
+    collect(study, tmp_path / "runs", tmp_path)
     assert list(pd.read_csv(tmp_path / "runs.csv")["status"]) == ["missing"] * 6
     assert list(pd.read_csv(tmp_path / "summary.csv")["missing"]) == [3, 3]
     assert (tmp_path / "README.md").read_text().count("digits: none of its 6 runs is there") == 1

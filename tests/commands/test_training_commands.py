@@ -112,7 +112,7 @@ def test_batch_larger_than_the_data_set_is_refused_by_key(study: Path, prepared:
 @pytest.mark.parametrize("model", ["resnet", "mnist_cnn", "cifar_cnn"])
 def test_model_that_does_not_exist_or_fit_is_refused_by_key(model: str, prepared: Path, refused: Refused) -> None:
     (line,) = refused(*budgets(prepared, "eps-8.json", model=model))
-    assert line.startswith("datasets.digits: ")
+    assert line.startswith("datasets.digits.model: ")
     assert model in line
 
 
