@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from psasc_bench.engine import gradients
+from psasc_bench.evidence import noise_and_sampling, step_audit
+from psasc_bench.methods import Method
 from psasc_bench.methods.dp_psac import DPPSAC
 from psasc_bench.methods.dp_psasc import DPPSASC
 from psasc_bench.privacy import mechanism, sampling
@@ -138,6 +140,38 @@ class WeighedAgainstTheBatch(DPPSASC):
 
     def weight(self, norm: Tensor) -> Tensor:
         return super().weight(norm / norm.mean().clamp(min=1e-30))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchMean(Method):
+    """``w(x) = C m / ((m + 1) (x + 0.01))``, m the mean norm of the batch."""
+
+    title = "batch mean"
+
+    C: float
+
+    def weight(self, norm: Tensor) -> Tensor:
+        mean = norm.mean()
+        return self.C * mean / (mean + 1) / (norm + 0.01)
+
+    def sensitivity(self) -> float:
+        return self.C
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnedRound(Method):
+    """``w(x) = C`` below norm 1, ``-2 C/x`` above: contributes up to 2 C, against the gradient."""
+
+    title = "turned round"
+
+    C: float
+
+    def weight(self, norm: Tensor) -> Tensor:
+        far = -2 * self.C / norm.clamp(min=1)
+        return far.where(norm > 1, norm.new_tensor(self.C))
+
+    def sensitivity(self) -> float:
+        return self.C
 
 
 class BestEpoch(Outcome):

@@ -1,15 +1,22 @@
-from .battery import check_method
+from .battery import Check, check_method
 from .gate import require_sound
-from .ledgers import holding_ledgers, verify_ledgers
+from .ledgers import Verified, holding_ledgers, verify_ledgers, withhold
 from .one_run_audit import audit_run
+from .settings import Setting, check_study, distinct_settings
 from .step_audit import Claim, audit
 
 __all__ = [
+    "Check",
     "Claim",
+    "Setting",
+    "Verified",
     "audit",
     "audit_run",
     "check_method",
+    "check_study",
+    "distinct_settings",
     "holding_ledgers",
     "require_sound",
     "verify_ledgers",
+    "withhold",
 ]

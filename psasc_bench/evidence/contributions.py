@@ -1,4 +1,4 @@
-"""What single examples contribute to the weighted sum: figures for the battery of ``checks``.
+"""What single examples contribute to the sum that the engine computes: figures for the battery of ``checks``.
 
 A figure's docstring begins with what the battery prints beside it.
 """
@@ -15,48 +15,6 @@ from psasc_bench.engine import gather, point_at
 from psasc_bench.evidence.worst_cases import networks, vectors
 from psasc_bench.methods import Method
 from psasc_bench.training import Objective, averaging
-
-
-def _norms(dtype: torch.dtype) -> Tensor:
-    wide, near = (
-        torch.logspace(-30, 30, 60_001, dtype=torch.float64),
-        torch.logspace(-6, 6, 60_001, dtype=torch.float64),
-    )
-    return torch.cat([torch.zeros(1), wide, near]).to(dtype)
-
-
-def _contributions(method: Method, dtype: torch.dtype) -> float:
-    """``max_x x w(x) / sensitivity()``, infinite if that is not a number."""
-    norms = _norms(dtype)
-    contributions = norms.double() * method.weight(norms).double().abs()
-    return float((contributions / method.sensitivity()).nan_to_num(nan=math.inf).max())
-
-
-def supremum(method: Method) -> float:
-    """sup x w(x) / sensitivity, float32 and float64, norms 0 and 1e-30 to 1e30"""
-    if not 0 < method.sensitivity() < math.inf:
-        return math.inf
-    return max(_contributions(method, dtype) for dtype in (torch.float32, torch.float64))
-
-
-def sharpness(method: Method) -> float:
-    """the same where it is smaller: less than 1 is noise for nothing"""
-    return min(_contributions(method, dtype) for dtype in (torch.float32, torch.float64))
-
-
-def finite_weights(method: Method) -> float:
-    """weights that are NaN or infinite, at norms 0 and 1e-30 to 1e30"""
-    return float(sum((~method.weight(_norms(d)).isfinite()).sum() for d in (torch.float32, torch.float64)))
-
-
-def own_weights(method: Method) -> float:
-    """largest relative change of an example's weight with the others in the batch, their order, or a second call"""
-    norms = torch.cat([torch.zeros(1), torch.logspace(-6, 6, 12)]).double()
-    weights = method.weight(norms)
-    order = torch.arange(len(norms) - 1, -1, -1)
-    alone = torch.cat([method.weight(norm[None]) for norm in norms])
-    others = [alone, method.weight(norms[order])[order], method.weight(norms)]
-    return max(relative_difference(weights, other) for other in others)
 
 
 def relative_difference(one: Tensor, two: Tensor) -> float:

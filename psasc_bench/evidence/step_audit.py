@@ -1,12 +1,11 @@
 """Attacks on the mechanism, and the lower bounds on epsilon that they prove: a claim below its bound is false.
 
-The attack is white-box. A canary is an example whose gradient is huge, has a coordinate of its own, and changes its
-sign from step to step: an attacker may choose any gradient at any step, and alternating signs show noise that does not
-average out. Coordinates are noised independently and examples drawn independently, so that one run of the training
-step over ``2 n`` canaries, half of them left out, is ``n`` independent trials with a canary in and ``n`` with it out.
+The attack is white-box: its canaries are in ``canaries``. It looks for what they add along their gradients and for what
+they add against them; and a release that is no finite number refutes any claim, for Gaussian noise never makes one.
 
 The attack's errors, false positives (FP) and false negatives (FN), are bounded from above by Clopper and Pearson's
-intervals, as in Nasr et al. 2021, arXiv 2101.04535, on trials other than those that chose the threshold.
+intervals, as in Nasr et al. 2021, arXiv 2101.04535, on trials other than those that chose the direction and the
+threshold.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from psasc_bench.evidence.bounds import (
@@ -28,13 +26,12 @@ from psasc_bench.evidence.bounds import (
     error_bounds,
     gaussian_mu,
 )
-from psasc_bench.evidence.worst_cases import diracs, one_step
+from psasc_bench.evidence.canaries import observe
 from psasc_bench.methods import Method
-from psasc_bench.privacy import LossDistribution, poisson_batch
+from psasc_bench.privacy import LossDistribution
 
 Score = Callable[[Floats], Floats]
 
-CANARY_NORM = 1e15  # x w(x) has reached its supremum, and the norm's square is far from float32's end
 THRESHOLDS = np.linspace(0, 1, 401)[1:-1]  # candidates, as quantiles of the scores
 
 
@@ -96,21 +93,10 @@ def audit(
     Raises ``ValueError`` for a method of unbounded sensitivity.
     """
     included = np.arange(2 * trials) < trials
-    observed = observe(method, claim, included, seed=seed)
-    attacks = [(scores[included], scores[~included]) for scores in (score(observed) for score in _scores(claim))]
-    significance = 1 - confidence
-    refuted = False
-    for inside, outside in attacks:  # Bonferroni: each may err with an equal share of the significance
-        errors = _held_out_errors(inside, outside, claim.contradiction, significance=significance / len(attacks))
-        refuted |= bool(claim.contradiction(*errors) > 0)
-
-    if claim.sampling_rate == 1:
-        lower = epsilon_gaussian(
-            float(gaussian_mu(*_held_out_errors(*attacks[0], gaussian_mu, significance=significance))), delta=delta
-        )
-    else:
-        plain = partial(epsilon_plain, delta=delta)
-        lower = float(plain(*_held_out_errors(*attacks[0], plain, significance=significance)))
+    observed = _observe(method, claim, included, seed=seed)
+    refuted, lower = True, math.inf
+    if np.isfinite(observed).all():
+        refuted, lower = _attack(claim, observed, included, delta=delta, significance=1 - confidence)
     return Audit(
         method=method.title,
         epsilon_claimed=claim.epsilon(delta),
@@ -124,33 +110,35 @@ def audit(
     )
 
 
-def observe(method: Method, claim: Claim, included: NDArray[np.bool_], *, seed: int) -> Floats:
-    """Run the training step on canaries, of which those ``included [m]`` are in the data, and return ``[m, steps]``:
-    what was released in every canary's coordinate, signs undone, in units of the sensitivity. By the claim, this is
-    ``B + noise_multiplier N(0, 1)``, with ``B`` 1 if the canary was drawn and else 0."""
-    if not math.isfinite(method.sensitivity()):
-        raise ValueError(
-            f"{method.title} has unbounded sensitivity: it claims no privacy, so there is nothing to audit"
-        )
-    canaries = len(included)
-    norms = CANARY_NORM * torch.from_numpy(included).float()  # a zero gradient adds what an absent example adds
-    problem = diracs(norms, parameters=canaries)
-    draws, noise = (torch.Generator().manual_seed(seed * 2 + stream) for stream in (0, 1))
-    expected_batch_size = claim.sampling_rate * canaries
-    observed = np.empty((canaries, claim.steps))
-    for step in range(claim.steps):
-        released = one_step(
-            problem,
-            method,
-            poisson_batch(canaries, claim.sampling_rate, draws),
-            noise_multiplier=claim.noise_multiplier,
-            expected_batch_size=expected_batch_size,
-            generator=noise,
-        )
-        sign = 1 - 2 * (step % 2)
-        observed[:, step] = sign * released.double().numpy() * expected_batch_size / method.sensitivity()
-        norms.neg_()
-    return observed
+def _observe(method: Method, claim: Claim, included: NDArray[np.bool_], *, seed: int) -> Floats:
+    return observe(
+        method,
+        included,
+        noise_multiplier=claim.noise_multiplier,
+        sampling_rate=claim.sampling_rate,
+        steps=claim.steps,
+        seed=seed,
+    )
+
+
+def _attack(
+    claim: Claim, observed: Floats, included: NDArray[np.bool_], *, delta: float, significance: float
+) -> tuple[bool, float]:
+    """Whether the claim is refuted, and the lower bound on epsilon."""
+    inside, outside = observed[included], observed[~included]
+    half = len(inside) // 2
+    # What a canary adds may be turned against its gradient: the half of the trials that chooses the threshold shows it.
+    sign = 1 if inside[:half].mean() >= outside[:half].mean() else -1
+    attacks = [(score(sign * inside), score(sign * outside)) for score in _scores(claim)]
+    refuted = False
+    for scores in attacks:  # Bonferroni: each may err with an equal share of the significance
+        errors = _held_out_errors(*scores, claim.contradiction, significance=significance / len(attacks))
+        refuted |= bool(claim.contradiction(*errors) > 0)
+    if claim.sampling_rate == 1:
+        mu = gaussian_mu(*_held_out_errors(*attacks[0], gaussian_mu, significance=significance))
+        return refuted, epsilon_gaussian(float(mu), delta=delta)
+    plain = partial(epsilon_plain, delta=delta)
+    return refuted, float(plain(*_held_out_errors(*attacks[0], plain, significance=significance)))
 
 
 def _scores(claim: Claim) -> list[Score]:
@@ -193,7 +181,7 @@ def one_run_audit(
     """The lower bound on epsilon from one run of the training step with ``canaries`` canaries, each in or out by the
     toss of a coin, when ``guesses`` are made, half of them "in". To be reported; nothing is decided by it."""
     included = np.random.default_rng(seed).random(canaries) < 0.5
-    scores = _scores(claim)[0](observe(method, claim, included, seed=seed))
+    scores = _scores(claim)[0](_observe(method, claim, included, seed=seed))
     return one_run(
         scores,
         included,
