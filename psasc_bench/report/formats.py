@@ -22,8 +22,8 @@ MARKDOWN = re.compile(
     r"[\\`*|~$]"
     r"|(?<!\w)_|_(?!\w)"  # emphasis
     r"|^\[|\](?=[\[(:])"  # tasks and links
-    r"|^[#>]|(?<=\s)\#"  # headings and quotations
-    r"|^[-+](?=\s)"  # lists
+    r"|(?:^|(?<=\s))[#>]"  # headings and quotations, where a line begins or comes to be broken
+    r"|^[-+](?=\s)|(?<=\s)[-+=](?=\s|$)"  # lists and rules
 )
 NUMBERED = re.compile(r"^(\d+)([.)])(?=\s)")
 TAGS = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")

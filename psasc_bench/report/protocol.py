@@ -79,10 +79,15 @@ class Protocol:
             shares.append("one learning rate a data set")
         what = ["the weight"] if weights_differ else []
         what += [f"the {SHARED[key]}" for key in SHARED if differing[key]]
-        differs = listed(what)
+        differs = f"; what differs is {listed(what)}" if what else ""
         if any(self.study.method(name, method).iterates > 1 for name in self.study.datasets for method in self.private):
-            differs += f"{' and, ' if what else ''}with inner momentum, the gradient that is weighed"
-        said = f"All private methods share {listed(shares)}{f'; what differs is {differs}' if differs else ''}."
+            weighed = "the gradient that is weighed"
+            differs += (
+                f" and, with inner momentum, {weighed}"
+                if what
+                else f"; what differs is, with inner momentum, {weighed}"
+            )
+        said = f"All private methods share {listed(shares)}{differs}."
         return " ".join([said, *(sentence for sentences in differing.values() for sentence in sentences)])
 
     def untouched(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +101,10 @@ def claims(tables: Tables) -> Table:
     rows = tables.read("claims")
     about = {
         "claim": rows["claim"],
-        "data set": rows["dataset"].map(tables.titles).fillna("any"),
+        "data set": _titles(rows["dataset"], tables.titles, "any"),
         "ε": ["any" if math.isnan(epsilon) else f"{epsilon:g}" for epsilon in rows["epsilon"]],
-        "method": rows["method"].map(tables.method_titles).fillna(rows["method"]).fillna("-"),
-        "against": rows["reference"].map(tables.method_titles).fillna(rows["reference"]).fillna("-"),
+        "method": _titles(rows["method"], tables.method_titles, "-"),
+        "against": _titles(rows["reference"], tables.method_titles, "-"),
     }
     shown = pd.DataFrame(index=pd.MultiIndex.from_frame(pd.DataFrame(about))).assign(
         n=rows["n"].astype(str).to_numpy(),
@@ -174,6 +174,10 @@ def _nothing(reason: str, notes: Sequence[str] = ()) -> Table:
     """In place of a table that a study has nothing for, which is no reason for the study to fail."""
     shown = pd.DataFrame(index=pd.Index([], name="data set"))
     return Table(pd.DataFrame(columns=CELL), shown, " ".join([f"Nothing to show: {reason}.", *notes]))
+
+
+def _titles(names: pd.Series[str], titles: Mapping[str, str], otherwise: str) -> list[str]:
+    return [titles.get(name, name) if isinstance(name, str) else otherwise for name in names]
 
 
 def _ordered(cells: pd.DataFrame) -> pd.DataFrame:

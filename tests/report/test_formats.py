@@ -1,0 +1,56 @@
+"""Titles are text in every format, and what is no title stays as it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from psasc_bench.report.formats import escape_latex, escape_markdown
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("<b>$x_1$ & |pipe| *star*</b>", r"&lt;b>\$x_1\$ & \|pipe\| \*star\*&lt;/b>"),
+        ("_emphasis_ and snake_case", r"\_emphasis\_ and snake_case"),
+        ("[text](address)", r"\[text\](address)"),
+        ("&copy; and &#60;", "&amp;copy; and &amp;#60;"),
+        ("back\\slash `code` ~gone~", "back\\\\slash \\`code\\` \\~gone\\~"),
+        ("# heading #", r"\# heading \#"),
+        ("- item", r"\- item"),
+        ("12. item", r"12\. item"),
+        ("> said", r"\> said"),
+        ("a - b + c > d", r"a \- b \+ c \> d"),
+    ],
+)
+def test_markup_is_escaped_in_markdown(text: str, escaped: str) -> None:
+    assert escape_markdown(text) == escaped
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CIFAR-10 scattering (rebuilt copy)",
+        "-0.22 [-0.97, +0.53], p <.001",
+        "mnist_cnn, 256",
+        "-",
+        "007",
+        "None",
+        "C#",
+        "a & b",
+    ],
+)
+def test_what_is_no_markup_stays_as_it_is_in_markdown(text: str) -> None:
+    assert escape_markdown(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        (r"& % $ # _ { } ~ ^ \ ", r"\& \% \$ \# \_ \{ \} \textasciitilde{} \textasciicircum{} \textbackslash{} "),
+        ("[optional] argument", "{[}optional] argument"),
+        ("*starred", "{*}starred"),
+        ("97.10 [96.50, 97.70]", "97.10 [96.50, 97.70]"),
+    ],
+)
+def test_markup_is_escaped_in_latex(text: str, escaped: str) -> None:
+    assert escape_latex(text) == escaped

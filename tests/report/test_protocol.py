@@ -1,0 +1,100 @@
+"""What is said of a study's settings follows from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from psasc_bench.report.protocol import Protocol
+from psasc_bench.study import load_study, parse_study
+
+SHIPPED = Path(__file__).parents[2] / "config" / "config.yaml"
+METHODS = {"dp-sgd": {}, "dp-psasc": {}}
+
+
+def protocol(**values: Any) -> Protocol:
+    return Protocol(parse_study({"methods": METHODS, "datasets": {"fashion_mnist": {}}, **values}, source="test"))
+
+
+def test_shipped_study_follows_those_that_it_names() -> None:
+    shipped = Protocol(load_study(SHIPPED))
+    assert shipped.models_and_schedules() == (
+        "Models and schedules are those of AdaSig (NeurIPS 2025) and Tramer & Boneh (2021), but for the digits' own."
+    )
+    assert shipped.untouched() == "on the larger data sets none of a private method was chosen by looking at the data"
+    shared = shipped.shared(weights_differ=True)
+    assert "the sensitivity 0.1 and one learning rate a data set; what differs is the weight and, with inner" in shared
+    assert shipped.filled() == []
+    assert shipped.follows("fashion_mnist", "fashion_mnist")
+
+
+def test_minimal_study_follows_the_published_protocol_and_says_what_was_filled_in() -> None:
+    minimal = protocol()
+    assert "those of AdaSig (NeurIPS 2025) and Tramer & Boneh (2021)." in minimal.models_and_schedules()
+    assert minimal.untouched() == "none of a private method was chosen by looking at the data"
+    filled = dict(minimal.filled())
+    (adasig,) = [settings for source, settings in filled.items() if source.startswith("AdaSig")]
+    assert "of `datasets.fashion_mnist` expected_batch_size 2048, epochs 40" in adasig
+    (suite,) = [settings for source, settings in filled.items() if source == "psasc-bench's own choice"]
+    assert "seeds [0, 1, 2, 3, 4]" in suite
+    assert "of `methods.dp-psasc` s 2, r 0.1" in suite
+
+
+def test_what_differs_from_the_published_protocol_is_said() -> None:
+    changed = protocol(datasets={"fashion_mnist": {"epochs": 20, "learning_rate": 2}})
+    said = changed.models_and_schedules()
+    assert "On Fashion-MNIST, `epochs` is 20 instead of 40 and `learning_rate` is 2 instead of 4." in said
+    assert not changed.follows("fashion_mnist", "fashion_mnist")
+    assert changed.untouched() == ""
+
+
+def test_data_set_of_ones_own_has_a_protocol_of_its_own() -> None:
+    given = {"title": "Mine", "model": "digits_cnn", "expected_batch_size": 8, "micro_batch_size": 8, "epochs": 1}
+    given |= {"source": "digits", "delta": 1e-5, "learning_rate": 1, "momentum": 0, "sensitivity": 0.1}
+    own = protocol(datasets={"mine": given})
+    assert own.models_and_schedules() == "Models and schedules are the study's own."
+    assert own.untouched() == ""
+    both = protocol(datasets={"mine": given, "fashion_mnist": {}})
+    assert both.models_and_schedules().endswith("but for the digits' own.")
+
+
+@pytest.mark.parametrize(
+    ("methods", "said"),
+    [
+        (
+            {"dp-sgd": {"learning_rate": 0.5}, "dp-psasc": {}},
+            "The learning rates on Fashion-MNIST are 0.5 (DP-SGD) and 4 (DP-PSASC).",
+        ),
+        (
+            {"dp-sgd": {"C": 1}, "dp-psasc": {}},
+            "The sensitivities on Fashion-MNIST are 1 (DP-SGD) and 0.1 (DP-PSASC).",
+        ),
+        (
+            {"dp-sgd": {"momentum": 0.5}, "dp-psasc": {}},
+            "The momenta of SGD on Fashion-MNIST are 0.5 (DP-SGD) and 0.9 (DP-PSASC).",
+        ),
+    ],
+    ids=["learning rate", "sensitivity", "momentum"],
+)
+def test_what_private_methods_do_not_share_is_said(methods: dict[str, Any], said: str) -> None:
+    own = protocol(methods=methods)
+    shared = own.shared(weights_differ=True)
+    assert shared.endswith(said)
+    assert ("one learning rate a data set" in shared) == ("learning rates" not in said)
+    assert ("the sensitivity 0.1" in shared) == ("sensitivities" not in said)
+    assert own.untouched() == ""
+
+
+def test_inner_momentum_is_spoken_of_where_a_method_has_it() -> None:
+    assert "inner momentum" not in protocol().shared(weights_differ=True)
+    having = protocol(methods={"dp-psasc": {}, "again": {"method": "dp-psasc", "iterates": 4}})
+    assert having.shared(weights_differ=False).endswith(
+        "what differs is, with inner momentum, the gradient that is weighed."
+    )
+
+
+def test_titles_in_it_are_text() -> None:
+    own = protocol(methods={"dp-sgd": {"title": "*a*", "C": 1}, "dp-psasc": {}})
+    assert r"are 1 (\*a\*) and" in own.shared(weights_differ=True)
