@@ -17,38 +17,71 @@ AUDITED_DELTA = 1e-5
 
 
 def check(options: argparse.Namespace) -> int:
-    """Put methods through the battery: a line per check with its figure, and exit status 1 if one fails."""
-    failed = []
-    for name, method in _methods_to_check(options):
-        print(f"{name}: {method}")
-        found = evidence.check_method(method)
+    """Put methods through the battery, with every setting that a data set or a sweep of the study has for them: a line
+    per check with its figure, and exit status 1 if one fails."""
+    _compute_on_one_thread()
+    rows: list[dict[str, Any]] = []
+    failed: dict[evidence.Setting, list[evidence.Check]] = {}
+    for setting in _settings_to_check(options):
+        print(setting)
+        found = evidence.check_method(setting.method)
         for one in found:
             print(f"  {one}")
-        if not all(one.passed for one in found):
-            failed.append(name)
-    print(f"failed: {', '.join(failed)}" if failed else "all checks passed")
+        rows += [_check_row(setting, one) for one in found]
+        if bad := [one for one in found if not one.passed]:
+            failed[setting] = bad
+    if output := getattr(options, "output", None):
+        files.write_csv(output, rows)
+    for setting, bad in failed.items():
+        why = ", ".join(f"{one.name} ({one.figure:.6g}, must be {one.relation} {one.limit:g})" for one in bad)
+        where = f"; {', '.join(setting.places)}" if setting.places else ""
+        print(f"psasc-bench: error: {setting.name} ({setting.parameters}{where}) fails {why}", file=sys.stderr)
+    names = dict.fromkeys(setting.name for setting in failed)
+    print(f"failed: {', '.join(names)}" if failed else "all checks passed")
     return 1 if failed else 0
 
 
-def _methods_to_check(options: argparse.Namespace) -> list[tuple[str, Method]]:
+def _check_row(setting: evidence.Setting, one: evidence.Check) -> dict[str, Any]:
+    return {
+        "method": setting.name,
+        "settings": setting.parameters,
+        "check": one.name,
+        "figure": one.figure,
+        "relation": one.relation,
+        "limit": one.limit,
+        "passed": one.passed,
+        "detail": one.detail,
+    }
+
+
+def _settings_to_check(options: argparse.Namespace) -> list[evidence.Setting]:
     settings = dict(options.set)
     if options.file and options.methods:
         raise ValueError("--file: its method is checked alone; name no others")
     if settings and not options.file and not options.methods:
         raise ValueError("--set: name the method that has these hyper-parameters, or give its --file")
     if options.file:
-        return [(options.file.stem, methods.instantiate(options.file.stem, methods.from_file(options.file), settings))]
+        name, cls = options.file.stem, methods.from_file(options.file)
+        return [evidence.Setting(name, methods.instantiate(name, cls, settings))]
     if options.methods and settings:
-        return [(name, methods.create(name, settings)) for name in options.methods]
-    known = dict(_configured(load_study(options.config)))
-    if unknown := [name for name in options.methods if name not in known]:
+        return [evidence.Setting(name, methods.create(name, settings)) for name in options.methods]
+    study = load_study(options.config)
+    if unknown := [name for name in options.methods if name not in study.methods]:
         raise ValueError(f"{options.config}: methods: no {unknown[0]!r}; give its hyper-parameters with --set")
-    return [(name, known[name]) for name in options.methods or known]
+    return evidence.distinct_settings(study, names=options.methods)
+
+
+def _compute_on_one_thread() -> None:
+    """The tensors are so small that more would take ten times the processor's time, and no less of ours."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def audit(options: argparse.Namespace) -> int:
     """Attack every private method of a study, and write the lower bounds on epsilon that the attacks prove beside what
     is claimed; exit status 1 if a claim is refuted."""
+    _compute_on_one_thread()
     study = load_study(options.config)
     private = [(name, method) for name, method in _configured(study) if not method.control]
     if not private:
@@ -94,15 +127,22 @@ def audit_run(options: argparse.Namespace) -> None:
     )
 
 
-def verify(options: argparse.Namespace) -> None:
-    """Recompute what every run spent by an accountant that took no part in it; fails if one overspent its budget."""
+def verify(options: argparse.Namespace) -> int:
+    """Recompute what every run spent by accountants that took no part in it, and name the runs whose ledgers do not
+    hold; exit status 1 if there are any, unless tables are to withhold their rows."""
     paths = sorted(records.records_folder(options.results).rglob("*.json"))
     if not paths:
         raise ValueError(f"{options.results}: holds no records to verify")
-    verified = evidence.holding_ledgers(paths)
+    verified = evidence.verify_ledgers(paths)
     if options.output:
         files.write_csv(options.output, [asdict(row) for row in verified])
-    print(f"{len(verified)} records verified: none overspent its budget")
+    bad = [row for row in verified if row.problem]
+    withheld = getattr(options, "withhold", False)
+    what, then = ("warning", "its rows are withheld") if withheld else ("error", "train it anew")
+    for row in bad:
+        print(f"psasc-bench: {what}: {row.run}: {row.problem}; {then}", file=sys.stderr)
+    print(f"{len(verified)} records verified: " + (f"{len(bad)} do not hold" if bad else "none overspent its budget"))
+    return 1 if bad and not withheld else 0
 
 
 def _configured(study: Study) -> list[tuple[str, Method]]:
