@@ -72,7 +72,7 @@ def _settings_to_check(options: argparse.Namespace) -> list[evidence.Setting]:
 
 
 def _compute_on_one_thread() -> None:
-    """The tensors are so small that more would take ten times the processor's time, and no less of ours."""
+    """The tensors are so small that more threads would take ten times the processor's time, and no less of ours."""
     import torch
 
     torch.set_num_threads(1)
