@@ -1,4 +1,4 @@
-"""What prepared data is called, and what it knows of itself: all that it is made from, and not what a study calls it."""
+"""What prepared data is called and knows of itself: all that it is made from, and not what a study calls it."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_only_runs_that_are_done_enter_a_mean(study: Study, tmp_path: Path) -> N
     none = {"test_accuracy": None, "test_loss": None}
     write(study, tmp_path, seed=1, status="diverged", reason="x", result={"test_accuracy": 0.1, "test_loss": None})
     write(study, tmp_path, seed=2, status="failed", reason="x", result=none)
-    table, _ = results.read_runs(study, tmp_path)
+    table, _ = results.read_runs(study, tmp_path, {})
     (cell,) = results.summarise(table, "dp-sgd").to_dict("records")
     assert (cell["n"], cell["accuracy_mean"]) == (1, 0.9)
     assert (cell["diverged"], cell["failed"], cell["missing"]) == (1, 1, 3)
