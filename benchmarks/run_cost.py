@@ -25,7 +25,8 @@ import time
 start = time.perf_counter()
 import torch
 torch_loaded = time.perf_counter()
-import psasc_bench.cell, psasc_bench.config
+from psasc_bench.study import load_study
+from psasc_bench.training import train_run
 print(torch_loaded - start, time.perf_counter() - torch_loaded)
 """
 
@@ -50,6 +51,9 @@ def main() -> None:
             prepared,
             root=Path(os.environ.get("PSASC_BENCH_DATA", study.data_root)),
             path=Path(protocol.path) if protocol.path else None,
+            mean=protocol.mean,
+            deviation=protocol.deviation,
+            features=protocol.features,
         )
         cell = Cell(options.dataset, options.method, float(options.epsilon))
         schedule, examples = study.spec(cell, seed=0), len(data.load(prepared).y_train)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from psasc_bench.engine import gradients
-from psasc_bench.evidence import canaries, noise_and_sampling
+from psasc_bench.evidence import canaries, noise_and_sampling, step_audit
 from psasc_bench.methods import Method
 from psasc_bench.methods.dp_psac import DPPSAC
 from psasc_bench.methods.dp_psasc import DPPSASC
@@ -32,7 +32,7 @@ SOUND = DPPSASC(C=0.2, s=0.5, r=0.1)  # a right method, beside the wrong ones
 
 def plant(monkeypatch: pytest.MonkeyPatch, function: str, wrong: Callable[..., Any]) -> None:
     """Put ``wrong`` in the place of ``function``: in its own module, and where training and its checks import it."""
-    for module in (mechanism, sampling, step, loop, noise_and_sampling, canaries):
+    for module in (mechanism, sampling, step, loop, noise_and_sampling, canaries, step_audit):
         if hasattr(module, function):
             monkeypatch.setattr(module, function, wrong)
 

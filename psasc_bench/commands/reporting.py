@@ -50,8 +50,8 @@ def tune(options: argparse.Namespace) -> None:
 
 
 def collect_sweeps(options: argparse.Namespace) -> None:
-    """Gather the records of a study's sweeps into tidy tables: csv, and sweep_curves.csv of those that are
-    evaluated on test examples. A sweep on data sets that are not trained is among them if it has any record."""
+    """Gather the records of a study's sweeps into tidy tables: sweeps.csv, and sweep_curves.csv of those that
+    are evaluated on test examples. A sweep on data sets that are not trained is among them if it has any record."""
     study = load_study(options.config)
     names = [name for name in study.sweeps if name in sweep_names(study) or (options.sweeps / name).is_dir()]
     rows = _swept(options, study, names)

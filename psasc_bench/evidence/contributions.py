@@ -1,4 +1,4 @@
-"""What single examples contribute to the sum that the engine computes: figures for the battery of ``checks``.
+"""What single examples contribute to the weighted sum that the engine computes: figures for the ``battery``.
 
 A figure's docstring begins with what the battery prints beside it.
 """

@@ -1,4 +1,4 @@
-"""What is random, and what must not be, in batches and noise: figures for the battery of ``checks``.
+"""What is random, and what must not be, in batches and noise: figures for the ``battery``.
 
 A figure's docstring begins with what the battery prints beside it.
 """

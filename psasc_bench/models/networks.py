@@ -37,8 +37,8 @@ def cifar_cnn() -> nn.Sequential:
 
 
 def scatter_linear() -> nn.Sequential:
-    """ScatterNet features of 32x32 colour images (see ``scattering``), 10 classes; 155,530 parameters (Tramer & Boneh
-    2021, section 3)."""
+    """ScatterNet features of 32x32 colour images (see ``data.scattering``), 10 classes; 155,530 parameters (Tramer &
+    Boneh 2021, section 3)."""
     return nn.Sequential(nn.Flatten(), nn.Linear(243 * 8 * 8, 10))
 
 

@@ -22,6 +22,8 @@ from psasc_bench.files import exclusive
 from psasc_bench.records import Record, spool
 from psasc_bench.study import RunSpec
 
+PATIENCE = 300  # seconds, on a busy machine
+
 
 def command(folder: Path, spec: RunSpec, *more: str) -> list[str]:
     (folder / "study.json").write_text(
@@ -66,12 +68,12 @@ def start(folder: Path, spec: RunSpec, *more: str) -> subprocess.Popen[str]:
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Exit status and what it said on standard error."""
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=PATIENCE)
     return process.returncode, said
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
