@@ -100,13 +100,11 @@ def _parser() -> argparse.ArgumentParser:
             "--threads", type=_at_least(1), default=1, help="more than one may change the last bits (%(default)s)"
         )
 
+    def checks(added: argparse.ArgumentParser) -> None:
+        notes = _InFolder("results/checks")
+        added.add_argument("--checks", type=Path, default=notes, help="where passed checks are noted (%(default)s)")
+
     def checkpoints(added: argparse.ArgumentParser) -> None:
-        added.add_argument(
-            "--checks",
-            type=Path,
-            default=_InFolder("results/checks"),
-            help="where passed checks are noted (%(default)s)",
-        )
         added.add_argument(
             "--checkpoint-seconds",
             type=_above(-math.ulp(0)),
@@ -125,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--runs", type=Path, default=_InFolder("results/runs"), help="where records go (%(default)s)")
     added.add_argument("--budget", type=Path, help="the calibrated budget (default: calibrated here)")
     trained(added)
+    checks(added)
     checkpoints(added)
 
     added = command(training.train_sweep)
@@ -135,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     added.add_argument("--budgets", type=Path, nargs="+", default=[], help="calibrated ones (others are here)")
     trained(added)
+    checks(added)
     checkpoints(added)
 
     for function in (reporting.tune, reporting.collect_sweeps):
@@ -176,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     added = command(auditing.verify)
     added.add_argument("results", type=Path, nargs="?", default=Path("results"), help="the folder (%(default)s)")
     added.add_argument("--output", type=Path, help="write the ledgers there as CSV")
+    added.add_argument("--withhold", action="store_true", help="warn only, of rows that `collect` is to withhold")
 
     added = command(reporting.merge)
     added.add_argument("sources", type=Path, nargs="+", metavar="source", help="a results folder made elsewhere")
@@ -186,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("methods", nargs="*", metavar="method", help="(default: all of the study)")
     added.add_argument("--file", type=Path, help="a method's Python file, wherever it is")
     added.add_argument("--set", type=_setting, nargs="+", default=[], metavar="KEY=VALUE", help="hyper-parameters")
+    added.add_argument("--output", type=Path, help="write the figures there as CSV")
 
     added = command(auditing.audit)
     study(added, dataset=False)
@@ -198,6 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--seed", type=_at_least(0), default=0, help="(%(default)s)")
     added.add_argument("--canaries", type=_at_least(2), default=200, help="mislabelled examples (%(default)s)")
     added.add_argument("--guesses", type=_at_least(2), default=40, help="(%(default)s)")
+    checks(added)
 
     added = command(training.deviation)
     study(added, dataset=True)
@@ -207,12 +210,13 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--output", type=Path, required=True, help="the CSV")
     added.add_argument("--budget", type=Path, help="the calibrated budget (default: calibrated here)")
     trained(added)
+    checks(added)
 
     added = command(reporting.collect)
     study(added, dataset=False)
     added.add_argument("--runs", type=Path, default=_InFolder("results/runs"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=_InFolder("results"), help="(%(default)s)")
-    added.add_argument("--checks", type=Path, default=_InFolder("results/checks"), help="(%(default)s)")
+    checks(added)
     added.add_argument("--ledger", type=Path, help="their ledgers, by `verify` (default: verified here)")
 
     added = command(reporting.claims)

@@ -1,6 +1,7 @@
 from .claims import Claim, claims_about, write_claims
 from .literature import beside_published, published
 from .metrics import ENOUGH, NEAR, RUN, accuracies, shares_near_best, steps_to_enough
+from .origins import unlike_origins
 from .results import CELL, LABELS, UNFINISHED, collect
 from .statistics import CONFIDENCE, MARGIN, p_text, t_interval
 from .sweeps import sweep_cost, sweep_curves, sweep_table, tuned_study
@@ -35,5 +36,6 @@ __all__ = [
     "sweep_table",
     "t_interval",
     "tuned_study",
+    "unlike_origins",
     "write_claims",
 ]

@@ -32,15 +32,15 @@ class Claim:
 
 def write_claims(paths: Iterable[Path], output: Path) -> None:
     """Write ``claims.csv`` to ``output`` from the tables in ``paths``, known by their files' names. What of those made
-    on request is not of the study in ``output`` takes no part.
+    on request is not known to be of the study in ``output`` takes no part.
 
     Raises ``OSError`` for an absent file.
     """
     study, tables = read_study(output), {}
     for path in paths:
         table = read_table(path)
-        if study and path.stem in REQUESTED:
-            table = of_the_study(table, study)
+        if path.stem in REQUESTED:
+            table = of_the_study(table, study) if study else table.head(0)
         if len(table):
             tables[path.stem] = table
     runs = tables.get("runs", pd.DataFrame(columns=["method", "method_title", "control"]))

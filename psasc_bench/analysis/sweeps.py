@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -33,11 +33,19 @@ class Choice:
     edges: tuple[str, ...]
 
 
-def sweep_table(study: Study, chosen: Sequence[str], sweeps: Path) -> list[dict[str, Any]]:
+def sweep_table(
+    study: Study, chosen: Sequence[str], sweeps: Path, *, withheld: Collection[Path] = ()
+) -> list[dict[str, Any]]:
     """One row per run of these sweeps, with its ``status`` (see ``status``), ``settings`` (the trial's name), every
     setting as it was and, once it has ended, ``accuracy`` on its ``evaluation`` examples (a fraction), ``seconds`` and
-    ``threads``. Raises ``ValueError`` naming a file that is no record."""
-    return [_row(study, trial, run, trial.folder(sweeps)) for trial, run in _looked(study, chosen, sweeps)]
+    ``threads``. The records at paths that are ``withheld`` count as failed. Raises ``ValueError`` naming a file that is
+    no record."""
+    rows = []
+    for trial, run in _looked(study, chosen, sweeps):
+        if trial.folder(sweeps) / f"{run.spec.name()}.json" in withheld:
+            run = Run(run.spec, "failed", None)
+        rows.append(_row(study, trial, run, trial.folder(sweeps)))
+    return rows
 
 
 def sweep_curves(study: Study, chosen: Sequence[str], sweeps: Path) -> list[dict[str, Any]]:

@@ -8,8 +8,10 @@ import pandas as pd
 
 from psasc_bench.study import Roles, Study, default_roles_of, known_identities, load_study, varied_settings
 
-TEXT = ("claim", "dataset", "dataset_title", "method", "method_title", "reference", "trajectory", "sweep", "settings")
-TEXT += ("unit", "verdict", "evidence", "figure", "status", "reason", "commit")
+TEXT = (
+    *("claim", "dataset", "dataset_title", "method", "method_title", "reference", "trajectory", "sweep", "settings"),
+    *("unit", "verdict", "evidence", "figure", "status", "reason", "commit"),
+)
 # The columns of tables made on request that say what a row is of, see ``study.identity``.
 IDENTITIES = ("identity", "trajectory_identity")
 REQUESTED = ("deviation", "sweeps", "sweep_curves", "tuning")

@@ -30,8 +30,8 @@ def check(options: argparse.Namespace) -> int:
         rows += [_check_row(setting, one) for one in found]
         if bad := [one for one in found if not one.passed]:
             failed[setting] = bad
-    if output := getattr(options, "output", None):
-        files.write_csv(output, rows)
+    if options.output:
+        files.write_csv(options.output, rows)
     for setting, bad in failed.items():
         why = ", ".join(f"{one.name} ({one.figure:.6g}, must be {one.relation} {one.limit:g})" for one in bad)
         where = f"; {', '.join(setting.places)}" if setting.places else ""
@@ -67,6 +67,7 @@ def _settings_to_check(options: argparse.Namespace) -> list[evidence.Setting]:
         return [evidence.Setting(name, methods.create(name, settings)) for name in options.methods]
     study = load_study(options.config)
     if unknown := [name for name in options.methods if name not in study.methods]:
+        methods.load(unknown[0])  # or say which one may have been meant
         raise ValueError(f"{options.config}: methods: no {unknown[0]!r}; give its hyper-parameters with --set")
     return evidence.distinct_settings(study, names=options.methods)
 
@@ -112,8 +113,10 @@ def audit_run(options: argparse.Namespace) -> None:
     a lower bound, and no check."""
     study = load_study(options.config)
     protocol = study.dataset(options.dataset)
+    spec = study.spec(Cell(options.dataset, options.method, options.epsilon), options.seed)
+    evidence.require_sound(spec.method, spec.parameters, options.checks)
     found = evidence.audit_run(
-        study.spec(Cell(options.dataset, options.method, options.epsilon), options.seed),
+        spec,
         training.prepared_dataset(study, options.dataset),
         canaries=options.canaries,
         guesses=options.guesses,
@@ -137,12 +140,11 @@ def verify(options: argparse.Namespace) -> int:
     if options.output:
         files.write_csv(options.output, [asdict(row) for row in verified])
     bad = [row for row in verified if row.problem]
-    withheld = getattr(options, "withhold", False)
-    what, then = ("warning", "its rows are withheld") if withheld else ("error", "train it anew")
+    what, then = ("warning", "its rows are withheld") if options.withhold else ("error", "train it anew")
     for row in bad:
         print(f"psasc-bench: {what}: {row.run}: {row.problem}; {then}", file=sys.stderr)
     print(f"{len(verified)} records verified: " + (f"{len(bad)} do not hold" if bad else "none overspent its budget"))
-    return 1 if bad and not withheld else 0
+    return 1 if bad and not options.withhold else 0
 
 
 def _configured(study: Study) -> list[tuple[str, Method]]:

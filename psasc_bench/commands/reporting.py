@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +62,21 @@ def collect_sweeps(options: argparse.Namespace) -> None:
 
 
 def _swept(options: argparse.Namespace, study: Study, names: Sequence[str]) -> list[dict[str, Any]]:
-    """The table of these sweeps, once the ledgers of all their runs hold."""
+    """The table of these sweeps; runs whose ledger does not hold are named, and count as failed."""
     if not names:
         raise ValueError(
             "the study has no sweep to ask for on data sets that it trains; config/README.md says how to declare one"
         )
-    swept = sweep_trials(study, names)
-    records = [trial.folder(options.sweeps) / f"{spec.name()}.json" for trial in swept for spec in trial.runs]
-    evidence.holding_ledgers(path for path in records if path.exists())
-    return analysis.sweep_table(study, names, options.sweeps)
+    paths = [
+        trial.folder(options.sweeps) / f"{spec.name()}.json"
+        for trial in sweep_trials(study, names)
+        for spec in trial.runs
+    ]
+    there = [path for path in paths if path.exists()]
+    verified = zip(there, evidence.verify_ledgers(there), strict=True)
+    withheld = {path: row.problem for path, row in verified if row.problem}
+    _name_withheld({str(path): reason for path, reason in withheld.items()})
+    return analysis.sweep_table(study, names, options.sweeps, withheld=withheld)
 
 
 def collect(options: argparse.Namespace) -> None:
@@ -78,10 +84,16 @@ def collect(options: argparse.Namespace) -> None:
     does not hold, or whose method fails the battery, are named and withheld."""
     study = load_study(options.config)
     withheld = {**_unsound(study, options.checks), **_unaccounted(options)}
+    _name_withheld(withheld)
+    analysis.collect(study, options.runs, options.output, withheld=withheld)
+    for line in analysis.unlike_origins(analysis.read_table(options.output / "runs.csv"), study.roles().reference):
+        print(f"psasc-bench: warning: {line}", file=sys.stderr)
+    files.write_text(options.output / "README.md", report.render_results_page(study, options.output))
+
+
+def _name_withheld(withheld: Mapping[str, str]) -> None:
     for run, reason in withheld.items():
         print(f"psasc-bench: warning: {run} is withheld: {reason}", file=sys.stderr)
-    analysis.collect(study, options.runs, options.output, withheld=withheld)
-    files.write_text(options.output / "README.md", report.results_page(study, options.output))
 
 
 def _unaccounted(options: argparse.Namespace) -> dict[str, str]:
@@ -119,7 +131,7 @@ def claims(options: argparse.Namespace) -> None:
     if not tables:
         raise ValueError(f"{options.output}: holds no tables; `snakemake --cores 8` makes them")
     analysis.write_claims(tables, options.output)
-    files.write_text(options.output / "claims.md", report.claims_page(options.output))
+    files.write_text(options.output / "claims.md", report.render_claims_page(options.output))
 
 
 def write_up(options: argparse.Namespace) -> None:

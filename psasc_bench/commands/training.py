@@ -35,6 +35,7 @@ def prepare(options: argparse.Namespace) -> None:
         mean=options.mean,
         deviation=options.deviation,
         features=options.features,
+        warn=_warn,
     )
 
 
@@ -45,10 +46,9 @@ def budgets(options: argparse.Namespace) -> None:
     training.check_fit(options.model, dataset, name=options.dataset)
     examples = len(dataset.y_train)
     if options.delta >= 1 / examples:
-        print(
-            f"psasc-bench: warning: {where}.delta: {options.delta:g} is not below 1/{examples}, one over the number of "
-            "training examples; it would allow publishing one of them outright",
-            file=sys.stderr,
+        _warn(
+            f"{where}.delta: {options.delta:g} is not below 1/{examples}, one over the number of training examples; "
+            "it would allow publishing one of them outright"
         )
     schedule = Schedule(dataset=options.dataset, expected_batch_size=options.expected_batch_size, epochs=options.epochs)
     for path in options.outputs:
@@ -71,7 +71,7 @@ def train(options: argparse.Namespace) -> None:
 def train_sweep(options: argparse.Namespace) -> None:
     """Train the trials of one sweep on one data set; what is finished already is left alone."""
     study = load_study(options.config)
-    dataset = training.prepared_dataset(study, options.dataset, options.data)
+    dataset = training.prepared_dataset(study, options.dataset, options.data, warn=_warn)
     known = [training.read_budget(path) for path in options.budgets]
 
     def budget(spec: RunSpec) -> Budget:
@@ -124,7 +124,7 @@ def _train(
                 probe_every_epochs=probe_every_epochs,
             )
         if made.status == "failed":
-            print(f"psasc-bench: warning: {spec.name()} failed: {made.reason}", file=sys.stderr)
+            _warn(f"{spec.name()} failed: {made.reason}")
         accuracy = made.result[f"{spec.evaluation}_accuracy"]
         shown = "none" if accuracy is None else f"{accuracy:.4f}"
         print(f"{spec.name()}: {made.status}, {spec.evaluation} accuracy {shown}")
@@ -152,6 +152,7 @@ def deviation(options: argparse.Namespace) -> None:
         }
         for name in compared
     }
+    evidence.require_sound(spec.method, spec.parameters, options.checks)
     dataset, budget = _inputs(options, study, spec)
     torch.set_num_threads(options.threads)
     with _progress_bar(spec.name()) as progress:
@@ -173,10 +174,14 @@ def deviation(options: argparse.Namespace) -> None:
 
 def _inputs(options: argparse.Namespace, study: Study, spec: RunSpec) -> tuple[Dataset, Budget]:
     """What a run is trained on."""
-    dataset = training.prepared_dataset(study, spec.dataset, options.data)
+    dataset = training.prepared_dataset(study, spec.dataset, options.data, warn=_warn)
     if options.budget:
         return dataset, training.read_budget(options.budget)
     return dataset, training.schedule_budget(spec, len(dataset.y_train), epsilon=spec.epsilon, delta=spec.delta)
+
+
+def _warn(text: str) -> None:
+    print(f"psasc-bench: warning: {text}", file=sys.stderr)
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,15 +55,20 @@ def prepare(
     mean: Sequence[float] | None = None,
     deviation: Sequence[float] | None = None,
     features: Features = "pixels",
+    warn: Callable[[str], None] = warnings.warn,
 ) -> None:
     """Write the prepared file of ``source`` to ``target``; ``root`` holds torchvision's folders, ``path`` the npz,
     whose public channel ``mean`` and ``deviation`` are of pixels in [0, 1] (or of the floats). With ``features``
-    scattering, images become their ScatterNet features, see ``scattering``.
+    scattering, images become their ScatterNet features, see ``scattering``. ``warn`` is told of an npz that is hardly
+    meant to be as it is, a line with the remedy each.
 
     Raises ``FileNotFoundError`` for data that is not there and ``ValueError`` for data that cannot be right; both say
     what to do. ``target`` is complete or absent.
     """
     arrays, (offset, scale) = sources.read(source, root=root, path=path, mean=mean, deviation=deviation)
+    if source == "npz" and path:
+        for doubt in sources.doubts(path, arrays, (offset, scale)):
+            warn(doubt)
     constants = {"offset": np.array(offset, np.float32), "scale": np.array(scale, np.float32)}
     if features == "scattering":
         arrays, constants = _scattered(arrays, **constants)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Arrays = dict[str, NDArray[Any]]
 Constants = tuple[list[float], list[float]]
 PARTS = ("x_train", "y_train", "x_test", "y_test")
+CHANNELS = (1, 3, 4)  # of grey images, of coloured ones, and of those with transparency
 # What reading a broken file may raise. A file may declare arrays that no memory holds.
 DAMAGE = (ValueError, OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
@@ -178,6 +179,28 @@ def _checked(path: Path, arrays: Arrays) -> Arrays:
             f"{path}: x_train is {arrays['x_train'].dtype} and x_test {arrays['x_test'].dtype}; use one type"
         )
     return arrays
+
+
+def doubts(path: Path, arrays: Arrays, constants: Constants) -> Iterator[str]:
+    """What ``read`` takes from an ``.npz`` as it is and somebody will hardly have meant, with the remedy: images with
+    their channels last, and images of bytes kept as floats, which the model would see far from 0."""
+    offset, scale = constants
+    _, channels, height, width = shape = arrays["x_train"].shape
+    # maps of features [n, many, 4, 4], and rows of them [n, many, 1, 1], are no images with channels last
+    last = width in CHANNELS and channels not in CHANNELS and height != width
+    if last:
+        yield f"{path}: x_train {shape} looks like channels last [n, height, width, channels]; transpose(0, 3, 1, 2)"
+    if not last and (channels not in CHANNELS or min(height, width) == 1):
+        return
+    for part in ("x_train", "x_test"):
+        x = arrays[part]
+        low, high = x.min(), x.max()
+        seen = (high - max(offset)) / max(scale)  # at least; 3 or so for pixels in [0, 1] and published constants
+        if x.dtype != np.uint8 and low >= 0 and 2 < high <= 255 and seen > 10:
+            yield (
+                f"{path}: {part}: floats from {low:g} to {high:g} are not scaled; save bytes as uint8, or divide them "
+                "by 255"
+            )
 
 
 def _constants(

@@ -1,6 +1,6 @@
 from .battery import Check, check_method
 from .gate import require_sound
-from .ledgers import Verified, holding_ledgers, verify_ledgers, withhold
+from .ledgers import Verified, verify_ledgers
 from .one_run_audit import audit_run
 from .settings import Setting, check_study, distinct_settings
 from .step_audit import Claim, audit
@@ -15,8 +15,6 @@ __all__ = [
     "check_method",
     "check_study",
     "distinct_settings",
-    "holding_ledgers",
     "require_sound",
     "verify_ledgers",
-    "withhold",
 ]

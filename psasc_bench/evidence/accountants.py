@@ -96,11 +96,11 @@ def _quiet() -> Iterator[None]:
 
 @cache
 def epsilon_at_most(
-    noise_multiplier: float, sampling_rate: float, steps: int, delta: float, *, interval: float
+    noise_multiplier: float, sampling_rate: float, steps: int, delta: float, *, interval: float, lost: float = LOST
 ) -> float:
-    """Epsilon spent, by dp-accounting's PLD discretised at ``interval`` and rounded up: an upper bound, infinite where
-    delta is too small for it, or the noise."""
-    delta -= LOST
+    """Epsilon spent, by dp-accounting's PLD discretised at ``interval`` and rounded up: an upper bound, whatever of
+    delta the computation has ``lost``, infinite where delta is too small for it, or the noise."""
+    delta -= lost
     if not (delta > 0 and _tractable(noise_multiplier, interval)):
         return math.inf
     return epsilon_by_pld(noise_multiplier, sampling_rate=sampling_rate, steps=steps, delta=delta, interval=interval)

@@ -1,4 +1,4 @@
-from .arguments import schedule_arguments, write_source_arguments
+from .arguments import prepared_files, schedule_arguments, write_source_arguments
 from .budgets import budget_file, budget_labels, schedules
 from .due import audited_by, method_sources, stale_runs, trained_by, write_made_of
 from .folders import folder_of, place, study_folder, write_up
@@ -27,6 +27,7 @@ __all__ = [
     "method_sources",
     "of_others",
     "place",
+    "prepared_files",
     "requested_tables",
     "run_records",
     "schedule_arguments",

@@ -13,6 +13,13 @@ from psasc_bench.study import Study
 DOWNLOADED = ("mnist", "fashion_mnist", "cifar10")
 
 
+def prepared_files(study: Study) -> dict[str, str]:
+    """The files of prepared data, each with the data set that it is prepared for: the first of those that share it.
+    Raises ``ConfigError`` for a data set that cannot be read."""
+    names = {name: str(study.prepared(name)) for name in study.datasets}
+    return {path: name for name, path in reversed(names.items())}
+
+
 def write_source_arguments(study: Study, results: Path, dataset: str, *, data_root: str) -> str:
     """Write where a data set comes from, an argument a line, to a file that its preparation reads; returns its path.
 

@@ -41,4 +41,4 @@ def budget_file(
     schedule += f"_delta-{protocol.delta!r}"
     if evaluation != "test":
         schedule += f"_{evaluation}"
-    return f"{results}/budgets/{study.prepared(dataset).stem}/{schedule}/eps-{{epsilon}}.json"
+    return f"{results}/budgets/{dataset}/{study.prepared(dataset).stem}/{schedule}/eps-{{epsilon}}.json"

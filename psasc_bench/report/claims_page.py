@@ -22,7 +22,7 @@ OTHERWISE = "What is claimed of the method under test, as tests on this study. "
 COLUMNS = ["dataset", "epsilon", "method", "reference", "verdict", "evidence"]
 
 
-def claims_page(results: Path) -> str:
+def render_claims_page(results: Path) -> str:
     """The page, from ``claims.csv`` in ``results``. Raises ``OSError`` for an absent table."""
     tables = Tables(results)
     found = tables.read("claims")

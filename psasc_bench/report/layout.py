@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from psasc_bench.report.style import DOUBLE_COLUMN, SINGLE_COLUMN, Look
 
 MOST_ABREAST = 3  # data sets side by side on a page
 LOWEST = 1.3  # inches that a panel takes with its legend and notes, however little it shows
+LEAST, TALLEST = 0.3, 40.0  # inches that a panel has at least, as long as the figure has no more than these
 HEADING = 96  # characters of headings that are as wide as a page
 LINE = 9  # characters that are as wide as a line of the legend with the gaps around it
 
@@ -122,8 +124,19 @@ def blank(reason: str, notes: Sequence[str] = ()) -> Figure:
 
 
 def lay_out(figure: Figure) -> None:
-    """Fix the places of all parts. Else each format would find them anew, which takes most of the time."""
+    """Fix the places of all parts. Else each format would find them anew, which takes most of the time. Where titles
+    and notes leave its panels too little, the figure grows."""
     engine = figure.get_layout_engine()
-    if engine is not None:
+    if engine is None:
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "constrained_layout not applied")  # because nothing is left for the panels
         engine.execute(figure)
-        figure.set_layout_engine("none")
+        while figure.axes and _lowest(figure) < LEAST and figure.get_figheight() < TALLEST:
+            figure.set_figheight(figure.get_figheight() + LEAST)
+            engine.execute(figure)
+    figure.set_layout_engine("none")
+
+
+def _lowest(figure: Figure) -> float:
+    return min(axes.get_position().height for axes in figure.axes) * figure.get_figheight()

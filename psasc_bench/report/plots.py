@@ -24,8 +24,8 @@ def draw_figure(name: str, results: Path, output: Path, *, dataset: str | None =
     """Draw the figure ``name`` (a key of ``FIGURES``) from the tables in ``results`` to ``output``, as ``.svg`` and
     ``.pdf``; with ``dataset``, from what they have of that one.
 
-    The same tables give the same bytes. Raises ``ValueError`` for an unknown figure, for one whose table was not asked
-    for, and when there is nothing to draw; ``OSError`` for an absent table.
+    The same tables give the same bytes. Where there is nothing to draw, the figure says why. Raises ``ValueError`` for
+    an unknown figure, and for one whose table was not asked for; ``OSError`` for an absent table.
     """
     with style.applied():
         drawn = figure(name, Tables(results, dataset))

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from psasc_bench.analysis import UNFINISHED, p_text
+from psasc_bench.analysis import UNFINISHED, p_text, unlike_origins
 from psasc_bench.report.formats import escape_markdown, markdown_table
 from psasc_bench.report.tables import Tables
 from psasc_bench.study import Study
 
 
-def results_page(study: Study, results: Path) -> str:
+def render_results_page(study: Study, results: Path) -> str:
     """The page, from the tidy tables in ``results``. Raises ``OSError`` for an absent table."""
     tables = Tables(results)
     table, summary = tables.read("runs"), tables.summary
@@ -38,6 +38,8 @@ def results_page(study: Study, results: Path) -> str:
         due = ", ".join(unfinished.loc[unfinished["status"].isin(["missing", "stale"]), "dataset"].unique())
         if due:
             lines += [f"`snakemake --cores 8 --config 'train=[{due}]'` trains what is missing or stale.", ""]
+    if unlike := unlike_origins(table, study.roles().reference):
+        lines += ["## Runs that were not made alike", "", *(f"* {escape_markdown(line)}" for line in unlike), ""]
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from psasc_bench.study.settings import ConfigError
 from psasc_bench.study.spec import RunSpec
@@ -19,7 +20,7 @@ def spec_identity(study: Study, spec: RunSpec, *, varied: Collection[str] = ()) 
     """16 hex digits of the SHA-256 of what a run of ``study`` is made from, but for its epsilon, seed and names, and
     for what is ``varied``: names of hyper-parameters and of other parts of a specification. Raises ``ConfigError`` if
     its data cannot be read."""
-    return _identify(_data(study, spec.dataset), spec, varied)
+    return _identify(study, _data(study, spec.dataset), spec, varied)
 
 
 def known_identities(study: Study, *, varied: Collection[str] = ()) -> set[tuple[str, float]]:
@@ -31,7 +32,7 @@ def known_identities(study: Study, *, varied: Collection[str] = ()) -> set[tuple
         except ConfigError:
             continue
         cells = [cell for cell in study.cells() if cell.dataset == name]
-        found |= {(_identify(data, study.spec(cell, 0), varied), cell.epsilon) for cell in cells}
+        found |= {(_identify(study, data, study.spec(cell, 0), varied), cell.epsilon) for cell in cells}
     return found
 
 
@@ -41,9 +42,13 @@ def varied_settings(trial: str) -> tuple[str, ...]:
     return tuple("C" if name == "sensitivity" else name for name in names)
 
 
-def _identify(data: str, spec: RunSpec, varied: Collection[str]) -> str:
+def _identify(study: Study, data: str, spec: RunSpec, varied: Collection[str]) -> str:
     left_out = LEFT_OUT | set(varied)
-    values = {key: value for key, value in spec.to_json().items() if key not in left_out}
+    held: dict[str, Any] = {}
+    if varied and "C" not in varied and study.derives_threshold(spec.dataset, spec.label):
+        left_out |= {"C"}  # it follows from what is varied
+        held["sensitivity"] = study.dataset(spec.dataset).sensitivity
+    values = held | {key: value for key, value in spec.to_json().items() if key not in left_out}
     values["parameters"] = {key: float(value) for key, value in spec.parameters.items() if key not in left_out}
     return hashlib.sha256(json.dumps([data, values], sort_keys=True).encode()).hexdigest()[:16]
 

@@ -135,6 +135,12 @@ class Study(Strict):
         controls = [name for name in self.methods if methods.load(self.implementation(name)).control]
         return find_roles(self.claims, [name for name in self.methods if name not in controls])
 
+    def derives_threshold(self, dataset: str, method: str) -> bool:
+        """Whether the method's ``C`` is the one that gives the data set's sensitivity, for none is said."""
+        config = self.dataset(dataset)
+        said = self._method(method).settings | config.overrides.get(method, {})
+        return bool("C" not in said and config.sensitivity and "C" in methods.required(self.implementation(method)))
+
     def spec(self, cell: Cell, seed: int) -> RunSpec:
         """The run of ``cell`` with ``seed``, every default and override resolved."""
         dataset = self.dataset(cell.dataset)
@@ -190,7 +196,7 @@ class Study(Strict):
         merged = defaults | self._method(method).settings | config.overrides.get(method, {})
         parameters = {key: value for key, value in merged.items() if key not in OPTIMISER}
         name = self.implementation(method)
-        if "C" not in parameters and config.sensitivity and "C" in methods.required(name):
+        if config.sensitivity and self.derives_threshold(dataset, method):
             parameters["C"] = _threshold(name, parameters, sensitivity=config.sensitivity)
         return parameters, {key: merged[key] for key in OPTIMISER}
 

@@ -44,6 +44,7 @@ def own_deviation(
     """For the run of ``spec``: its own method's deviation at every ``every_epochs``-th epoch."""
     method = methods.create(spec.method, dict(spec.parameters))
     objective, batch = probe_set(spec, dataset, device=device)
+    micro_batch_size = min(micro_batch_size, len(dataset.y_train))
 
     def probe(epoch: int, iterates: Sequence[Tensor]) -> dict[str, float]:
         if epoch % every_epochs:
@@ -78,6 +79,7 @@ def along_one_trajectory(
                 f"give --trajectory {name}"
             )
     objective, batch = probe_set(spec, dataset, device=device)
+    micro_batch_size = min(micro_batch_size, len(dataset.y_train))
     run = {"dataset": spec.dataset, "epsilon": spec.epsilon, "trajectory": spec.method}
     rows: list[dict[str, Any]] = []
 

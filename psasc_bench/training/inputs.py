@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +19,11 @@ if TYPE_CHECKING:
     from psasc_bench.data import Dataset
 
 
-def prepared_dataset(study: Study, name: str, path: Path | None = None) -> Dataset:
-    """The prepared data set, from ``path`` or where the study keeps it, prepared now if it has not been. Raises
-    ``ValueError`` for a file that is none."""
+def prepared_dataset(
+    study: Study, name: str, path: Path | None = None, *, warn: Callable[[str], None] = warnings.warn
+) -> Dataset:
+    """The prepared data set, from ``path`` or where the study keeps it, prepared now if it has not been; ``warn`` is
+    then told what is odd about it. Raises ``ValueError`` for a file that is none."""
     from psasc_bench import data
 
     protocol, prepared = study.dataset(name), path or study.prepared(name)
@@ -32,6 +36,7 @@ def prepared_dataset(study: Study, name: str, path: Path | None = None) -> Datas
             mean=protocol.mean,
             deviation=protocol.deviation,
             features=protocol.features,
+            warn=warn,
         )
     return data.load(prepared)
 

@@ -96,6 +96,7 @@ def train(
     dataset = data.as_seen(dataset, spec.evaluation)
     check_fit(spec.model, dataset, name=spec.dataset)
     examples = len(dataset.y_train)
+    micro_batch_size = min(micro_batch_size, examples)  # no batch has more: the rest would be padding
     epoch_ends = spec.epoch_ends(examples)
     sampling_rate, steps = spec.sampling_rate(examples), epoch_ends[-1]
     check_budget(spec, budget, sampling_rate=sampling_rate, steps=steps)

@@ -12,7 +12,7 @@ from psasc_bench.analysis import results
 from psasc_bench.files import write_text
 from psasc_bench.privacy import Budget
 from psasc_bench.records import Record, fingerprint, record
-from psasc_bench.report import results_page
+from psasc_bench.report import render_results_page
 from psasc_bench.study import Cell, Study, parse_study
 
 STUDY: dict[str, Any] = {
@@ -83,4 +83,4 @@ def statuses(study: Study, runs: Path) -> list[str]:
 def collect(study: Study, runs: Path, output: Path) -> None:
     """The tables and the page of a study, as the command writes them."""
     results.collect(study, runs, output)
-    write_text(output / "README.md", results_page(study, output))
+    write_text(output / "README.md", render_results_page(study, output))

@@ -34,7 +34,7 @@ STUDY: dict[str, Any] = {
 }
 
 
-def write_study(path: Path, **digits: Any) -> Path:
+def write_study(path: Path, /, **digits: Any) -> Path:
     values = copy.deepcopy(STUDY)
     values["datasets"]["digits"] |= digits
     path.write_text(yaml.safe_dump(values))

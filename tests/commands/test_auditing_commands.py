@@ -135,7 +135,9 @@ def test_method_that_the_study_has_not_takes_its_hyper_parameters_from_the_comma
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["dp-sgf", "--set", "C=1"], "unknown method 'dp-sgf'; known: "),
+        (["dp-sgf", "--set", "C=1"], "unknown method 'dp-sgf'; did you mean dp-sgd? known: "),
+        (["dp_sgd", "--config", "study.yaml"], "unknown method 'dp_sgd'; did you mean dp-sgd? known: "),
+        (["dp_sgd", "--set", "C=1"], "unknown method 'dp_sgd'; did you mean dp-sgd? known: "),
         (["dp-sgd", "--set", "clip=1"], "dp-sgd has no hyper-parameter 'clip'; it has: "),
         (["dp-sgd", "--set", "C=-1"], "C must be a number from 1e-30 to 1e+30, got -1.0"),
         (["dp-sgd", "--set", "C=nan"], "C must be a number from 1e-30 to 1e+30, got nan"),
@@ -260,15 +262,28 @@ def test_sound_records_are_verified_and_listed(runs: Path, capsys: pytest.Captur
     assert float(nonprivate["epsilon_dp_accounting_rdp"]) == float("inf")
 
 
-def test_overspent_record_is_named_and_no_table_written(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def overspend(runs: Path) -> None:
     (path,) = (runs / "digits" / "dp-sgd").rglob("*.json")
     values = json.loads(path.read_text())
     values["ledger"]["noise_multiplier"] /= 2
     files.write_text(path, json.dumps(values))
-    line = refusal(capsys, "verify", runs, "--output", "ledger.csv")
-    assert line.startswith("digits/dp-sgd/eps-8/seed-0: it spent epsilon ")
+
+
+def test_overspent_record_is_named_and_listed_with_status_1(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    overspend(runs)
+    status, out, (line,) = call(capsys, "verify", runs, "--output", "ledger.csv")
+    assert (status, out) == (1, ["2 records verified: 1 do not hold"])
+    assert line.startswith("psasc-bench: error: digits/dp-sgd/eps-8/seed-0: it spent epsilon ")
     assert line.endswith(" of 8; train it anew")
-    assert not Path("ledger.csv").exists()
+    assert [bool(row["problem"]) for row in read("ledger.csv")] == [True, False]
+
+
+def test_rows_of_an_overspent_record_are_withheld_on_demand(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    overspend(runs)
+    status, _, (line,) = call(capsys, "verify", runs, "--withhold")
+    assert status == 0
+    assert line.startswith("psasc-bench: warning: digits/dp-sgd/eps-8/seed-0: it spent epsilon ")
+    assert line.endswith("; its rows are withheld")
 
 
 def test_folder_without_records_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,7 +105,7 @@ def test_budget_of_another_schedule_is_refused(
     budget = write_budget(Path("budget.json"), digits, **change)
     (line,) = refused(*train(study, "--data", prepared, "--budget", budget))
     assert line.startswith(f"the budget was calibrated for {next(iter(change))} ")
-    assert not list(Path("results").rglob("*.json"))
+    assert not list(Path("results/runs").rglob("*.json"))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "5", "{}", '{"epsilon": 8, "clip": 1}'])

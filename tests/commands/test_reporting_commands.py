@@ -26,9 +26,10 @@ def test_info_of_one_method_has_formula_citation_and_hyper_parameters(capsys: py
     assert "dp-sgd" not in printed
 
 
-def test_unknown_method_is_refused_with_the_known_ones(refused: Refused) -> None:
-    (line,) = refused("info", "dp-sgf")
-    assert line.startswith("unknown method 'dp-sgf'; known: auto-s, ")
+@pytest.mark.parametrize("name", ["dp-sgf", "dp_sgd"])
+def test_unknown_method_is_refused_with_the_likeliest_and_the_known_ones(name: str, refused: Refused) -> None:
+    (line,) = refused("info", name)
+    assert line.startswith(f"unknown method '{name}'; did you mean dp-sgd? known: auto-s, ")
 
 
 def test_absent_configuration_is_named(tmp_path: Path, refused: Refused) -> None:

@@ -56,14 +56,16 @@ def test_finished_trials_are_left_alone(swept: Path) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in (swept / "results" / "sweeps").rglob("*.json")}
 
 
-def test_nothing_is_written_from_a_run_whose_ledger_does_not_hold(
+def test_run_whose_ledger_does_not_hold_is_named_and_counts_as_failed(
     swept: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = next((swept / "results" / "sweeps").rglob("*.json"))
+    path = swept / "results/sweeps/tuning/learning_rate=0.2/runs/digits/nonprivate/eps-inf/seed-100.json"
     files.write_text(path, path.read_text().replace('"steps_taken": 5', '"steps_taken": 4'))
-    assert cli.main(["tune", "--config", "study.yaml"]) == 2
-    assert "it took 4 steps where 5 were planned" in capsys.readouterr().err
-    assert not (swept / "results" / "tuned.yaml").exists()
+    assert cli.main(["tune", "--config", "study.yaml"]) == 0
+    assert "eps-inf/seed-100.json is withheld: it took 4 steps where 5 were planned" in capsys.readouterr().err
+    assert [line["status"] for line in rows_of(swept / "results" / "tuning.csv")] == ["done", "failed"]
+    chosen = yaml.safe_load((swept / "results" / "tuned.yaml").read_text())
+    assert chosen["datasets"]["digits"]["overrides"] == {"nonprivate": {"learning_rate": 0.001}}
 
 
 @pytest.mark.parametrize("command", ["tune", "collect-sweeps"])

@@ -6,11 +6,15 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_calls import Refused, budgets, prepare, train, trained, write_study
+from sklearn.datasets import load_digits
 
 from psasc_bench import cli, records
 from psasc_bench.privacy import Budget
+
+UNSCALED = "floats from 0 to 255 are not scaled; save bytes as uint8, or divide them by 255"
 
 # ------------------------------------------------------------------------------------------------ what works
 
@@ -61,6 +65,38 @@ def test_delta_of_one_over_the_examples_or_more_is_warned_of(
     assert [line.startswith("psasc-bench: warning: datasets.digits.delta: ") for line in lines] == [True] * warned
 
 
+@pytest.fixture
+def unscaled(tmp_path: Path) -> Path:
+    """The digits as floats from 0 to 255, in an npz."""
+    digits = load_digits()
+    images = digits.images * (255 / 16)
+    parts = {"train": slice(20), "test": slice(20, 30)}
+    arrays = {
+        f"{key}_{part}": of[cut] for part, cut in parts.items() for key, of in (("x", images), ("y", digits.target))
+    }
+    np.savez(tmp_path / "own.npz", **arrays)
+    return tmp_path / "own.npz"
+
+
+@pytest.mark.usefixtures("study")
+def test_odd_data_is_prepared_with_a_warning(unscaled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([str(argument) for argument in prepare("--path", unscaled)]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"psasc-bench: warning: {unscaled}: {part}: {UNSCALED}" for part in ("x_train", "x_test")]
+    assert Path("prepared.npz").exists()
+
+
+def test_odd_data_is_trained_on_with_a_warning_where_it_is_prepared(
+    study: Path, unscaled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_study(study, source="npz", path=str(unscaled), expected_batch_size=10)
+    command = [str(argument) for argument in train(study, method="nonprivate", epsilon="inf")]
+    assert cli.main(command) == 0
+    assert capsys.readouterr().err.startswith(f"psasc-bench: warning: {unscaled}: x_train: {UNSCALED}\n")
+    assert cli.main(command) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.usefixtures("study")
 def test_data_set_is_looked_for_where_the_environment_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused
@@ -99,7 +135,7 @@ def test_unreachable_epsilon_is_refused_among_budgets(prepared: Path, refused: R
 def test_non_private_method_at_a_finite_epsilon_is_refused(study: Path, prepared: Path, refused: Refused) -> None:
     (line,) = refused(*train(study, "--data", prepared, method="nonprivate"))
     assert line.startswith("no noise gives privacy here")
-    assert not list(Path("results").rglob("*.json"))
+    assert not list(Path("results/runs").rglob("*.json"))
 
 
 def test_batch_larger_than_the_data_set_is_refused_by_key(study: Path, prepared: Path, refused: Refused) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 from collections.abc import Callable
@@ -84,6 +85,71 @@ def test_public_constants_are_of_pixels_between_zero_and_one(tmp_path: Path) -> 
 def test_constants_for_another_number_of_channels_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"own\.npz.*each of the 3 channels"):
         prepared(tmp_path, arrays(), mean=(0.5,), deviation=(0.5,))
+
+
+def images(*shape: int, top: float, low: float = 0.0) -> Arrays:
+    """As ``arrays``, with floats from ``low`` to ``top`` for pixels, both reached."""
+    values = arrays()
+    for part, count in (("x_train", 12), ("x_test", 6)):
+        values[part] = np.linspace(low, top, count * math.prod(shape)).reshape(count, *shape)
+    return values
+
+
+def as_bytes(*shape: int) -> Arrays:
+    return {key: x.astype(np.uint8) if key[0] == "x" else x for key, x in images(*shape, top=255).items()}
+
+
+FLOATS = [
+    f"{part}: floats from 0 to 255 are not scaled; save bytes as uint8, or divide them by 255"
+    for part in ("x_train", "x_test")
+]
+LAST = "x_train (12, 5, {}) looks like channels last [n, height, width, channels]; transpose(0, 3, 1, 2)"
+PUBLISHED = {"mean": (0.1307,), "deviation": (0.3081,)}
+DOUBTED: dict[str, tuple[Arrays, dict[str, Any], list[str]]] = {
+    "coloured floats": (images(3, 5, 4, top=255), {}, FLOATS),
+    "grey floats": (images(5, 4, top=255), {}, FLOATS),
+    "floats with constants for pixels in [0, 1]": (images(5, 4, top=255), PUBLISHED, FLOATS),
+    "test floats alone": (images(5, 4, top=1) | {"x_test": images(5, 4, top=255)["x_test"]}, {}, FLOATS[1:]),
+    "grey last": (as_bytes(5, 4, 1), {}, [LAST.format("4, 1")]),
+    "colours last": (images(5, 4, 3, top=1), {}, [LAST.format("4, 3")]),
+    "transparency last": (as_bytes(5, 6, 4), {}, [LAST.format("6, 4")]),
+    "colours last, of floats": (images(5, 4, 3, top=255), {}, [LAST.format("4, 3"), *FLOATS]),
+}
+MEANT: dict[str, tuple[Arrays, dict[str, Any]]] = {
+    "bytes": (as_bytes(3, 5, 4), {}),
+    "grey bytes": (as_bytes(5, 4), {}),
+    "scaled floats": (images(3, 5, 4, top=1), {}),
+    "scaled floats with published constants": (images(1, 5, 4, top=1), PUBLISHED),
+    "standardised floats": (images(3, 5, 4, low=-3, top=30), {}),
+    "floats with constants of their own": (images(5, 4, top=255), {"mean": (127.5,), "deviation": (127.5,)}),
+    "small floats far from their mean": (images(5, 4, top=1), {"mean": (0.0,), "deviation": (0.01,)}),
+    "floats of 16 bits": (images(5, 4, top=65535), {}),
+    "rows of features": (images(1, 20, top=255), {}),
+    "features as channels": (images(20, 1, 1, top=255), {}),
+    "maps of features": (images(20, 4, 4, top=255), {}),
+}
+
+
+@pytest.mark.parametrize("case", DOUBTED)
+def test_images_that_are_hardly_meant_so_are_taken_with_a_warning(case: str, tmp_path: Path) -> None:
+    values, options, expected = DOUBTED[case]
+    said: list[str] = []
+    dataset = prepared(tmp_path, values, warn=said.append, **options)
+    assert said == [f"{tmp_path / 'own.npz'}: {line}" for line in expected]
+    assert dataset.x_train.size == values["x_train"].size
+
+
+@pytest.mark.parametrize("case", MEANT)
+def test_ordinary_data_gets_no_warning(case: str, tmp_path: Path) -> None:
+    values, options = MEANT[case]
+    said: list[str] = []
+    prepared(tmp_path, values, warn=said.append, **options)
+    assert said == []
+
+
+def test_library_is_warned_in_pythons_way(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="divide them by 255"):
+        prepared(tmp_path, images(5, 4, top=255))
 
 
 def with_value(part: str, value: float) -> Arrays:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from psasc_bench import records
 from psasc_bench.evidence import ledgers
-from psasc_bench.privacy import Budget
+from psasc_bench.privacy import Budget, calibrate
 from psasc_bench.records import Record
 from psasc_bench.study import RunSpec
 
@@ -39,9 +40,11 @@ SPEC = RunSpec(
 )
 
 
-def problem_of(folder: Path, *, status: str = "done", budget: Budget = BUDGET, **ledger: Any) -> str | None:
+def problem_of(
+    folder: Path, *, status: str = "done", budget: Budget = BUDGET, spec: RunSpec = SPEC, **ledger: Any
+) -> str | None:
     made = Record(
-        spec=SPEC,
+        spec=spec,
         fingerprint="0",
         status=status,  # type: ignore[arg-type]
         reason=None,
@@ -103,6 +106,63 @@ def test_noise_against_another_sensitivity_is_named(tmp_path: Path) -> None:
     assert "noise was added against sensitivity 0.2" in str(problem_of(tmp_path, budget=sound(), sensitivity=0.2))
 
 
-def test_ledger_with_a_gap_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="ledger lacks or garbles"):
-        problem_of(tmp_path, budget=sound(), delta=None)
+@pytest.mark.parametrize("key", ["delta", "noise_multiplier", "sampling_rate", "steps"])
+@pytest.mark.parametrize("value", [None, "much", -1])
+def test_ledger_with_a_gap_is_named_with_the_gap(key: str, value: object, tmp_path: Path) -> None:
+    assert f"lacks or garbles '{key}'" in str(problem_of(tmp_path, budget=sound(), **{key: value}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"method": "gone"}, "it cannot be verified: unknown method 'gone'"),
+        ({"parameters": {"C": 0.2, "clip": 1.0}}, "it cannot be verified: dp-psasc has no hyper-parameter 'clip'"),
+        ({"epochs": 0}, "its spec is for 0 epochs"),
+        ({"expected_batch_size": 0}, "batches of 0 examples"),
+        ({"epsilon": 2.9}, "its spec for epsilon 2.9"),
+    ],
+    ids=str,
+)
+def test_ledger_of_a_run_that_cannot_be_is_named(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
+    assert words in str(problem_of(tmp_path, budget=sound(), spec=replace(SPEC, **changes)))
+
+
+# The planted bugs: what a run would have spent beyond its budget, had training done so, by the smallest of margins.
+
+
+@cache
+def calibrated() -> Budget:
+    return calibrate(epsilon=3.0, delta=1e-5, sampling_rate=0.1, steps=100)
+
+
+def tight(**changes: Any) -> Budget:
+    """A budget that was calibrated, and ``changes`` that leave what it says was spent as it was."""
+    return replace(calibrated(), **changes)
+
+
+def test_calibrated_budget_holds(tmp_path: Path) -> None:
+    assert problem_of(tmp_path, budget=tight()) is None
+
+
+def test_noise_two_in_a_hundred_too_small_is_named(tmp_path: Path) -> None:
+    noise = tight().noise_multiplier
+    assert "recomputed it is" in str(problem_of(tmp_path, budget=tight(noise_multiplier=0.98 * noise)))
+
+
+def test_step_more_than_planned_is_named(tmp_path: Path) -> None:
+    assert "its ledger is for 101 steps" in str(problem_of(tmp_path, budget=tight(steps=101), steps_taken=101))
+
+
+def test_sampling_rate_two_in_a_hundred_too_large_is_named(tmp_path: Path) -> None:
+    assert "its ledger is for sampling rate" in str(problem_of(tmp_path, budget=tight(sampling_rate=0.102)))
+    # of 980 examples, 98 steps: what was spent is that of 1,000
+    larger = tight(steps=98, sampling_rate=100 / 980)
+    assert "recomputed it is" in str(problem_of(tmp_path, budget=larger, steps_taken=98))
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 50.0])
+@pytest.mark.parametrize("delta", [1e-5, 1.1e-10, 1e-15])
+def test_honest_run_holds_whatever_its_budget(epsilon: float, delta: float, tmp_path: Path) -> None:
+    budget = calibrate(epsilon=epsilon, delta=delta, sampling_rate=0.1, steps=100)
+    spec = replace(SPEC, epsilon=epsilon, delta=delta)
+    assert problem_of(tmp_path, budget=budget, spec=spec) is None

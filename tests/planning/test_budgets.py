@@ -40,7 +40,7 @@ def test_sweeps_add_schedules_and_epsilons_to_those_of_the_study() -> None:
 
 def test_budget_file_names_the_schedule() -> None:
     study = planned()
-    folder = f"results/budgets/{study.prepared('digits').stem}/digits_cnn_batch-256"
+    folder = f"results/budgets/digits/{study.prepared('digits').stem}/digits_cnn_batch-256"
     assert budget_file(study, RESULTS, "digits") == f"{folder}_epochs-2_delta-0.0001/eps-{{epsilon}}.json"
     assert budget_file(study, RESULTS, "digits", epochs=9, evaluation="validation") == (
         f"{folder}_epochs-9_delta-0.0001_validation/eps-{{epsilon}}.json"
@@ -48,7 +48,7 @@ def test_budget_file_names_the_schedule() -> None:
 
 
 def test_budget_file_lies_in_the_results_folder_that_is_given() -> None:
-    assert budget_file(planned(), Path("/else/where"), "digits").startswith("/else/where/budgets/digits-")
+    assert budget_file(planned(), Path("/else/where"), "digits").startswith("/else/where/budgets/digits/digits-")
 
 
 @pytest.mark.parametrize(

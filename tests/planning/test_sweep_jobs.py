@@ -56,13 +56,15 @@ def test_sweeps_of_data_sets_that_are_not_trained_are_planned_but_not_asked_for(
 def test_trials_need_a_budget_for_each_schedule_and_epsilon() -> None:
     study = planned()
     trials = study_trials(study)
-    tuning = f"results/budgets/{study.prepared('digits').stem}/digits_cnn_batch-256_epochs-2_delta-0.0001_validation"
+    prepared = study.prepared("digits").stem  # both data sets are made from the same
+    tuning = f"results/budgets/digits/{prepared}/digits_cnn_batch-256_epochs-2_delta-0.0001_validation"
     assert sweep_budgets(study, RESULTS, trials["tuning", "digits", "dp-sgd"]) == [
         f"{tuning}/eps-1.json",
         f"{tuning}/eps-3.json",
     ]
+    longer = f"results/budgets/letters/{prepared}/digits_cnn_batch-256"
     assert sweep_budgets(study, RESULTS, trials["longer", "letters", "dp-sgd"]) == [
-        f"{tuning.replace('epochs-2', f'epochs-{epochs}').removesuffix('_validation')}/eps-3.json" for epochs in (4, 8)
+        f"{longer}_epochs-{epochs}_delta-0.0001/eps-3.json" for epochs in (4, 8)
     ]
 
 

@@ -11,8 +11,9 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from shipped_methods import SHIPPED
 
-from psasc_bench import methods, models
+from psasc_bench import models
 from psasc_bench.code import PACKAGE
 from psasc_bench.records import fingerprint
 from psasc_bench.study import RunSpec
@@ -36,7 +37,7 @@ print(json.dumps({
 sys.exit("torch" in sys.modules)
 """
 RUNS = [
-    *product(methods.names(), ["digits_cnn"], ["digits"], ["pixels"], ["test"]),
+    *product(SHIPPED, ["digits_cnn"], ["digits"], ["pixels"], ["test"]),
     *product(["dp-sgd"], models.names(), ["mnist"], ["pixels"], ["test"]),
     *product(["dp-sgd"], ["mnist_cnn"], SOURCES, ["pixels"], ["test", "validation"]),
     *product(["dp-sgd"], ["scatter_linear"], SOURCES, ["scattering"], ["test"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import re
 from collections.abc import Callable
@@ -54,7 +55,10 @@ def write_study(folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     for name, frame in frames.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
-    (folder / "study.json").write_text('{"title": "</script><b>bold</b>"}')
+    mine = {"method": "dp-psac", "title": METHODS["mine"]}
+    of_hostile = {"source": "digits", "title": HOSTILE}
+    study = {"epsilons": [1, 8], "methods": {"dp-sgd": {}, "dp-psasc": {}, "mine": mine, "nonprivate": {}}}
+    (folder / "study.json").write_text(json.dumps(study | {"datasets": {"digits": {}, "hostile": of_hostile}}))
     return folder
 
 

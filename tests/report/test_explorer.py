@@ -85,12 +85,12 @@ def test_tables_that_others_make_are_listed_where_there_are_any(tmp_path: Path, 
     assert column(page, "claims", "claim") == ["C6"]  # which is about no data set in particular
 
 
-def test_study_without_a_finished_run_is_refused(tmp_path: Path) -> None:
+def test_study_without_a_finished_run_lists_its_runs(tmp_path: Path, open_page: Open) -> None:
     folder = write_study(tmp_path / "results")
-    summary = pd.read_csv(folder / "summary.csv").assign(n=0)
-    summary.to_csv(folder / "summary.csv", index=False)
-    with pytest.raises(ValueError, match="no run has finished"):
-        explorer.write_explorer(folder, folder / "explorer.html")
+    for table, changes in {"summary": {"n": 0}, "runs": {"status": "missing"}, "curves": {"status": "missing"}}.items():
+        pd.read_csv(folder / f"{table}.csv").assign(**changes).to_csv(folder / f"{table}.csv", index=False)
+    explorer.write_explorer(folder, folder / "explorer.html")
+    assert set(column(open_page(path=folder / "explorer.html"), "runs", "status")) == {"missing"}
 
 
 def test_data_sets_without_a_finished_run_are_not_offered(tmp_path: Path, open_page: Open) -> None:

@@ -226,7 +226,7 @@ def test_needed_hyper_parameter_is_asked_for() -> None:
 
 def test_unknown_method_is_refused_with_the_known_ones() -> None:
     (line,) = problems(changed("methods.dp-sgf", {"C": 1}))
-    assert line.startswith("study.yaml: methods.dp-sgf: unknown method 'dp-sgf'; known: auto-s, ")
+    assert line.startswith("study.yaml: methods.dp-sgf: unknown method 'dp-sgf'; did you mean dp-sgd? known: auto-s, ")
 
 
 @pytest.mark.parametrize(("train", "trained"), [(None, ["digits"]), (["digits"], ["digits"]), ([], [])], ids=str)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from psasc_bench import methods, models
 from psasc_bench.data import Dataset
@@ -58,3 +61,16 @@ def vector(model: nn.Module) -> Tensor:
 
 def generator(spec: RunSpec, axis: str) -> torch.Generator:
     return torch.Generator().manual_seed(spec.stream(axis))
+
+
+@contextmanager
+def rows_in_training() -> Iterator[set[int]]:
+    """How many rows, padding included, layers are given meanwhile, evaluations aside."""
+    rows: set[int] = set()
+
+    def note(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if layer.training:
+            rows.add(len(inputs[0]))
+
+    with register_module_forward_pre_hook(note):
+        yield rows

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_runs import CPU, PLAIN, PSASC, MakeSpec, budget_for
+from small_runs import CPU, PLAIN, PSASC, MakeSpec, budget_for, first, rows_in_training
 from torch import Tensor
 
 from psasc_bench import methods
@@ -79,6 +79,16 @@ def test_probe_set_is_fixed_by_data_set_and_seed(digits: Dataset, digits_spec: M
     assert len(losses()) == deviation.EXAMPLES
     assert torch.equal(losses(), losses(method="dp-sgd", parameters={"C": 1.0}, epsilon=1.0))
     assert not torch.equal(losses(), losses(seed=1))
+
+
+def test_probe_has_no_more_rows_than_there_are_examples(digits: Dataset, digits_spec: MakeSpec) -> None:
+    dataset, spec = first(digits, 40), digits_spec(method="dp-sgd", parameters={"C": 0.1}, expected_batch_size=20)
+    how: dict[str, Any] = {"micro_batch_size": 400, "device": CPU}
+    with rows_in_training() as rows:
+        probe = deviation.own_deviation(spec, dataset, every_epochs=1, **how)
+        train(spec, dataset, budget_for(spec, dataset), probe=probe, **how)
+        deviation.along_one_trajectory(spec, {"dp-psasc": PSASC}, dataset, budget_for(spec, dataset), **how)
+    assert max(rows) == 40
 
 
 def test_global_generators_are_left_as_they_were(digits: Dataset, digits_spec: MakeSpec) -> None:

@@ -78,13 +78,13 @@ def environment(folder: Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(folder), "PATH": path}
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "snakemake", "--configfile", "study.yaml", "--cores", "1", *arguments]
+def command(*arguments: str, study: str = "study.yaml") -> list[str]:
+    return [sys.executable, "-m", "snakemake", "--configfile", study, "--cores", "1", *arguments]
 
 
-def snakemake(folder: Path, *arguments: str, status: int = 0) -> str:
+def snakemake(folder: Path, *arguments: str, study: str = "study.yaml", status: int = 0) -> str:
     ran = subprocess.run(
-        command(*arguments),
+        command(*arguments, study=study),
         cwd=folder,
         env=environment(folder),
         stdout=subprocess.PIPE,

@@ -16,12 +16,12 @@ from psasc_bench.methods.base import Method, Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Broken(Method):
-    """``w(x)`` fails on a micro-batch of the study's, so in training and not in the audit."""
+    """``w(x)`` fails on a micro-batch of the study's, so in training and in no check."""
 
     title = "broken"
 
     def weight(self, norm: Tensor) -> Tensor:
-        if len(norm) == 320:
+        if len(norm) == 1301:
             raise RuntimeError("this method is broken")
         return 1 / (norm + 1)
 
@@ -41,7 +41,9 @@ def test_data_cut_short_between_two_runs_is_named(project: Path) -> None:
 
 def test_failed_run_is_recorded_and_named_and_does_not_stop_the_others(project: Path) -> None:
     (project / "psasc_bench" / "methods" / "broken.py").write_text(BROKEN)
-    configure(project, STUDY | {"methods": STUDY["methods"] | {"broken": {}, "dp-psac": {"C": 0.1, "r": 0.1}}})
+    digits = STUDY["datasets"]["digits"] | {"micro_batch_size": 1301}
+    methods = STUDY["methods"] | {"broken": {}, "dp-psac": {"C": 0.1, "r": 0.1}}
+    configure(project, STUDY | {"methods": methods, "datasets": {"digits": digits}})
     before = records(project)
     output = snakemake(project, "figures/accuracy.svg")
     assert "broken/eps-8/seed-0 failed: RuntimeError after step 0: this method is broken" in output
@@ -53,7 +55,7 @@ def test_failed_run_is_recorded_and_named_and_does_not_stop_the_others(project: 
     assert "2 failed" in (project / "figures" / "accuracy.svg").read_text()
 
     method = project / "psasc_bench" / "methods" / "broken.py"
-    method.write_text(BROKEN.replace("== 320", "== 321"))
+    method.write_text(BROKEN.replace("== 1301", "== 1302"))
     snakemake(project, f"{RUNS}/broken/eps-8/seed-0.json")
     assert record.read(failed).status == "done"
 

@@ -11,7 +11,7 @@ rule verify:
     params:
         shown=planning.of_others(STUDY, RESULTS / "runs"),
     shell:
-        "python -m psasc_bench verify --output {output} > {log} 2>&1"
+        "python -m psasc_bench verify --withhold --output {output} > {log} 2>&1"
 
 
 rule collect:

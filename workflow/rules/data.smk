@@ -2,13 +2,13 @@
 # take them as ancient(), so that making a lost one again retrains nothing. It must be so: when a rule is due for changed
 # parameters, Snakemake looks past jobs that hang on it by ancient() alone, and would not see that those have changed, too.
 
-for name in STUDY.datasets:
+for prepared, name in planning.prepared_files(STUDY).items():
 
     rule:
         name:
             f"prepare_{name}"
         output:
-            str(STUDY.prepared(name)),
+            prepared,
         log:
             f"logs/prepare/{name}.log",
         conda:
@@ -18,7 +18,8 @@ for name in STUDY.datasets:
                 STUDY, RESULTS, name, data_root=DATA_ROOT
             ),
         shell:
-            "python -m psasc_bench prepare @{params.source} --output {output:q} > {log} 2>&1"
+            "python -m psasc_bench prepare @{params.source} --output {output:q} "
+            "> {log} 2>&1 && (grep '^psasc-bench: warning' {log} >&2 || true)"
 
 
 for (name, epochs, evaluation), labels in planning.schedules(STUDY, ALL_TRIALS).items():

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from figure_tables import Tables, marked, written
 
-from psasc_bench.analysis import results
+from psasc_bench.analysis import p_text
 from psasc_bench.report import plots
 
 
@@ -29,7 +29,7 @@ def test_differences_say_p_and_verdict(tables: Tables) -> None:
     summary = pd.read_csv(folder / "summary.csv")
     told = dict(zip(summary["verdict"], summary["difference_p_holm"], strict=True))
     assert "better" in told
-    assert f"p {results.p_text(told['better'])}, better" in written("differences", folder)
+    assert f"p {p_text(told['better'])}, better" in written("differences", folder)
 
 
 def test_one_pair_has_no_interval_and_a_missing_one_no_point(tables: Tables) -> None:

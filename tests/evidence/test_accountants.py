@@ -1,0 +1,49 @@
+"""The accountants that verify are right where closed forms are known, and bracket each other."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+from psasc_bench.evidence.accountants import epsilon_at_least, epsilon_at_most, epsilon_by_quadrature
+from psasc_bench.privacy.accounting import epsilon_by_rdp
+
+SCHEDULES = [(256 / 1437, 180), (512 / 60000, 4688), (8192 / 50000, 366), (1.0, 10)]
+
+
+def gaussian_epsilon(noise_multiplier: float, delta: float) -> float:
+    """Of one release of the Gaussian mechanism, Balle & Wang 2018, theorem 8."""
+
+    def excess(epsilon: float) -> float:
+        a, b = 0.5 / noise_multiplier, epsilon * noise_multiplier
+        return float(norm.cdf(a - b) - math.exp(epsilon) * norm.cdf(-a - b)) - delta
+
+    return float(brentq(excess, 0, 50))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+@given(noise_multiplier=st.floats(0.4, 50), delta=st.sampled_from([1e-3, 1e-5, 1e-15]))
+def test_quadrature_is_what_opacus_says(schedule: tuple[float, int], noise_multiplier: float, delta: float) -> None:
+    rate, steps = schedule
+    spent = epsilon_by_rdp(noise_multiplier, sampling_rate=rate, steps=steps, delta=delta)
+    assert epsilon_by_quadrature(noise_multiplier, rate, steps, delta) == pytest.approx(spent, rel=1e-9)
+
+
+@pytest.mark.parametrize("noise_multiplier", [0.5, 1.0, 5.0])
+@pytest.mark.parametrize("delta", [1e-3, 1e-6])
+def test_bounds_bracket_the_gaussian_mechanism(noise_multiplier: float, delta: float) -> None:
+    exact = gaussian_epsilon(noise_multiplier, delta)
+    low, high = (bound(noise_multiplier, 1.0, 1, delta, interval=1e-3) for bound in (epsilon_at_least, epsilon_at_most))
+    assert low <= exact <= high
+    assert high - low < 0.01
+    assert exact <= epsilon_by_quadrature(noise_multiplier, 1.0, 1, delta)
+
+
+def test_no_noise_is_no_privacy_and_no_step_costs_nothing() -> None:
+    assert epsilon_by_quadrature(0.0, 0.1, 10, 1e-5) == math.inf
+    assert epsilon_by_quadrature(1.0, 0.1, 0, 1e-5) == 0

@@ -1,0 +1,170 @@
+"""A study of one's own, as a user starts it in a clone: it stands by itself, and nothing wrong gets into its tables."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from projects import ROOT, RUNS, STUDY, changes, configure, jobs, records, snakemake
+from sklearn.datasets import load_digits
+
+from psasc_bench.records import record
+
+DIGITS = STUDY["datasets"]["digits"]
+BAD = '''
+from dataclasses import dataclass
+
+from psasc_bench.methods.base import Method, Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bad(Method):
+    """Not private, or not what it says."""
+
+    title = "bad"
+    C: float
+    s: float = 1.0
+
+    def weight(self, norm: Tensor) -> Tensor:
+        {weight}
+
+    def sensitivity(self) -> float:
+        return {sensitivity}
+'''
+BAD_METHODS = {
+    "batch mean": ("return self.C * norm.mean() / (norm.mean() + 1) / (norm + 0.01)", "self.C", "own weights"),
+    "batch maximum": ("return self.C / norm.max().clamp(min=self.C).expand_as(norm)", "self.C", "own weights"),
+    "too little noise": ("return self.C / norm.clamp(min=self.C)", "self.C / 1.05", "supremum"),
+    "turned round": ("return self.C * (1 - 3 * (norm > 1)) / norm.clamp(min=1)", "self.C", "supremum"),
+    "right for s = 1": ("return self.C / (self.s * norm + 0.01)", "self.C", "supremum"),
+}
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone of all that is tracked, or would be, with git to say what has changed in it."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    clone = tmp_path / "clone"
+    for name in subprocess.check_output(listed, cwd=ROOT, text=True).splitlines():
+        if (ROOT / name).exists():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, clone / name)
+    git(clone, "init", "--quiet")
+    git(clone, "add", "--all")
+    git(clone, "-c", "user.name=me", "-c", "user.email=me@here", "commit", "--quiet", "--message", "as cloned")
+    return clone
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.check_output(["git", *arguments], cwd=folder, text=True)
+
+
+def test_own_study_changes_no_file_of_the_clone_and_speaks_of_itself_alone(clone: Path) -> None:
+    """It shares the name of its data set with the shipped one, whose tables made on request lie beside it."""
+    study = {"seeds": [0, 1], "epsilons": [3], "methods": {"dp-sgd": {"C": 0.1}, "auto-s": {"C": 0.1}}}
+    (clone / "mine.yaml").write_text(json.dumps(study | {"datasets": {"digits": DIGITS | {"learning_rate": 0.001}}}))
+    said = snakemake(clone, study="mine.yaml")
+    assert git(clone, "status", "--porcelain") == "?? mine.yaml\n"
+    mine = clone / "studies" / "mine"
+    assert f"what was made is in {mine}" in said
+    written = (mine / "study.md").read_text() + (mine / "results" / "claims.md").read_text()
+    assert "Auto-S" in written
+    for foreign in ("PSASC", "PSAC", "NSGD", "CIFAR", "MNIST", "momentum variant"):
+        assert foreign not in written.replace("DP-PSASC paper", "")
+
+
+@pytest.mark.parametrize(("weight", "sensitivity", "check"), BAD_METHODS.values(), ids=list(BAD_METHODS))
+def test_bad_method_is_stopped_before_it_is_trained(weight: str, sensitivity: str, check: str, project: Path) -> None:
+    """The last of them only where a data set overrides its settings."""
+    source = BAD.replace("{weight}", weight).replace("{sensitivity}", sensitivity)
+    (project / "psasc_bench" / "methods" / "bad.py").write_text(source)
+    second = DIGITS | {"title": "Digits again", "overrides": {"bad": {"s": 0.5}}}
+    methods = {**STUDY["methods"], "bad": {"C": 0.1}}
+    configure(project, STUDY | {"methods": methods, "datasets": {"digits": DIGITS, "again": second}})
+    said = snakemake(project, "results/runs/again/bad/eps-8/seed-0.json", status=1)
+    assert f"{check} is" in said
+    assert "fails the battery and is not trained" in said
+    assert not list((project / "results").rglob("bad/**/*.json"))
+
+
+def test_small_and_large_budgets_that_are_kept_get_their_tables(project: Path) -> None:
+    methods = {"dp-sgd": {"C": 0.1}}
+    configure(project, STUDY | {"seeds": [0], "epsilons": [0.1, 50], "methods": methods})
+    said = snakemake(project, "results/study.json")
+    assert "withheld" not in said
+    assert {path.parent.name for path in (project / RUNS).rglob("*.json")} >= {"eps-0.1", "eps-50"}
+    ledger = (project / "results" / "ledger.csv").read_text()
+    assert "it spent" not in ledger
+
+
+def test_bad_ledger_withholds_its_own_rows_alone(project: Path) -> None:
+    path = project / RUNS / "dp-sgd" / "eps-8" / "seed-0.json"
+    values = json.loads(path.read_text())
+    values["ledger"]["noise_multiplier"] /= 2
+    path.write_text(json.dumps(values))
+    said = snakemake(project, "--forcerun", "verify", "--", "results/README.md")
+    assert "digits/dp-sgd/eps-8/seed-0 is withheld: it spent epsilon" in said
+    summary = (project / "results" / "summary.csv").read_text().splitlines()
+    counts = {line.split(",")[2]: line.split(",")[6] for line in summary}
+    assert (counts["dp-sgd"], counts["dp-psasc"]) == ("1", "2")
+
+
+def test_edited_network_is_trained_anew_with_a_seed_more(project: Path) -> None:
+    """Not the old runs averaged with the new one."""
+    source = project / "psasc_bench" / "models" / "networks.py"
+    narrower = source.read_text().replace("nn.Linear(128, 32)", "nn.Linear(128, 16)")
+    source.write_text(narrower.replace("nn.Linear(32, 10)", "nn.Linear(16, 10)"))
+    configure(project, STUDY | {"seeds": [0, 1, 2], "methods": {"dp-sgd": {"C": 0.1}}})
+    before = records(project)
+    snakemake(project, "results/study.json")
+    assert changes(before, records(project)) == {f"dp-sgd/eps-8/seed-{seed}.json" for seed in range(3)}
+    made = {record.read(path).fingerprint for path in (project / RUNS / "dp-sgd").rglob("*.json")}
+    assert len(made) == 1
+
+
+def test_edited_words_of_network_and_method_train_nothing(project: Path) -> None:
+    for name in ("models/networks.py", "methods/dp_sgd.py"):
+        source = project / "psasc_bench" / name
+        source.write_text("# a comment\n" + source.read_text().replace('"""', '"""In other words: ', 1))
+    assert "train_digits" not in jobs(snakemake(project, "--dry-run", "results/README.md"))
+
+
+def test_moved_data_and_another_rate_are_one_call(project: Path, tmp_path: Path) -> None:
+    digits = load_digits()
+    images, labels = digits.images[:, None].astype(np.uint8), digits.target
+    parts = {"x_train": images[:800], "y_train": labels[:800], "x_test": images[800:], "y_test": labels[800:]}
+    np.savez(tmp_path / "here.npz", **parts)
+    mine: dict[str, Any] = {**DIGITS, "source": "npz", "path": str(tmp_path / "here.npz")}
+    study = STUDY | {"seeds": [0], "methods": {"dp-sgd": {"C": 0.1}}}
+    configure(project, study | {"datasets": {"digits": mine}})
+    snakemake(project, "results/study.json")
+    before = records(project)
+
+    (tmp_path / "here.npz").rename(tmp_path / "there.npz")
+    mine |= {"path": str(tmp_path / "there.npz"), "learning_rate": 0.5}
+    configure(project, study | {"datasets": {"digits": mine}})
+    snakemake(project, "results/study.json")
+    assert changes(before, records(project)) == {"dp-sgd/eps-8/seed-0.json"}
+    assert "digits,8.0,dp-sgd,0,Digits,DP-SGD,False,done" in (project / "results" / "runs.csv").read_text()
+    assert jobs(snakemake(project, "--dry-run", "results/study.json")) == {}
+
+
+def test_two_names_of_one_source_share_what_is_prepared(project: Path) -> None:
+    longer = DIGITS | {"title": "Longer", "epochs": 2}
+    configure(project, STUDY | {"seeds": [0], "datasets": {"digits": DIGITS, "longer": longer}})
+    due = jobs(snakemake(project, "--dry-run", "results/README.md"))
+    assert due["train_longer"] == 3
+
+
+def test_prefix_is_refused_with_a_sentence(project: Path) -> None:
+    (project / "Snakefile").write_text(
+        'module bench:\n    snakefile: "workflow/Snakefile"\n    config: config\n    prefix: "bench"\n\n\n'
+        "use rule * from bench\n"
+    )
+    said = snakemake(project, "--dry-run", status=1)
+    assert "takes no `prefix`: leave it out of the module" in said
