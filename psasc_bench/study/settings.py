@@ -6,7 +6,15 @@ import os
 from itertools import product
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from psasc_bench.data import Features
 from psasc_bench.methods import LARGEST
@@ -101,6 +109,10 @@ class MethodConfig(BaseModel):
 
     method: str | None = None
     title: Title | None = None
+
+    @model_serializer(mode="wrap")
+    def _said(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in serialise(self).items() if value is not None}
 
     @property
     def settings(self) -> Settings:

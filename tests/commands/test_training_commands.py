@@ -107,6 +107,17 @@ def test_data_set_is_looked_for_where_the_environment_says(
     assert f"psasc-bench download mnist --data-root {tmp_path / 'elsewhere'}" in line
 
 
+@pytest.mark.parametrize("source", ["mnist", "npz"])
+def test_another_source_under_the_same_name_is_not_what_was_prepared_before(
+    source: str, study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], refused: Refused
+) -> None:
+    trained(capsys, *train(study, method="nonprivate", epsilon="inf"))
+    absent = {"path": str(tmp_path / "absent.npz")} if source == "npz" else {}
+    other = write_study(Path("other.yaml"), source=source, **absent)
+    (line,) = refused(*train(other, method="nonprivate", epsilon="inf"))
+    assert "absent.npz" in line if absent else "psasc-bench download mnist" in line
+
+
 # ------------------------------------------------------------------------------------------------ mistakes in a command
 
 

@@ -15,7 +15,7 @@ from psasc_bench.records import record
 
 def test_edited_method_retrains_exactly_its_runs(project: Path) -> None:
     source = project / "psasc_bench" / "methods" / "dp_psasc.py"
-    source.write_text(source.read_text().replace("self.s * norm", "1.5 * self.s * norm"))
+    source.write_text(source.read_text().replace("(norm + self.r)", "(norm + 2 * self.r)"))
     before = records(project)
     due = jobs(snakemake(project, "--dry-run", "results/README.md"))
     assert due == {"train_digits": 1, "verify": 1, "audit": 1, "collect": 1}
