@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from psasc_bench import evidence, files, methods, records, training
+from psasc_bench.commands.notices import warn
 from psasc_bench.methods import Method
 from psasc_bench.privacy import calibrate
 from psasc_bench.study import Cell, Study, load_study
@@ -117,7 +118,7 @@ def audit_run(options: argparse.Namespace) -> None:
     evidence.require_sound(spec.method, spec.parameters, options.checks)
     found = evidence.audit_run(
         spec,
-        training.prepared_dataset(study, options.dataset),
+        training.prepared_dataset(study, options.dataset, warn=warn),
         canaries=options.canaries,
         guesses=options.guesses,
         micro_batch_size=protocol.micro_batch_size,

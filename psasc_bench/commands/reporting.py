@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from psasc_bench import analysis, evidence, files, methods, records, report
+from psasc_bench.commands.notices import warn
 from psasc_bench.study import Study, load_study, sweep_names, sweep_trials
 
 
@@ -87,13 +87,13 @@ def collect(options: argparse.Namespace) -> None:
     _name_withheld(withheld)
     analysis.collect(study, options.runs, options.output, withheld=withheld)
     for line in analysis.unlike_origins(analysis.read_table(options.output / "runs.csv"), study.roles().reference):
-        print(f"psasc-bench: warning: {line}", file=sys.stderr)
+        warn(line)
     files.write_text(options.output / "README.md", report.render_results_page(study, options.output))
 
 
 def _name_withheld(withheld: Mapping[str, str]) -> None:
     for run, reason in withheld.items():
-        print(f"psasc-bench: warning: {run} is withheld: {reason}", file=sys.stderr)
+        warn(f"{run} is withheld: {reason}")
 
 
 def _unaccounted(options: argparse.Namespace) -> dict[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psasc_bench import data, evidence, files, training
+from psasc_bench.commands.notices import warn
 from psasc_bench.memory import keep_freed_memory
 from psasc_bench.privacy import Budget
 from psasc_bench.study import Cell, RunSpec, Schedule, Study, load_study, method_trials, spec_identity
@@ -35,7 +36,7 @@ def prepare(options: argparse.Namespace) -> None:
         mean=options.mean,
         deviation=options.deviation,
         features=options.features,
-        warn=_warn,
+        warn=warn,
     )
 
 
@@ -46,7 +47,7 @@ def budgets(options: argparse.Namespace) -> None:
     training.check_fit(options.model, dataset, name=options.dataset)
     examples = len(dataset.y_train)
     if options.delta >= 1 / examples:
-        _warn(
+        warn(
             f"{where}.delta: {options.delta:g} is not below 1/{examples}, one over the number of training examples; "
             "it would allow publishing one of them outright"
         )
@@ -71,7 +72,7 @@ def train(options: argparse.Namespace) -> None:
 def train_sweep(options: argparse.Namespace) -> None:
     """Train the trials of one sweep on one data set; what is finished already is left alone."""
     study = load_study(options.config)
-    dataset = training.prepared_dataset(study, options.dataset, options.data, warn=_warn)
+    dataset = training.prepared_dataset(study, options.dataset, options.data, warn=warn)
     known = [training.read_budget(path) for path in options.budgets]
 
     def budget(spec: RunSpec) -> Budget:
@@ -124,7 +125,7 @@ def _train(
                 probe_every_epochs=probe_every_epochs,
             )
         if made.status == "failed":
-            _warn(f"{spec.name()} failed: {made.reason}")
+            warn(f"{spec.name()} failed: {made.reason}")
         accuracy = made.result[f"{spec.evaluation}_accuracy"]
         shown = "none" if accuracy is None else f"{accuracy:.4f}"
         print(f"{spec.name()}: {made.status}, {spec.evaluation} accuracy {shown}")
@@ -174,14 +175,10 @@ def deviation(options: argparse.Namespace) -> None:
 
 def _inputs(options: argparse.Namespace, study: Study, spec: RunSpec) -> tuple[Dataset, Budget]:
     """What a run is trained on."""
-    dataset = training.prepared_dataset(study, spec.dataset, options.data, warn=_warn)
+    dataset = training.prepared_dataset(study, spec.dataset, options.data, warn=warn)
     if options.budget:
         return dataset, training.read_budget(options.budget)
     return dataset, training.schedule_budget(spec, len(dataset.y_train), epsilon=spec.epsilon, delta=spec.delta)
-
-
-def _warn(text: str) -> None:
-    print(f"psasc-bench: warning: {text}", file=sys.stderr)
 
 
 @contextmanager

@@ -71,8 +71,8 @@ def test_report_opens_in_a_browser_and_asks_for_nothing(project: Path, browser: 
     assert errors == []
 
 
-def test_finished_study_leaves_nothing_to_do(finished: Path) -> None:
-    assert jobs(snakemake(finished, "results/README.md")) == {}
+def test_finished_study_leaves_nothing_to_do(project: Path) -> None:
+    assert jobs(snakemake(project, "results/README.md")) == {}
 
 
 def test_more_cores_give_the_same_bits(finished: Path, tmp_path: Path) -> None:
