@@ -140,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     for function in (reporting.tune, reporting.collect_sweeps):
         added = command(function)
         study(added, dataset=False)
+        checks(added)
         added.add_argument(
             "--sweeps", type=Path, default=_InFolder("results/sweeps"), help="their records (%(default)s)"
         )

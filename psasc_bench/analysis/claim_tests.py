@@ -11,12 +11,13 @@ import pandas as pd
 
 from psasc_bench.analysis import metrics
 from psasc_bench.analysis.comparisons import Comparison, Finding, Measure, decide, pair
-from psasc_bench.study import Roles
+from psasc_bench.study import Roles, format_epsilon
 
 COSINE = Measure(unit="in cosine", margin=0.01, digits=3)  # a step that goes a hundredth less far along the gradient
 SHARE = Measure(unit="points of the grid", margin=0.1, scale=100, digits=0)
 
 Tables = Mapping[str, pd.DataFrame]
+RUN = ("dataset", "method", "epsilon", "seed")
 
 
 def higher_accuracy(tables: Tables, roles: Roles) -> list[Finding]:
@@ -55,32 +56,60 @@ def speeds_convergence(tables: Tables, roles: Roles) -> list[Finding]:
 
 
 def preserves_privacy(tables: Tables, roles: Roles) -> list[Finding]:
-    """Of each budget, the attack that proves most of what it attacks; ``low`` and ``high`` bracket its epsilon."""
-    audit, ledger = tables["audit"], tables["ledger"]
+    """Of each budget, the attack that proves most of what it attacks; ``low`` and ``high`` bracket its epsilon. A
+    budget that was not attacked counts where a run has overspent it."""
+    audit, ledger = tables["audit"], _of_the_runs(tables["ledger"], tables.get("runs"))
     audit = audit[audit["method"].isin([roles.method, roles.momentum])]
     audit = audit.assign(proved=audit["epsilon_lower"] / audit["epsilon_claimed"])
-    trained = ledger["run"].str.split("/").str[1]
+    grouped = ledger.groupby(["method", "budget"], sort=False)["problem"]
+    ledgers = {(str(method), str(budget)): problems for (method, budget), problems in grouped}
     findings = []
     for _, attacks in audit.groupby(["method", "epsilon"], sort=False):
         sharpest = attacks.nlargest(1, "proved").iloc[0]
         method, epsilon = str(sharpest["method"]), float(sharpest["epsilon"])
         low, high = float(sharpest["epsilon_lower"]), float(sharpest["epsilon_claimed"])
-        runs = ledger[(trained == method) & (ledger["epsilon"] == epsilon)]
-        refuted, overspent = bool(attacks["refuted"].any()), int(runs["problem"].notna().sum())
+        problems = ledgers.pop((method, format_epsilon(epsilon)), pd.Series(dtype=str))
+        refuted, overspent = bool(attacks["refuted"].any()), int(problems.notna().sum())
         findings.append(
             Finding(
                 epsilon=epsilon,
                 method=method,
-                n=len(runs),
+                n=len(problems),
                 unit="of epsilon",
                 low=low,
                 high=high,
-                verdict="not supported" if refuted or overspent else "supported" if len(runs) else "not tested",
+                verdict="not supported" if refuted or overspent else "supported" if len(problems) else "not tested",
                 evidence=f"an attack proves epsilon {low:.2f} of {high:.2f} claimed; "
-                f"{len(runs) - overspent} of {len(runs)} ledgers hold",
+                f"{len(problems) - overspent} of {len(problems)} ledgers hold",
             )
         )
+    findings += [
+        Finding(
+            epsilon=float(budget),
+            method=method,
+            n=len(problems),
+            unit="of epsilon",
+            verdict="not supported",
+            evidence=f"no attack was made; {int(problems.isna().sum())} of {len(problems)} ledgers hold",
+        )
+        for (method, budget), problems in ledgers.items()
+        if method in (roles.method, roles.momentum) and problems.notna().any()
+    ]
     return findings
+
+
+def _of_the_runs(ledger: pd.DataFrame, runs: pd.DataFrame | None) -> pd.DataFrame:
+    """The ledgers of the study's ``runs``, or all where these are not given, with the ``method`` and the ``budget`` (an
+    epsilon as text) of the run's name: a ledger may be too damaged to say."""
+    parts = ledger["run"].str.split("/")
+    ledger = ledger.assign(method=parts.str[1], budget=parts.str[2].str.removeprefix("eps-"))
+    if runs is None:
+        return ledger
+    names = {
+        f"{dataset}/{method}/eps-{format_epsilon(epsilon)}/seed-{seed}"
+        for dataset, method, epsilon, seed in zip(*(runs[key] for key in RUN), strict=True)
+    }
+    return ledger[ledger["run"].isin(names)]
 
 
 def _tested(roles: Roles) -> str:

@@ -16,6 +16,8 @@ from psasc_bench.analysis.tidy import REQUESTED, default_roles, of_the_study, re
 from psasc_bench.files import write_text
 from psasc_bench.study import Roles
 
+NAMES = ["method", "method_title", "control"]  # what the runs are to say of each method
+
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
@@ -34,7 +36,7 @@ def write_claims(paths: Iterable[Path], output: Path) -> None:
     """Write ``claims.csv`` to ``output`` from the tables in ``paths``, known by their files' names. What of those made
     on request is not known to be of the study in ``output`` takes no part.
 
-    Raises ``OSError`` for an absent file.
+    Raises ``OSError`` for an absent file, ``ValueError`` for tables that lack a column.
     """
     study, tables = read_study(output), {}
     for path in paths:
@@ -43,7 +45,9 @@ def write_claims(paths: Iterable[Path], output: Path) -> None:
             table = of_the_study(table, study) if study else table.head(0)
         if len(table):
             tables[path.stem] = table
-    runs = tables.get("runs", pd.DataFrame(columns=["method", "method_title", "control"]))
+        if path.stem == "runs" and (lacking := [column for column in NAMES if column not in table]):
+            raise ValueError(f"{path}: has no column {lacking[0]!r}; `snakemake --cores 8` makes it anew")
+    runs = tables.get("runs", pd.DataFrame(columns=NAMES))
     roles = study.roles() if study else default_roles(runs)
     claims = claims_about(roles, dict(zip(runs["method"], runs["method_title"], strict=True)))
     found = decide_claims(tables, roles, claims)

@@ -22,7 +22,6 @@ UNFINISHED = ["missing", "running", "stale", "diverged", "failed"]
 Row = dict[str, Any]
 NORMS = np.logspace(-4, 2, 241)
 MOST_NAMED = 10  # of what is wrong in one way
-REMEDY = "delete it and run the workflow again"
 
 
 def collect(study: Study, runs: Path, output: Path, *, withheld: Mapping[str, str] | None = None) -> None:
@@ -57,10 +56,11 @@ def read_runs(study: Study, runs: Path, withheld: Mapping[str, str]) -> tuple[pd
         try:
             columns = _columns(spec, run.record)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: a damaged run record ({error!r}); {REMEDY}") from None
+            raise ValueError(f"{path}: a damaged run record ({error!r}); {records.REMEDY}") from None
         rows.append(key | labels | {"control": cls.control, "status": run.status} | columns)
         if run.record:
-            curves.append(_read_curve(path.with_suffix(".csv")).assign(**key, **labels, status=run.status))
+            records.read_curve(path, run.record)
+            curves.append(pd.read_csv(path.with_suffix(".csv")).assign(**key, **labels, status=run.status))
     table = pd.DataFrame(rows)
     _check_one_data_set(table, runs)
     return table, pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
@@ -88,13 +88,6 @@ def _check_one_data_set(table: pd.DataFrame, runs: Path) -> None:
                 f"{count} on {str(digest)[:12]}" for digest, count in zip(found.index, found, strict=True)
             )
             raise ValueError(f"{runs / str(dataset)}: records of unlike data in one folder ({which}); keep one kind")
-
-
-def _read_curve(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: not the curve of a run ({error}); {REMEDY}") from None
 
 
 def _columns(spec: RunSpec, found: Record | None) -> Row:

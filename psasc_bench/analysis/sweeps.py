@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from psasc_bench import methods
+from psasc_bench import methods, records
 from psasc_bench.records import Run, look, present_data
 from psasc_bench.study import OPTIMISER, Study, Trial, spec_identity, sweep_trials, varied_settings
 
@@ -34,36 +33,40 @@ class Choice:
 
 
 def sweep_table(
-    study: Study, chosen: Sequence[str], sweeps: Path, *, withheld: Collection[Path] = ()
+    study: Study, chosen: Sequence[str], sweeps: Path, *, withheld: Collection[str] = ()
 ) -> list[dict[str, Any]]:
     """One row per run of these sweeps, with its ``status`` (see ``status``), ``settings`` (the trial's name), every
     setting as it was and, once it has ended, ``accuracy`` on its ``evaluation`` examples (a fraction), ``seconds`` and
     ``threads``. The records at paths that are ``withheld`` count as failed. Raises ``ValueError`` naming a file that is
-    no record."""
-    rows = []
-    for trial, run in _looked(study, chosen, sweeps):
-        if trial.folder(sweeps) / f"{run.spec.name()}.json" in withheld:
-            run = Run(run.spec, "failed", None)
-        rows.append(_row(study, trial, run, trial.folder(sweeps)))
-    return rows
+    no record, or no curve of its record."""
+    looked = _looked(study, chosen, sweeps, withheld)
+    return [_row(study, trial, run, trial.folder(sweeps)) for trial, run, _ in looked]
 
 
-def sweep_curves(study: Study, chosen: Sequence[str], sweeps: Path) -> list[dict[str, Any]]:
-    """One row per epoch of every ended run of these sweeps: what ``table`` says of the run but its end, and the row of
-    its curve. Raises ``ValueError`` naming a file that is no record, and ``OSError`` for an absent curve."""
-    rows = []
-    for trial, run in _looked(study, chosen, sweeps):
-        if run.record:
-            with (trial.folder(sweeps) / f"{run.spec.name()}.csv").open(encoding="utf-8", newline="") as file:
-                rows += [_settled(study, trial, run) | epoch for epoch in csv.DictReader(file)]
-    return rows
+def sweep_curves(
+    study: Study, chosen: Sequence[str], sweeps: Path, *, withheld: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """One row per epoch of every ended run of these sweeps that is not ``withheld``: what ``sweep_table`` says of the
+    run but its end, and the row of its curve. Raises as that does."""
+    return [
+        _settled(study, trial, run) | epoch
+        for trial, run, curve in _looked(study, chosen, sweeps, withheld)
+        for epoch in curve
+    ]
 
 
-def _looked(study: Study, chosen: Sequence[str], sweeps: Path) -> Iterator[tuple[Trial, Run]]:
+def _looked(
+    study: Study, chosen: Sequence[str], sweeps: Path, withheld: Collection[str]
+) -> Iterator[tuple[Trial, Run, list[dict[str, str]]]]:
+    """Every run of these sweeps, with the rows of its curve if it has ended."""
     present = {dataset: present_data(study, dataset) for name in chosen for dataset in study.sweep(name).datasets}
     for trial in sweep_trials(study, chosen):
         for spec in trial.runs:
-            yield trial, look(spec, present[spec.dataset], trial.folder(sweeps))
+            path = trial.folder(sweeps) / f"{spec.name()}.json"
+            run = look(spec, present[spec.dataset], trial.folder(sweeps))
+            if str(path) in withheld:
+                run = Run(spec, "failed", None)
+            yield trial, run, records.read_curve(path, run.record) if run.record else []
 
 
 def _settled(study: Study, trial: Trial, run: Run) -> dict[str, Any]:
@@ -96,12 +99,12 @@ def _row(study: Study, trial: Trial, run: Run, folder: Path) -> dict[str, Any]:
         ended = {
             "accuracy": run.record.result[f"{run.spec.evaluation}_accuracy"],
             "steps_taken": run.record.ledger["steps_taken"],
-            "seconds": run.record.seconds.get("total", 0.0),
+            "seconds": run.record.seconds["total"],
             "threads": run.record.provenance["threads"],
         }
     except KeyError as error:
-        remedy = "delete it and run the workflow again"
-        raise ValueError(f"{folder / run.spec.name()}.json: a damaged run record (lacks {error}); {remedy}") from None
+        why = f"a damaged run record (lacks {error}); {records.REMEDY}"
+        raise ValueError(f"{folder / run.spec.name()}.json: {why}") from None
     return row | ended
 
 

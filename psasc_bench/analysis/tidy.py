@@ -10,7 +10,8 @@ from psasc_bench.study import Roles, Study, default_roles_of, known_identities, 
 
 TEXT = (
     *("claim", "dataset", "dataset_title", "method", "method_title", "reference", "trajectory", "sweep", "settings"),
-    *("unit", "verdict", "evidence", "figure", "status", "reason", "commit"),
+    *("unit", "verdict", "evidence", "figure", "status", "reason", "run", "problem"),
+    *("identity", "trajectory_identity", "data_sha256", "commit", "device", "cpu", "torch"),
 )
 # The columns of tables made on request that say what a row is of, see ``study.identity``.
 IDENTITIES = ("identity", "trajectory_identity")
@@ -19,11 +20,13 @@ REQUESTED = ("deviation", "sweeps", "sweep_curves", "tuning")
 
 def read_table(path: Path) -> pd.DataFrame:
     """A tidy table; one without a row is empty. Names and titles are text, whatever they look like: only what is empty
-    is missing. Raises ``OSError`` for an absent file."""
+    is missing. Raises ``OSError`` for an absent file, ``ValueError`` for one that is no table."""
     try:
         return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
+    except ValueError as error:
+        raise ValueError(f"{path}: not a table ({str(error).strip()}); make it anew") from None
 
 
 def read_study(results: Path) -> Study | None:
@@ -42,7 +45,7 @@ def of_the_study(table: pd.DataFrame, study: Study, *, any_epsilon: bool = False
     epsilon are those of ``study``, but for the settings that a trial varies; none of a table that does not say what its
     rows are of."""
     columns = [column for column in IDENTITIES if column in table]
-    if not columns:
+    if not columns or not (any_epsilon or "epsilon" in table):
         return table.head(0)
     trials = table["settings"] if "settings" in table else pd.Series("", index=table.index)
     known = {trial: known_identities(study, varied=varied_settings(trial)) for trial in trials.unique()}

@@ -1,7 +1,9 @@
 """A definition with all that it uses, and that uses, as far as it is written here; of libraries, the names alone.
 
     content = sha256 of, for the definition and then for each that is reached from it, in the order of reaching:
-              its syntax as text, and of each name that it takes from outside: which one it is
+              its syntax as text; of each name that it takes from outside: which one it is; what its module does at
+              import beyond defining, and how much of that before it is evaluated; and the bytes of files beside it
+              that are no Python and that it names
 
 The order is that of the names, so that nothing depends on where a definition stands, or in which file.
 """
@@ -15,10 +17,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from psasc_bench.code.modules import PACKAGE, Module, parse, piece, read
+from psasc_bench.code.effects import reads
+from psasc_bench.code.modules import PACKAGE, Module, Piece, parse, piece, read
 from psasc_bench.code.syntax import text
 
 DIGITS = 16
+PYTHON = (".py", ".pyi")  # stubs say what a package offers, and from where
+METHODS = "methods"
+LONGEST = 100  # name of a file; of what is longer, some systems fail to say whether it is one
 # These alter every record alike: `records.GENERATION` stands for them.
 MACHINERY = tuple(f"{PACKAGE.name}.{room}" for room in ("engine", "privacy", "training"))
 
@@ -72,12 +78,22 @@ def entries(path: Path, table: str) -> dict[str, ast.expr]:
 
 @cache
 def package_digest(package: Path = PACKAGE) -> str:
-    """Of all Python files of ``package``, by their names, as this process found them first; as for definitions, looks
-    do not matter. It takes half a second. Raises ``ValueError`` for a file that is no Python."""
+    """Of all Python files of ``package`` and all other files of its methods, by their names, as this process found them
+    first. As for definitions, looks do not matter; imports do, wherever they stand. Hidden files and caches are left
+    out. It takes half a second. Raises ``ValueError`` for a file that is no Python."""
     return digest(
-        f"{path.relative_to(package).as_posix()}: {'; '.join(map(text, parse(path, path.read_bytes())))}"
-        for path in sorted(package.rglob("[!.]*.py"))
+        f"{name.as_posix()!a}: {_whole(package / name)}"
+        for name in sorted(path.relative_to(package) for path in package.rglob("*") if path.is_file())
+        if (name.suffix in PYTHON or name.parts[0] == METHODS)
+        and not any(part.startswith(".") or part == "__pycache__" for part in name.parts)
     )
+
+
+def _whole(path: Path) -> str:
+    source = path.read_bytes()
+    if path.suffix not in PYTHON:
+        return hashlib.sha256(source).hexdigest()
+    return "; ".join(text(statement, imports=True) for statement in parse(path, source))
 
 
 def digest(parts: Iterable[str]) -> str:
@@ -105,8 +121,8 @@ class _Reading:
             number = self._numbers[part] = len(self._numbers)
             self._lines.append("")
             uses = sorted(f"{name} is {self._enter(target)}" for name, target in self._uses(part))
-            texts = (piece(node, part.module.package).text for node in part.nodes)
-            self._lines[number] = "\n".join([*texts, *dict.fromkeys(uses)])
+            texts = (_placed(node, part.module) for node in part.nodes)
+            self._lines[number] = "\n".join([*texts, *dict.fromkeys(uses), *_files(part)])
         return f"definition {self._numbers[part]}"
 
     def _enter(self, target: _Part | str) -> str:
@@ -123,9 +139,18 @@ class _Reading:
         unused = set(local) - {chain[0] for chain in used}  # imported for what the import does
         for chain in sorted(used | {(name,) for name in unused}):
             found += [(".".join(chain), target) for target in self._lead(module, chain, local)]
-        if effects := module.definitions.get(""):
-            found.append(("", _Part(module, "", effects)))
+        found += [("", target) for target in self._effects(module, pieces)]
         return found
+
+    def _effects(self, module: Module, pieces: Iterable[Piece]) -> Iterator[_Part]:
+        """What ``module`` does at import beyond defining, and the files that are imported in ``pieces`` of it."""
+        there = (module.own(dotted) for one in pieces for dotted in one.modules)
+        for one in dict.fromkeys([module, *(own[0] for own in there if own)]):
+            if one.effects and not self._is_opaque(one.name):
+                yield _Part(one, "", one.effects)
+
+    def _is_opaque(self, dotted: str) -> bool:
+        return any(f"{dotted}.".startswith(f"{prefix}.") for prefix in self._opaque)
 
     def _lead(self, module: Module, chain: tuple[str, ...], local: dict[str, list[str]]) -> Iterator[_Part | str]:
         """What the names of ``chain``, read from the left, stand for in ``module``; nothing for builtins."""
@@ -140,7 +165,7 @@ class _Reading:
 
     def _definition(self, module: Module, name: str) -> Iterator[_Part | str]:
         full = f"{module.name}.{name}"
-        if any(f"{full}.".startswith(f"{prefix}.") for prefix in self._opaque):
+        if self._is_opaque(full):
             yield full
         else:
             yield _Part(module, name, module.definitions[name])
@@ -153,7 +178,7 @@ class _Reading:
             yield ".".join(dotted.split(".")[:known])
             return
         there, rest = own
-        if any(f"{there.name}.".startswith(f"{prefix}.") for prefix in self._opaque):
+        if self._is_opaque(there.name):
             yield dotted
         elif not rest:
             yield _Part(there, "*", there.statements)
@@ -166,3 +191,20 @@ class _Reading:
             for star in there.imports.get("*", ()):
                 if there.own(star):
                     yield from self._follow(there, ".".join([star, *rest]), known, seen | {dotted})
+
+
+def _placed(node: ast.AST, module: Module) -> str:
+    """Its text; after effects that may have changed what it reads where it stands, with their number."""
+    said = piece(node, module.package).text
+    before = module.effects_before(node) if module.effects and reads(node) else 0
+    return f"after {before}: {said}" if before else said
+
+
+def _files(part: _Part) -> Iterator[str]:
+    """Of files beside it that are no Python and whose names it holds as strings: what is in them."""
+    folder = part.module.path.parent
+    nodes = (node for top in part.nodes for node in ast.walk(top) if isinstance(node, ast.Constant))
+    for name in sorted({node.value for node in nodes if isinstance(node.value, str)}):
+        may_be = name.isprintable() and len(name) < LONGEST and name == Path(name).name and not name.endswith(PYTHON)
+        if may_be and (path := folder / name).is_file():
+            yield f"{name}: {hashlib.sha256(path.read_bytes()).hexdigest()}"

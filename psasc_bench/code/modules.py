@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from psasc_bench.code.syntax import bound_at_top, chains, imports, text
+from psasc_bench.code.effects import Names, acts, evaluated, hooked
+from psasc_bench.code.syntax import bound_at_top, chains, imported, imports, text
 
 PACKAGE = Path(__file__).parents[1]
 INSTALLED = ("site-packages", "dist-packages")
@@ -19,16 +20,21 @@ INSTALLED = ("site-packages", "dist-packages")
 @dataclass(frozen=True)
 class Piece:
     """A statement or an expression, as it counts: its ``text``, the names that it takes from outside, each with the
-    attributes behind it, and its own imports."""
+    attributes behind it, its own imports, and the full names of what they load."""
 
     text: str
     chains: frozenset[tuple[str, ...]]
     imports: tuple[tuple[str, str], ...]
+    modules: tuple[str, ...]
 
 
 @cache
 def piece(node: ast.AST, package: str) -> Piece:
-    return Piece(text(node), frozenset(chains(node)), tuple(imports(node, package)))
+    found = tuple(imports(node, package))
+    ambiguous = len(set(found)) > len({name for name, _ in found})  # so that it matters what is imported when
+    loaded = (imported(part, package) for part in ast.walk(node) if isinstance(part, ast.Import | ast.ImportFrom))
+    modules = tuple(target for pairs in loaded for _, target in pairs)
+    return Piece(text(node, imports=ambiguous), frozenset(chains(node)), found, modules)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,18 +51,69 @@ class Module:
         return self.name if self.path.stem == "__init__" else self.name.rpartition(".")[0]
 
     @cached_property
-    def definitions(self) -> Mapping[str, list[ast.stmt]]:
-        """By name: the statements at the top that give it a value or change it. By no name: those that define nothing
-        and may do anything, as ``register(f)``."""
+    def definitions(self) -> dict[str, list[ast.stmt]]:
+        """By name: the statements at the top that give it a value or change it."""
         found: dict[str, list[ast.stmt]] = defaultdict(list)
         for statement in self.statements:
-            if not isinstance(statement, ast.Import | ast.ImportFrom):
-                for name in bound_at_top(statement) or ("",):
-                    found[name].append(statement)
+            for name in bound_at_top(statement):
+                found[name].append(statement)
+        return dict(found)
+
+    @cached_property
+    def effects(self) -> list[ast.stmt]:
+        """Those that may change what others define, in their order: such as act, as ``register(f)`` does; such as give
+        another value to a name that has one; and imports of files here that do so."""
+        return [
+            statement
+            for statement in self.statements
+            if statement in self._own_effects or any(one.acting for one in self._imported(statement))
+        ]
+
+    @cached_property
+    def acting(self) -> bool:
+        """Whether to import it has an effect, of its own or of what it imports."""
+        return any(module._own_effects for module in self._reached)
+
+    def effects_before(self, node: ast.AST) -> int:
+        """How many effects the module has had when it comes to ``node``, which is an expression or a statement."""
+        return sum(_place(effect) < _place(node) for effect in self.effects)
+
+    @cached_property
+    def _own_effects(self) -> set[ast.stmt]:
+        names = Names(self.imports, self.definitions, hooked=self._hooked)
+        found, bound = set[ast.stmt](), dict[str, str]()
+        for statement in self.statements:
+            given = dict.fromkeys(bound_at_top(statement), "") | dict(self._imports_of(statement))
+            again = any(name in bound and (not target or bound[name] != target) for name, target in given.items())
+            if not given or again or any(acts(node, names) for node in evaluated(statement)):
+                found.add(statement)
+            bound |= given
         return found
 
     @cached_property
-    def imports(self) -> Mapping[str, list[str]]:
+    def _hooked(self) -> bool:
+        return any(hooked(statement) for module in self._reached for statement in module.statements)
+
+    @cached_property
+    def _reached(self) -> list[Module]:
+        """Itself, and the files here that it leads to by what is imported at import."""
+        found = [self]
+        for module in found:  # which grows
+            for statement in module.statements:
+                found += [one for one in module._imported(statement) if one not in found]
+        return found
+
+    def _imported(self, statement: ast.stmt) -> list[Module]:
+        """The files here that are imported where ``statement`` is run."""
+        found = (self.own(target) for _, target in self._imports_of(statement))
+        return list(dict.fromkeys(own[0] for own in found if own))
+
+    def _imports_of(self, statement: ast.stmt) -> list[tuple[str, str]]:
+        nodes = (node for node in evaluated(statement) if isinstance(node, ast.Import | ast.ImportFrom))
+        return [pair for node in nodes for pair in imported(node, self.package)]
+
+    @cached_property
+    def imports(self) -> dict[str, list[str]]:
         """By local name: what is imported, as ``a.module.name``; of a package, also what its stub says it offers."""
         found: dict[str, list[str]] = defaultdict(list)
         stub = self.path.with_suffix(".pyi")
@@ -64,7 +121,7 @@ class Module:
             if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 for name, target in imports(statement, self.package):
                     found[name].append(target)
-        return found
+        return dict(found)
 
     def own(self, dotted: str) -> tuple[Module, list[str]] | None:
         """The longest beginning of ``dotted`` that is a file beside this one, or of this package; and what is left."""
@@ -93,6 +150,10 @@ def read(path: Path) -> Module:
     while (root / "__init__.py").is_file():
         root, names = root.parent, [root.name, *names]
     return _module(".".join(names), path, str(root), path.read_bytes())
+
+
+def _place(node: ast.AST) -> tuple[int, int]:
+    return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
 
 
 @cache

@@ -16,15 +16,15 @@ COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 SCOPES = (*FUNCTIONS, *COMPREHENSIONS, ast.ClassDef)
 
 
-def text(node: ast.AST) -> str:
-    """``node`` without comments, docstrings, formatting, imports and what a raised exception says. Annotations stay:
-    they make a dataclass."""
+def text(node: ast.AST, *, imports: bool = False) -> str:
+    """``node`` without comments, docstrings, formatting and what a raised exception says; and without the imports in
+    it, unless ``imports``, where nobody asks what they give. Annotations stay: they make a dataclass."""
     node = _speechless(node)
     if isinstance(node, ast.Constant):
         return ascii(node.value)
     if isinstance(node, ast.JoinedStr):
-        return _f_string(node)
-    fields = ((name, _value(value)) for name, value in ast.iter_fields(node) if name not in UNSAID)
+        return _f_string(node, imports)
+    fields = ((name, _value(value, imports)) for name, value in ast.iter_fields(node) if name not in UNSAID)
     return f"{type(node).__name__}({', '.join(f'{name}={value}' for name, value in fields if value)})"
 
 
@@ -37,23 +37,24 @@ def _speechless(node: ast.AST) -> ast.AST:
     return ast.Raise(exc=ast.Call(func=call.func, args=rest, keywords=call.keywords), cause=node.cause)
 
 
-def _value(value: object) -> str:
+def _value(value: object, imports: bool) -> str:
     """Of a field; empty for what is not there."""
     if isinstance(value, list):
-        parts = [_value(part) or "absent" for part in value if not _says_nothing(part)]  # as one default of several
+        said = (part for part in value if not _says_nothing(part, imports))
+        parts = [_value(part, imports) or "absent" for part in said]  # as one default of several
         return f"[{', '.join(parts)}]" if parts else ""
     if isinstance(value, ast.AST):
-        return "" if isinstance(value, ast.JoinedStr) and not value.values else text(value)
+        return "" if isinstance(value, ast.JoinedStr) and not value.values else text(value, imports=imports)
     return "" if value is None else ascii(value)
 
 
-def _says_nothing(part: object) -> bool:
-    """Docstrings, other constants that stand alone, ``pass``; and imports, which are known by what they give."""
+def _says_nothing(part: object, imports: bool) -> bool:
+    """Docstrings, other constants that stand alone, ``pass``; and imports, where they are known by what they give."""
     alone = isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
-    return alone or isinstance(part, ast.Pass | ast.Import | ast.ImportFrom)
+    return alone or isinstance(part, ast.Pass) or (isinstance(part, ast.Import | ast.ImportFrom) and not imports)
 
 
-def _f_string(node: ast.JoinedStr) -> str:
+def _f_string(node: ast.JoinedStr, imports: bool) -> str:
     """Pythons part the constant pieces between two values differently."""
     pieces = []
     for constant, values in groupby(node.values, key=lambda value: isinstance(value, ast.Constant)):
@@ -61,7 +62,7 @@ def _f_string(node: ast.JoinedStr) -> str:
             joined = "".join(str(value.value) for value in values if isinstance(value, ast.Constant))
             pieces += [ascii(joined)] if joined else []
         else:
-            pieces += [text(value) for value in values]
+            pieces += [text(value, imports=imports) for value in values]
     return f"JoinedStr([{', '.join(pieces)}])"
 
 
@@ -77,7 +78,7 @@ def _collect(node: ast.AST, bound: frozenset[str], found: set[tuple[str, ...]]) 
     """``bound`` is what the functions around ``node`` bind."""
     node = _speechless(node)
     if isinstance(node, ast.Name | ast.Attribute):
-        names = list(_dotted(node))
+        names = list(dotted(node))
         if isinstance(names[0], ast.AST):
             _collect(names[0], bound, found)
         elif names[0] not in bound and not (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)):
@@ -85,7 +86,7 @@ def _collect(node: ast.AST, bound: frozenset[str], found: set[tuple[str, ...]]) 
         return
     inner, inside = bound, ast.iter_child_nodes(node)
     if isinstance(node, FUNCTIONS):
-        for part in _outside(node):
+        for part in outside(node):
             _collect(part, bound, found)
         inner = bound | _bound_by(node)
         inside = iter([node.body] if isinstance(node, ast.Lambda) else node.body)
@@ -96,16 +97,16 @@ def _collect(node: ast.AST, bound: frozenset[str], found: set[tuple[str, ...]]) 
         _collect(part, inner, found)
 
 
-def _dotted(node: ast.expr) -> Iterator[str | ast.expr]:
+def dotted(node: ast.expr) -> Iterator[str | ast.expr]:
     """``a.b.c`` from the left; the first is no name where attributes are of something else, as of a call."""
     if isinstance(node, ast.Attribute):
-        yield from _dotted(node.value)
+        yield from dotted(node.value)
         yield node.attr
     else:
         yield node.id if isinstance(node, ast.Name) else node
 
 
-def _outside(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Iterator[ast.AST]:
+def outside(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Iterator[ast.AST]:
     """What of a function is evaluated around it."""
     yield from (default for default in [*node.args.defaults, *node.args.kw_defaults] if default)
     yield from (argument.annotation for argument in _arguments(node.args) if argument.annotation)
@@ -174,14 +175,22 @@ def imports(node: ast.AST, package: str) -> Iterator[tuple[str, str]]:
     """What ``node`` imports, functions in it included: local names, with what each stands for, as ``a.module.name``;
     ``*`` for all of a module. ``package`` is what relative imports start from."""
     for part in _statements(node):
-        if isinstance(part, ast.Import):
-            for alias in part.names:
-                yield (alias.asname, alias.name) if alias.asname else (alias.name.partition(".")[0],) * 2
-        elif isinstance(part, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - part.level + 1] if part.level else []
-            source = ".".join([*above, *([part.module] if part.module else [])])
-            for alias in part.names:
-                yield alias.asname or alias.name, source if alias.name == "*" else f"{source}.{alias.name}"
+        if isinstance(part, ast.Import | ast.ImportFrom):
+            for alias, (name, target) in zip(part.names, imported(part, package), strict=True):
+                bare = isinstance(part, ast.Import) and not alias.asname
+                yield name, name if bare else target
+
+
+def imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[str, str]]:
+    """As ``imports``, but with all of ``a.b`` for ``import a.b``, which binds ``a``."""
+    level = node.level if isinstance(node, ast.ImportFrom) else 0
+    above = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+    for alias in node.names:
+        if isinstance(node, ast.Import):
+            yield alias.asname or alias.name.partition(".")[0], alias.name
+        else:
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            yield alias.asname or alias.name, source if alias.name == "*" else f"{source}.{alias.name}"
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

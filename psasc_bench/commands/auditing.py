@@ -95,7 +95,8 @@ def audit(options: argparse.Namespace) -> int:
             claim = evidence.Claim(noise_multiplier=budget.noise_multiplier, sampling_rate=sampling_rate, steps=steps)
             for name, method in private:
                 found = asdict(evidence.audit(method, claim, delta=AUDITED_DELTA))
-                rows.append({"epsilon": epsilon, "method": name, "method_title": found.pop("method"), **found})
+                del found["method"]  # the title of the class, which two methods of the study may share
+                rows.append({"epsilon": epsilon, "method": name, "method_title": study.method_title(name), **found})
     if options.output:
         files.write_csv(options.output, rows)
     for row in rows:
@@ -134,7 +135,7 @@ def audit_run(options: argparse.Namespace) -> None:
 def verify(options: argparse.Namespace) -> int:
     """Recompute what every run spent by accountants that took no part in it, and name the runs whose ledgers do not
     hold; exit status 1 if there are any, unless tables are to withhold their rows."""
-    paths = sorted(records.records_folder(options.results).rglob("*.json"))
+    paths = records.find(records.records_folder(options.results))
     if not paths:
         raise ValueError(f"{options.results}: holds no records to verify")
     verified = evidence.verify_ledgers(paths)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import inspect
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from psasc_bench import analysis, evidence, files, methods, records, report
 from psasc_bench.commands.notices import warn
-from psasc_bench.study import Study, load_study, sweep_names, sweep_trials
+from psasc_bench.study import RunSpec, Study, load_study, sweep_names, sweep_trials
 
 
 def info(options: argparse.Namespace) -> None:
@@ -43,7 +43,8 @@ def tune(options: argparse.Namespace) -> None:
     """Choose every method's settings from the sweeps on validation examples: write tuning.csv, and tuned.yaml with the
     evidence and the cost."""
     study = load_study(options.config)
-    rows = _swept(options, study, sweep_names(study, "validation"))
+    names = sweep_names(study, "validation")
+    rows = analysis.sweep_table(study, names, options.sweeps, withheld=_withheld_trials(options, study, names))
     files.write_text(options.output / "tuned.yaml", analysis.tuned_study(rows))
     files.write_csv(options.output / "tuning.csv", rows)
     print(f"tuning took {analysis.sweep_cost(rows)}; what it chose is in {options.output / 'tuned.yaml'}")
@@ -54,36 +55,42 @@ def collect_sweeps(options: argparse.Namespace) -> None:
     are evaluated on test examples. A sweep on data sets that are not trained is among them if it has any record."""
     study = load_study(options.config)
     names = [name for name in study.sweeps if name in sweep_names(study) or (options.sweeps / name).is_dir()]
-    rows = _swept(options, study, names)
-    files.write_csv(options.output / "sweeps.csv", rows)
+    withheld = _withheld_trials(options, study, names)
+    rows = analysis.sweep_table(study, names, options.sweeps, withheld=withheld)
     ablations = [name for name in names if study.sweeps[name].evaluation == "test"]
-    files.write_csv(options.output / "sweep_curves.csv", analysis.sweep_curves(study, ablations, options.sweeps))
+    curves = analysis.sweep_curves(study, ablations, options.sweeps, withheld=withheld)
+    files.write_csv(options.output / "sweeps.csv", rows)
+    files.write_csv(options.output / "sweep_curves.csv", curves)
     print(f"the sweeps took {analysis.sweep_cost(rows)}")
 
 
-def _swept(options: argparse.Namespace, study: Study, names: Sequence[str]) -> list[dict[str, Any]]:
-    """The table of these sweeps; runs whose ledger does not hold are named, and count as failed."""
+def _withheld_trials(options: argparse.Namespace, study: Study, names: Sequence[str]) -> dict[str, str]:
+    """By path, the records of these sweeps whose ledger does not hold or whose method fails the battery, and why, which
+    is told."""
     if not names:
         raise ValueError(
             "the study has no sweep to ask for on data sets that it trains; config/README.md says how to declare one"
         )
-    paths = [
-        trial.folder(options.sweeps) / f"{spec.name()}.json"
+    runs = {
+        trial.folder(options.sweeps) / f"{spec.name()}.json": spec
         for trial in sweep_trials(study, names)
         for spec in trial.runs
-    ]
-    there = [path for path in paths if path.exists()]
+    }
+    there = {path: spec for path, spec in runs.items() if path.is_file()}
+    withheld = _unsound({str(path): spec for path, spec in there.items()}, options.checks)
     verified = zip(there, evidence.verify_ledgers(there), strict=True)
-    withheld = {path: row.problem for path, row in verified if row.problem}
-    _name_withheld({str(path): reason for path, reason in withheld.items()})
-    return analysis.sweep_table(study, names, options.sweeps, withheld=withheld)
+    withheld |= {str(path): row.problem for path, row in verified if row.problem}
+    _name_withheld(withheld)
+    return withheld
 
 
 def collect(options: argparse.Namespace) -> None:
     """Gather the records of a study into tidy tables, and write them up as README.md beside these. Runs whose ledger
     does not hold, or whose method fails the battery, are named and withheld."""
     study = load_study(options.config)
-    withheld = {**_unsound(study, options.checks), **_unaccounted(options)}
+    seeds = {cell: study.cell_seeds(cell.dataset, cell.epsilon) for cell in study.cells()}
+    specs = [study.spec(cell, seed) for cell, of_cell in seeds.items() for seed in of_cell]
+    withheld = {**_unsound({spec.name(): spec for spec in specs}, options.checks), **_unaccounted(options)}
     _name_withheld(withheld)
     analysis.collect(study, options.runs, options.output, withheld=withheld)
     for line in analysis.unlike_origins(analysis.read_table(options.output / "runs.csv"), study.roles().reference):
@@ -97,32 +104,29 @@ def _name_withheld(withheld: Mapping[str, str]) -> None:
 
 
 def _unaccounted(options: argparse.Namespace) -> dict[str, str]:
-    """By name, the runs whose ledger does not hold, and why: by the table of ledgers that is given, or recomputed."""
+    """By where they are filed, the runs whose ledger does not hold, and why: by the table of ledgers that is given, or
+    recomputed."""
     if options.ledger:
         table = analysis.read_table(options.ledger)
         found = zip(table["run"], table["problem"], strict=True) if len(table) else ()
         return {str(run): problem for run, problem in found if isinstance(problem, str)}
-    verified = evidence.verify_ledgers(sorted(records.records_folder(options.runs).rglob("*.json")))
+    verified = evidence.verify_ledgers(records.find(records.records_folder(options.runs)))
     return {row.run: row.problem for row in verified if row.problem}
 
 
-def _unsound(study: Study, checks: Path) -> dict[str, str]:
-    """By name, the runs whose method fails the battery at their settings, and why."""
-    failing: dict[tuple[object, ...], str] = {}
-    found: dict[str, str] = {}
-    for cell in study.cells():
-        spec = study.spec(cell, seed=0)
-        key = (spec.method, *spec.parameters.items())
-        if key not in failing:
-            try:
-                evidence.require_sound(spec.method, spec.parameters, checks)
-                failing[key] = ""
-            except ValueError as error:
-                failing[key] = str(error)
-        if failing[key]:
-            seeds = study.cell_seeds(cell.dataset, cell.epsilon)
-            found |= {study.spec(cell, seed).name(): failing[key] for seed in seeds}
-    return found
+def _unsound(runs: Mapping[str, RunSpec], checks: Path) -> dict[str, str]:
+    """Those of ``runs`` whose method fails the battery at their settings, and why."""
+
+    @cache
+    def failure(method: str, settings: tuple[tuple[str, float], ...]) -> str:
+        try:
+            evidence.require_sound(method, dict(settings), checks)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    failing = {name: failure(spec.method, tuple(spec.parameters.items())) for name, spec in runs.items()}
+    return {name: why for name, why in failing.items() if why}
 
 
 def claims(options: argparse.Namespace) -> None:
@@ -141,6 +145,12 @@ def write_up(options: argparse.Namespace) -> None:
 
 def figure(options: argparse.Namespace) -> None:
     """Draw figures from the tidy tables; without names, all whose tables there are."""
+    if options.dataset:
+        summary = analysis.read_table(options.results / "summary.csv")
+        known = list(summary["dataset"].unique()) if "dataset" in summary else []
+        if options.dataset not in known:
+            tables = f"the tables in {options.results} are of {', '.join(known) or 'nothing'}"
+            raise ValueError(f"--dataset: no {options.dataset!r}; {tables}")
     for name in options.figures or report.FIGURES:
         lacking = report.FIGURES[name].lacks(options.results) if not options.figures else ""
         if lacking:

@@ -26,6 +26,8 @@ from psasc_bench.data.sources import PARTS, Arrays
 from psasc_bench.files import replacing
 
 STORED = (*PARTS, "offset", "scale")
+NOTED = ("sha256", "source", "features", "made_of")
+REMEDY = "`psasc-bench prepare` makes it"
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,14 @@ def _scattered(arrays: Arrays, offset: NDArray[np.float32], scale: NDArray[np.fl
 
 
 def load(path: Path) -> Dataset:
-    """Read a prepared file. Raises ``ValueError`` if it is damaged, ``FileNotFoundError`` if it is not there."""
+    """Read a prepared file. Raises ``ValueError`` if it is damaged or was not made by ``prepare`` and is of other types
+    or shapes, ``FileNotFoundError`` if it is not there."""
     arrays = sources.read_npz(path, STORED)
-    return Dataset(**{**arrays, **_notes(path), "sha256": _sha256(arrays)})
+    if wrong := next((name for name, array in arrays.items() if not _fits(name, array, arrays)), None):
+        found = f"{arrays[wrong].dtype} {list(arrays[wrong].shape)}"
+        raise ValueError(f"{path}: {wrong} is {found}, unlike any array of a prepared file; {REMEDY}")
+    values: dict[str, Any] = {**arrays, **_notes(path), "sha256": _sha256(arrays)}
+    return Dataset(**values)
 
 
 def known_sha256(path: Path) -> str | None:
@@ -100,11 +107,31 @@ def known_sha256(path: Path) -> str | None:
     return _notes(path).get("sha256")
 
 
-def _notes(path: Path) -> dict[str, Any]:
+def _fits(name: str, array: NDArray[Any], arrays: Arrays) -> bool:
+    """Whether an array has the type, and a shape, that it has where ``prepare`` wrote it."""
+    images = arrays["x_train"]
+    if not array.size:
+        return False
+    if name in ("offset", "scale"):
+        return array.dtype == np.float32 and array.shape == images.shape[1:2]
+    if name.startswith("y"):
+        return array.dtype == np.int64 and array.shape == arrays[f"x{name[1:]}"].shape[:1]
+    return array.dtype in (np.uint8, np.float32) and array.ndim == 4 and array.shape[1:] == images.shape[1:]
+
+
+def _notes(path: Path) -> dict[str, str]:
+    """What ``prepare`` noted of what it wrote; nothing where there are no notes. Raises ``ValueError`` for others."""
     try:
-        return dict(json.loads(str(sources.read_npz(path, ("notes",))["notes"])))
+        text = str(sources.read_npz(path, ("notes",))["notes"])
     except (ValueError, OSError):
         return {}
+    try:
+        notes = json.loads(text)
+    except (ValueError, RecursionError):
+        notes = None
+    if not isinstance(notes, dict) or not all(key in NOTED and isinstance(notes[key], str) for key in notes):
+        raise ValueError(f"{path}: its notes are not of a prepared file ({', '.join(NOTED)}); {REMEDY}")
+    return notes
 
 
 def _sha256(arrays: Arrays) -> str:

@@ -15,8 +15,9 @@ from psasc_bench.files import write_text
 def require_sound(name: str, parameters: Mapping[str, float], passed: Path) -> None:
     """See that method ``name`` with these ``parameters`` passes the battery.
 
-    What has passed is noted in the folder ``passed`` under a digest of settings and of all of the package's code, so
-    that many runs of a method cost one check. Raises ``ValueError`` naming every check that fails, with its figure.
+    What has passed is noted in the folder ``passed`` under a digest of settings, of all of the package's code and of
+    the files beside its methods, so that many runs of a method cost one check. Raises ``ValueError`` naming every check
+    that fails, with its figure.
     """
     parts = [code.package_digest(), name, sorted(parameters.items())]
     note = passed / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}.json"

@@ -34,8 +34,9 @@ PLD_TOLERANCE = 1e-2
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """One run's ledger: the budget, epsilon spent as it says (RDP and PLD, of the planned steps) and as dp-accounting's
-    RDP has it (of those taken), and what is wrong with it: nothing, or why. What it lacks is NaN."""
+    """One run's ledger: where the ``run`` is filed, the budget, epsilon spent as it says (RDP and PLD, of the planned
+    steps) and as dp-accounting's RDP has it (of those taken), and what is wrong with it: nothing, or why. What it lacks
+    is NaN."""
 
     run: str
     epsilon: float = math.nan
@@ -53,7 +54,7 @@ class Verified:
 def verify_ledgers(paths: Iterable[Path]) -> list[Verified]:
     """The ledgers of these records, each with its ``problem`` if it has one. Raises ``ValueError`` for a file that is
     no record."""
-    return [_verify(records.read(path)) for path in paths]
+    return [_verify(path, records.read(path)) for path in paths]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +73,8 @@ class _Ledger:
         return self.noise_multiplier, self.sampling_rate, steps, self.delta
 
 
-def _verify(found: Record) -> Verified:
-    run = found.spec.name()
+def _verify(path: Path, found: Record) -> Verified:
+    run = records.place(path)
     try:
         ledger = _read(found.ledger)
     except ValueError as error:
@@ -89,7 +90,10 @@ def _verify(found: Record) -> Verified:
         epsilon_rdp=ledger.epsilon_rdp,
         epsilon_pld=ledger.epsilon_pld,
         epsilon_dp_accounting_rdp=epsilon_by_dp_accounting(*ledger.schedule(ledger.steps_taken)),
-        problem=_not_its_runs(ledger, found) or _overspent(ledger) or _miscounted(ledger),
+        problem=records.misfiled(path, found)
+        or _not_its_runs(ledger, found)
+        or _overspent(ledger)
+        or _miscounted(ledger),
     )
 
 

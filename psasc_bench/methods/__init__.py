@@ -6,33 +6,52 @@ import hashlib
 import importlib.util
 import inspect
 import sys
+import unicodedata
+from collections.abc import Callable
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from psasc_bench import code
 from psasc_bench.methods.base import LARGEST, SMALLEST, Method
 
 __all__ = [
     "LARGEST",
+    "RESERVED",
     "SMALLEST",
     "Method",
+    "checked_title",
     "create",
     "describe",
     "fingerprint",
     "from_file",
     "instantiate",
     "load",
+    "look_of",
     "names",
     "parameters",
     "required",
+    "sensitivity",
 ]
 
 FOLDER = Path(__file__).parent
 CONTRACT = tuple(f"{__name__}.base.{name}" for name in ("Method", "Tensor"))
+# What is no name for a hyper-parameter: keys of a study and of a run, columns of tables, and what a method has besides.
+TAKEN = """
+    accuracy blind commit control cpu data_sha256 dataset dataset_title delta device epoch epochs epsilon epsilon_pld
+    epsilon_rdp evaluation expected_batch_size identity label learning_rate listed_as method method_title model modified
+    momentum noise_multiplier nonfinite_examples parameters peak peak_memory_mib reason sampling_rate seconds
+    seconds_diagnostics seed sensitivity settings status step steps_taken sweep test_accuracy test_loss threads title
+    torch validation_accuracy validation_loss weight
+"""
+RESERVED = frozenset(TAKEN.split())
+DIAGNOSTIC = "nonprivate_"  # what a run's curve has more columns of
+LONGEST_TITLE = 100
+T = TypeVar("T")
+FAULTS = (Exception, SystemExit)  # whatever somebody's file does is theirs to mend; but an interrupt is no fault
 
 
 def names() -> list[str]:
@@ -47,15 +66,10 @@ def load(name: str) -> type[Method]:
     if name not in names():
         if (FOLDER / f"{name}.py").is_file() and module != name:
             raise ValueError(f"{FOLDER.name}/{name}.py: Python cannot import this name; rename the file {module}.py")
-        meant = get_close_matches(name, names(), n=1)
+        meant = get_close_matches(name.lower(), names(), n=1)
         hint = f"did you mean {meant[0]}? " if meant else ""
         raise ValueError(f"unknown method {name!r}; {hint}known: {', '.join(names())} (each a file in {FOLDER.name}/)")
-    try:
-        return _only_method(importlib.import_module(f"{__name__}.{module}"))
-    except ValueError:
-        raise
-    except Exception as error:  # whatever somebody's file does at import is theirs to mend
-        raise ValueError(f"{FOLDER.name}/{module}.py: {type(error).__name__}: {error}") from error
+    return _only_method(_run(f"{FOLDER.name}/{module}.py", lambda: importlib.import_module(f"{__name__}.{module}")))
 
 
 def from_file(path: Path) -> type[Method]:
@@ -65,11 +79,9 @@ def from_file(path: Path) -> type[Method]:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ValueError(f"{path}: not a Python file")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever somebody's file does at import is theirs to mend
-        raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
+    loader, module = spec.loader, importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    _run(str(path), lambda: loader.exec_module(module))
     return _only_method(module)
 
 
@@ -86,10 +98,19 @@ def instantiate(name: str, cls: type[Method], values: dict[str, Any]) -> Method:
     required = [key for key, field in known.items() if field.default is MISSING and key not in values]
     if required:
         raise ValueError(f"{name} needs a value for {required[0]!r}")
-    try:
-        return cls(**values)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+    return _run(name, lambda: cls(**values))
+
+
+def sensitivity(name: str, method: Method) -> float:
+    """That of ``method``, called ``name`` in errors. Raises ``ValueError`` if it cannot say, or says what is none."""
+
+    def ask() -> float:
+        value: Any = method.sensitivity()
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise ValueError(f"must return a number above 0, or math.inf where there is no bound, got {value!r}")
+        return float(value)
+
+    return _run(f"{name}: sensitivity()", ask)
 
 
 def parameters(method: Method) -> dict[str, float]:
@@ -119,6 +140,40 @@ def fingerprint(cls: type[Method]) -> str:
     return code.content(Path(str(module.__file__)), name, opaque=CONTRACT).digest
 
 
+def checked_title(title: str) -> str:
+    """``title``, as it can stand in tables and figures. Raises ``ValueError`` for one that cannot."""
+    if not isinstance(title, str):
+        raise ValueError("must be text")
+    if not look_of(title) or len(title) > LONGEST_TITLE or title != title.strip():
+        raise ValueError(f"must have 1 to {LONGEST_TITLE} characters, with no space around them")
+    if found := next((character for character in title if _unprintable(character)), None):
+        raise ValueError(f"must have one line of printable characters, has U+{ord(found):04X}")
+    return title
+
+
+def _unprintable(character: str) -> bool:
+    """Control characters, ends of lines, halves of pairs, and what Unicode has set apart as no character."""
+    code = ord(character)
+    apart = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    return apart or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+
+
+def look_of(title: str) -> str:
+    """What is the same for titles that look the same: of other code points, widths or spaces."""
+    seen = "".join(character for character in title if unicodedata.category(character) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", seen).split())
+
+
+def _run(place: str, action: Callable[[], T]) -> T:
+    """What comes of somebody's code. Raises ``ValueError`` with a line that names ``place`` for whatever goes wrong."""
+    try:
+        return action()
+    except FAULTS as error:
+        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
+        raise ValueError(" ".join(f"{place}: {kind}{error}".split())) from error
+
+
+@cache
 def _only_method(module: ModuleType) -> type[Method]:
     found = [
         value
@@ -127,4 +182,30 @@ def _only_method(module: ModuleType) -> type[Method]:
     ]
     if len(found) != 1:
         raise ValueError(f"{module.__file__}: must define exactly one Method, has {len(found)}")
-    return found[0]
+    (cls,) = found
+    if fault := _fault(cls):
+        raise ValueError(f"{module.__file__}: {cls.__name__}{fault}")
+    return cls
+
+
+def _fault(cls: type[Method]) -> str | None:
+    """What is wrong with the form of a method, as far as can be seen before it has settings."""
+    if "__dataclass_params__" not in vars(cls):
+        return ": write @dataclass(frozen=True, kw_only=True) above the class"
+    if taken := [name for name in (field.name for field in fields(cls)) if name in RESERVED or DIAGNOSTIC in name]:
+        return f".{taken[0]}: this name means something else in studies and tables; rename the hyper-parameter"
+    for name in ("weight", "sensitivity"):
+        found = inspect.getattr_static(cls, name)
+        if name in cls.__abstractmethods__:
+            return f".{name}: is missing; define it with def"
+        if not inspect.isroutine(found) or inspect.iscoroutinefunction(found):
+            return f".{name}: must be a method; define it with def, and no @property"
+    for name in ("control", "blind"):
+        if not isinstance(inspect.getattr_static(cls, name), bool):
+            return f".{name}: must be True or False"
+    title = inspect.getattr_static(cls, "title", None)
+    try:
+        checked_title(title)
+    except ValueError as error:
+        return f".title: {error}, got {title!r}"
+    return None

@@ -15,8 +15,9 @@ CLASSES: dict[type[nn.Module], str] = {
     **dict.fromkeys((nn.RNNBase, nn.LSTMCell, nn.MultiheadAttention, nn.Bilinear, nn.Transformer), SHAPE),
     **dict.fromkeys((nn.TransformerEncoderLayer, nn.TransformerDecoderLayer), SHAPE),
 }
-EXAMPLES = 4
+EXAMPLES, MORE = 4, 7
 NEAR = 1e-4  # relative: other batch sizes have other sums in float32, which differ by some 1e-6
+ROUNDING = 1e-6  # of all gradients: what is left of one that cancels to nothing, as of a bias before a normalisation
 
 
 def refused_class(model: nn.Module) -> str | None:
@@ -35,10 +36,12 @@ def misbehaviour(model: nn.Module, shape: tuple[int, ...]) -> str | None:
     examples while it is in training mode, and why that will not do.
 
     Two passes of one batch must agree to the last bit, and the first example alone must come out as it does in company.
-    A layer that disagrees although what went into it agrees is the one. The model is left in training mode.
+    A layer that disagrees although what went into it agrees is the one. And the gradients of a batch must be the sum of
+    those of its examples alone. The model is left in training mode, and in double precision.
     """
     model.train()
-    images = torch.randn(EXAMPLES, *shape, generator=torch.Generator().manual_seed(0))
+    many = torch.randn(MORE, *shape, generator=torch.Generator().manual_seed(0))
+    images = many[:EXAMPLES]
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         once = _Pass(model, images)
@@ -49,12 +52,47 @@ def misbehaviour(model: nn.Module, shape: tuple[int, ...]) -> str | None:
         if differing := once.differing(_Pass(model, images), _same):
             return _say(*differing, RANDOM)
         try:
-            alone = _Pass(model, images[:1])
+            alone, more = _Pass(model, images[:1]), _Pass(model, many)
         except (RuntimeError, ValueError):  # as batch normalisation says of a single value
             return _say("", model, MIXING)
-    if differing := once.differing(alone, _same_first):
+    if differing := once.differing(alone, _same_first) or more.differing(alone, _same_first):
         return _say(*differing, MIXING)
-    return None
+    return _say("", model, MIXING) if _mixes_gradients(model, many) else None
+
+
+def _mixes_gradients(model: nn.Module, images: Tensor) -> bool:
+    """In double precision, where no maximum is decided by rounding; or, if the model insists, in its own."""
+    for dtype in (torch.float64, torch.float32):
+        try:
+            with torch.random.fork_rng(devices=[]):
+                return _gradients_differ(model.to(dtype), images.to(dtype))
+        except (RuntimeError, TypeError):
+            continue
+    return False  # it has none, as will be said where they are needed
+
+
+def _gradients_differ(model: nn.Module, images: Tensor) -> bool:
+    """Whether those of the first examples, or of all, are other than the sum of theirs alone."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+    def gradients(first: int, last: int) -> list[Tensor]:
+        outputs = model(images[first:last].clone()).flatten(1)
+        slopes = torch.randn(len(images), outputs.shape[1], generator=torch.Generator().manual_seed(1))[first:last]
+        losses = (outputs * slopes.to(outputs)).sum()  # each example's has a slope of its own: mixing cannot cancel
+        return list(torch.autograd.grad(losses, parameters, allow_unused=True, materialize_grads=True))
+
+    total = [torch.zeros_like(parameter) for parameter in parameters]
+    size = torch.zeros(len(parameters), dtype=images.dtype)
+    for i in range(len(images)):
+        alone = gradients(i, i + 1)
+        total = [before + one for before, one in zip(total, alone, strict=True)]
+        size += torch.stack([one.norm().to(size) for one in alone])
+        if i + 1 in (EXAMPLES, MORE):
+            company = gradients(0, i + 1)
+            off = torch.stack([(one - two).norm().to(size) for one, two in zip(company, total, strict=True)])
+            if bool((off > NEAR * size + ROUNDING * size.sum()).any()):
+                return True
+    return False
 
 
 class _Pass:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from psasc_bench.study import Study, load_study, parse_study
+from psasc_bench.study import ConfigError, Study, load_study, parse_study
 
 SHIPPED = Path("config", "config.yaml")
 STUDIES = Path("studies")
@@ -15,11 +15,17 @@ STUDIES = Path("studies")
 def study_folder(study: Study, files: Sequence[Path], *, project: Path) -> Path:
     """``project`` itself for the study that it ships, whichever of its data sets are trained; for any other
     ``studies/NAME`` below it, after the study's ``name`` or else the last of the ``files`` that it was read from. A
-    folder that ships none has nothing to be kept apart."""
+    folder that ships none has nothing to be kept apart. Raises ``ConfigError`` for a file that no folder can be called
+    after."""
     shipped = project / SHIPPED
     if not shipped.exists() or _same(study, load_study(shipped)):
         return project
-    return project / STUDIES / (study.name or (files[-1].stem if files else shipped.stem))
+    name = study.name or (files[-1].stem if files else shipped.stem)
+    if name.strip() in ("", ".", "..") or set(name) & set("/\\"):
+        raise ConfigError(
+            f"{files[-1]}: no folder can be called {name!r}; rename the file, or give the study a `name:`"
+        )
+    return project / STUDIES / name
 
 
 def folder_of(config: Path, *, project: Path) -> Path:
@@ -37,7 +43,7 @@ def place(
     are no study.
     """
     source = " + ".join(map(str, files)) or str(SHIPPED)
-    study = parse_study(dict(config), source=source)
+    study = parse_study(dict(config), source=source, files=files)
     own = study_folder(study, files, project=project)
     here = Path.cwd().resolve()
     if here not in (project.resolve(), own.resolve()) or (directory and directory.resolve() != own.resolve()):
@@ -55,8 +61,11 @@ def _anchored(study: Study, project: Path) -> dict[str, Any]:
 
 
 def write_up(folder: Path) -> Path:
-    """Where the write-up stands in the folder of a study."""
-    return Path("study.md") if folder.resolve().parent.name == STUDIES.name else Path("docs", "study.md")
+    """Where the write-up stands in the folder of a study: beside the results, if it is one of a project that ships
+    another."""
+    above = folder.resolve().parent
+    own = above.name == STUDIES.name and (above.parent / SHIPPED).exists()
+    return Path("study.md") if own else Path("docs", "study.md")
 
 
 def _same(one: Study, other: Study) -> bool:

@@ -1,26 +1,32 @@
+from .folder import find, misfiled, place, read_curve, records_folder
 from .identity import fingerprint
 from .merging import merge
 from .origin import code_version
-from .record import GENERATION, Record, Status, ledger, provenance, read, records_folder, write
+from .record import GENERATION, REMEDY, Record, Status, ledger, provenance, read, write
 from .spool import checkpoint_file, lock_file, spool_beside
 from .status import PresentData, Run, look, present_data, status_grid, status_rows, survey
 
 __all__ = [
     "GENERATION",
+    "REMEDY",
     "PresentData",
     "Record",
     "Run",
     "Status",
     "checkpoint_file",
     "code_version",
+    "find",
     "fingerprint",
     "ledger",
     "lock_file",
     "look",
     "merge",
+    "misfiled",
+    "place",
     "present_data",
     "provenance",
     "read",
+    "read_curve",
     "records_folder",
     "spool_beside",
     "status_grid",

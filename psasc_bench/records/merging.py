@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from psasc_bench.files import replacing
+from psasc_bench.records import folder as folders
 from psasc_bench.records import record
 from psasc_bench.records.record import Record
 
@@ -64,24 +62,16 @@ def merge(sources: Sequence[Path], target: Path) -> int:
 
 
 def _find(folder: Path, problems: list[str]) -> Iterator[Found]:
-    for path in sorted(folder.rglob("*.json")):
+    for path in folders.find(folder):
         try:
             found = record.read(path)
-            curve = path.with_suffix(".csv").read_bytes()
-            _check_curve(found, curve)
-        except (ValueError, OSError) as error:
-            problems.append(str(error) if str(path) in str(error) else f"{path}: {error}")
+            folders.read_curve(path, found)
+            if wrong := folders.misfiled(path, found):
+                raise ValueError(f"{path}: {wrong}; move or delete it")
+        except ValueError as error:
+            problems.append(str(error))
             continue
-        yield Found(path, found, curve)
-
-
-def _check_curve(found: Record, curve: bytes) -> None:
-    """The last row of a curve is the record's result, null where the curve is not finite."""
-    rows = list(csv.DictReader(io.StringIO(curve.decode("utf-8"))))
-    for key, value in found.result.items() if found.status != "failed" else ():
-        last = float((rows[-1] if rows else {}).get(key) or math.nan)
-        if (last if math.isfinite(last) else None) != value:
-            raise ValueError(f"the curve beside it does not end with its {key}")
+        yield Found(path, found, path.with_suffix(".csv").read_bytes())
 
 
 def _made_by(made: Record) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from sys import float_info
 from typing import Any, Literal, get_args
 
 from psasc_bench.files import json_number, write_csv, write_text
@@ -23,6 +24,8 @@ GENERATION = 1
 Status = Literal["done", "diverged", "failed"]
 CURVE_KEYS = ("epoch", "step")  # the columns of a run that failed before its first epoch ended
 MAPPINGS = ("result", "ledger", "nonprivate", "seconds", "provenance")
+NONPRIVATE = ("nonfinite_examples",)
+REMEDY = "delete it and run the workflow again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +84,41 @@ def read(path: Path) -> Record:
             raise ValueError(f"{unlike[0]} is not an object")
         if values["status"] not in get_args(Status):
             raise ValueError(f"unknown status {values['status']!r}")
+        _check_numbers(spec, **{key: values[key] for key in ("status", "result", "nonprivate", "seconds")})
         return Record(spec=spec, generation=values.pop("generation"), **values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path}: not a run record ({error}); delete it and run the workflow again") from None
+        raise ValueError(f"{path}: not a run record ({error}); {REMEDY}") from None
+
+
+def result_keys(spec: RunSpec) -> tuple[str, str]:
+    """What a run comes to: accuracy and loss on the examples that it is evaluated on."""
+    return f"{spec.evaluation}_accuracy", f"{spec.evaluation}_loss"
+
+
+def _check_numbers(
+    spec: RunSpec,
+    *,
+    status: str,
+    result: Mapping[str, Any],
+    nonprivate: Mapping[str, Any],
+    seconds: Mapping[str, Any],
+) -> None:
+    """Raises ``ValueError`` for what no run comes to. Only one that did not end well may have null for a result."""
+    accuracy, loss = result_keys(spec)
+    if set(result) != {accuracy, loss}:
+        raise ValueError(f"its result must be {accuracy} and {loss}, is {', '.join(result) or 'empty'}")
+    if unknown := [key for key in nonprivate if key not in NONPRIVATE]:
+        raise ValueError(f"nonprivate has {unknown[0]!r}; it may have {', '.join(NONPRIVATE)}")
+    if "total" not in seconds:
+        raise ValueError("seconds lacks 'total'")
+    for section, values in {"result": result, "nonprivate": nonprivate, "seconds": seconds}.items():
+        for key, value in values.items():
+            if section == "result" and value is None and status != "done":
+                continue
+            most = 1 if key == accuracy else float_info.max
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 <= value <= most:
+                raise ValueError(f"{section}.{key} must be a number from 0{' to 1' if most == 1 else ''}, is {value!r}")
 
 
 def provenance(*, started: datetime, version_of_code: Mapping[str, Any] | None = None, **how: Any) -> dict[str, Any]:
@@ -108,8 +143,3 @@ def _cpu() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-def records_folder(results: Path) -> Path:
-    """The folder of records, given as such or as the results folder that has it."""
-    return runs if (runs := results / "runs").is_dir() else results

@@ -66,7 +66,7 @@ def survey(study: Study, runs: Path) -> Iterator[Run]:
 def look(spec: RunSpec, present: PresentData, runs: Path) -> Run:
     """One run, as it is with the present code and data. Raises ``ValueError`` naming a file that is no record."""
     path = runs / f"{spec.name()}.json"
-    found = record.read(path) if path.exists() else None
+    found = record.read(path) if path.is_file() else None
     if found:
         now = fingerprint(spec, source=present.source, features=present.features)
         if found.current(spec, now, data_sha256=present.sha256, made_of=present.made_of):

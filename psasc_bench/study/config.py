@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from psasc_bench.study.study import Cell, Study
 # What PyYAML raises for text that it cannot read: its own errors, and whatever building a value of a tag meets.
 YAML_ERRORS = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 
+MERGE = "tag:yaml.org,2002:merge"  # of the key `<<`, which has no value of its own
+
 
 class _Loader(yaml.SafeLoader):
     """YAML's safe loader, but that it refuses a key given twice, of which YAML itself would keep the last."""
@@ -30,27 +32,34 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
-            if (key.tag, key.value) in seen:
-                raise yaml.MarkedYAMLError(problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark)
             if isinstance(key, yaml.ScalarNode):
-                seen.add((key.tag, key.value))
+                value = key.tag if key.tag == MERGE else self.construct_object(key)
+                if value in seen:
+                    raise yaml.MarkedYAMLError(problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark)
+                seen.add(value)
         return node
 
 
 def load_study(path: Path) -> Study:
     """Read and validate a YAML (or JSON) file. Raises ``ConfigError``."""
+    return parse_study(_read(path), source=str(path))
+
+
+def _read(path: Path) -> Any:
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except YAML_ERRORS as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    return parse_study(values, source=str(path))
 
 
-def parse_study(values: Any, *, source: str) -> Study:
-    """Validate configuration ``values``; ``source`` names where they came from. Raises ``ConfigError`` with a line per
+def parse_study(values: Any, *, source: str, files: Iterable[Path] = ()) -> Study:
+    """Validate configuration ``values``; ``source`` names where they came from. If it was Snakemake that read them, it
+    was from these ``files``, in which it overlooks a key that is given twice. Raises ``ConfigError`` with a line per
     problem."""
+    for file in files:
+        _read(file)
     if not isinstance(values, Mapping):
         raise ConfigError(f"{source}: must be a mapping of keys to values, is {type(values).__name__}")
     try:
@@ -90,15 +99,16 @@ def _problems(study: Study) -> Iterator[str]:
             try:
                 momentum = study.spec(Cell(name, method, math.inf), seed=0).momentum
                 settled = study.method(name, method)
+                sensitivity = methods.sensitivity(method, settled)
             except ValueError as error:
                 yield f"{place}: {error}"
                 continue
             if momentum >= 1:
                 yield f"{place}.momentum: must be less than 1, got {momentum}"
             # a sensitivity that overflows would make the run non-private, and one that underflows its noise vanish
-            if not settled.control and not SMALLEST <= settled.sensitivity() <= LARGEST:
+            if not settled.control and not SMALLEST <= sensitivity <= LARGEST:
                 yield (
-                    f"{place}: these hyper-parameters give sensitivity {settled.sensitivity():g}; "
+                    f"{place}: these hyper-parameters give sensitivity {sensitivity:g}; "
                     f"it must be from {SMALLEST:g} to {LARGEST:g}"
                 )
         for epsilon, more in dataset.more_seeds.items():
@@ -118,19 +128,27 @@ def _problems(study: Study) -> Iterator[str]:
 
 def _title_problems(study: Study) -> Iterator[str]:
     """Tables and figures tell data sets and methods apart by their titles; and a method has one role in the claims."""
-    unknown = {name for name in study.methods if study.implementation(name) not in methods.names()}
+    unknown = {name for name in study.methods if not _loads(study.implementation(name))}
     titles = {f"datasets.{name}": dataset.title for name, dataset in study.datasets.items()}
     named = {f"methods.{name}": study.method_title(name) for name in study.methods if name not in unknown}
     for of_kind in (titles, named):
         first: dict[str, str] = {}
         for place, title in of_kind.items():
-            if (other := first.setdefault(title, place)) != place:
-                yield f"{place}.title: {title!r} is the title of {other}, too; give it another"
+            if (other := first.setdefault(methods.look_of(title), place)) != place:
+                yield f"{place}.title: {title!r} looks like the title of {other}; give it another"
     if not unknown:
         try:
             study.roles()
         except ConfigError as error:
             yield str(error)
+
+
+def _loads(method: str) -> bool:
+    try:
+        methods.load(method)
+    except ValueError:  # as is said where its settings are
+        return False
+    return True
 
 
 def _sweep_problems(study: Study) -> Iterator[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Mapping
 from itertools import product
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,11 +15,13 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_serializer,
 )
 
 from psasc_bench.data import Features
-from psasc_bench.methods import LARGEST
+from psasc_bench.methods import LARGEST, checked_title
 from psasc_bench.study.spec import format_epsilon
 
 MOST_EPOCHS = 1_000_000
@@ -51,7 +55,24 @@ def _listed(value: Any) -> Any:
 
 
 def _expanded(path: str) -> str:
-    return os.path.expandvars(os.path.expanduser(path))
+    if not (expanded := os.path.expandvars(os.path.expanduser(path))):
+        raise ValueError("must not be empty")
+    return expanded
+
+
+def _of_distinct_keys(values: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """Keys that differ as text may be one number."""
+    validated = validate(values)
+    if isinstance(values, Mapping) and len(validated) < len(values):
+        counted = Counter(key for each in values.items() for key in validate(dict([each])))
+        raise ValueError(f"must not have a key twice, as {counted.most_common(1)[0][0]:g}")
+    return validated
+
+
+def _of_settings(grid: dict[str, T]) -> dict[str, T]:
+    if misplaced := [key for key in grid if key in MethodConfig.model_fields]:
+        raise ValueError(f"must vary settings of a method, which {misplaced[0]!r} is not")
+    return grid
 
 
 Finite = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
@@ -60,7 +81,7 @@ Count = Annotated[int, BeforeValidator(_number), Field(ge=1, lt=2**31)]
 Seed = Annotated[int, BeforeValidator(_number), Field(ge=0, lt=2**63)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=100)]  # it stands in file names
 MethodName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)]
-Title = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
+Title = Annotated[str, AfterValidator(checked_title)]
 ExpandedPath = Annotated[str, AfterValidator(_expanded)]
 Epsilon = Annotated[Positive, AfterValidator(_nameable)]
 _Epsilons = Annotated[tuple[Epsilon, ...], Field(min_length=1), AfterValidator(distinct)]
@@ -68,7 +89,8 @@ _Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(distinc
 Epsilons = Annotated[_Epsilons, BeforeValidator(_listed)]  # a single one needs no list
 Seeds = Annotated[_Seeds, BeforeValidator(_listed)]
 Settings = dict[str, Positive]
-Grid = Annotated[dict[str, Epsilons], Field(min_length=1)]  # values of settings stand in file names, too
+# Values of settings stand in file names, too.
+Grid = Annotated[dict[str, Epsilons], Field(min_length=1), AfterValidator(_of_settings)]
 Grids = Annotated[tuple[Grid, ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
@@ -97,7 +119,7 @@ class DatasetConfig(Strict):
     probe_every_epochs: Annotated[int, BeforeValidator(_number), Field(ge=0)] = 0
     epsilons: Epsilons | None = None
     seeds: Seeds | None = None
-    more_seeds: dict[Epsilon, Seeds] = {}
+    more_seeds: Annotated[dict[Epsilon, Seeds], WrapValidator(_of_distinct_keys)] = {}
     overrides: dict[str, Settings] = {}
 
 

@@ -77,7 +77,7 @@ class Study(Strict):
         return self.dataset(dataset).epsilons or self.epsilons
 
     def cell_epsilons(self, dataset: str, method: str) -> tuple[float, ...]:
-        unbounded = math.isinf(self.method(dataset, method).sensitivity())
+        unbounded = math.isinf(methods.sensitivity(method, self.method(dataset, method)))
         return (math.inf,) if unbounded else self.budgets(dataset)
 
     def cell_seeds(self, dataset: str, epsilon: float) -> tuple[int, ...]:
@@ -133,7 +133,8 @@ class Study(Strict):
     def roles(self) -> Roles:
         """What the claims are about. Raises ``ConfigError`` for a role of a method that the study has not."""
         controls = [name for name in self.methods if methods.load(self.implementation(name)).control]
-        return find_roles(self.claims, [name for name in self.methods if name not in controls])
+        private = [name for name in self.methods if name not in controls]
+        return find_roles(self.claims, {name: self.implementation(name) for name in private})
 
     def derives_threshold(self, dataset: str, method: str) -> bool:
         """Whether the method's ``C`` is the one that gives the data set's sensitivity, for none is said."""
@@ -204,7 +205,11 @@ class Study(Strict):
 def _threshold(name: str, settings: Settings, *, sensitivity: float) -> float:
     """The ``C`` at which the method has this sensitivity, if the one is proportional to the other."""
     parameters = {key: value for key, value in settings.items() if key not in OPTIMISER}
-    threshold = sensitivity / methods.create(name, parameters | {"C": 1.0}).sensitivity()
-    if not math.isclose(methods.create(name, parameters | {"C": threshold}).sensitivity(), sensitivity):
+
+    def at(threshold: float) -> float:
+        return methods.sensitivity(name, methods.create(name, parameters | {"C": threshold}))
+
+    threshold = sensitivity / at(1.0)
+    if not math.isclose(at(threshold), sensitivity):
         raise ConfigError(f"sensitivity: that of {name} is not proportional to its C; vary C itself")
     return threshold

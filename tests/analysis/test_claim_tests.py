@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -169,6 +170,26 @@ def test_privacy_that_nothing_contradicts_is_bracketed() -> None:
 def test_one_contradiction_refutes_privacy(wrong: dict[str, Any]) -> None:
     assert only("C6", audited(**wrong))["verdict"] == "not supported"
     assert only("C6", audited(**wrong, method="dp-sgd"))["verdict"] == "supported"
+
+
+def test_ledgers_of_other_runs_than_the_studys_do_not_count() -> None:
+    tables = audited(problem="it spent epsilon 4 of 3")
+    others = tables["ledger"].assign(run=tables["ledger"]["run"].str.replace("digits", "others"))
+    tables["ledger"] = pd.concat([tables["ledger"], others])
+    row = only("C6", tables | {"runs": runs(dp_psasc=[0.5])})
+    assert (row["verdict"], row["n"]) == ("supported", 1)
+
+
+def test_run_that_overspent_a_budget_that_was_not_attacked_refutes_privacy() -> None:
+    tables = audited()
+    more = [
+        {"run": f"digits/{method}/eps-8/seed-0", "epsilon": math.nan, "problem": problem}
+        for method, problem in [("dp-psasc", "its ledger lacks or garbles 'epsilon'"), ("dp-psasc-inner", None)]
+    ]
+    tables["ledger"] = pd.concat([tables["ledger"], pd.DataFrame(more)])
+    rows = found("C6", tables).set_index("epsilon")
+    assert rows["verdict"].to_dict() == {3.0: "supported", 8.0: "not supported"}
+    assert rows.loc[8.0, "evidence"] == "no attack was made; 0 of 1 ledgers hold"
 
 
 def test_privacy_without_a_run_is_untested() -> None:

@@ -71,6 +71,9 @@ def test_missing_tables_and_columns_are_named(tmp_path: Path, capsys: pytest.Cap
     save({"runs": runs(dp_psasc=SGD).drop(columns="test_accuracy")}, tmp_path)
     assert cli.main(["claims", "--output", str(tmp_path)]) == 2
     assert "C2: the tables have no 'test_accuracy'" in capsys.readouterr().err
+    (tmp_path / "runs.csv").write_text("a,b\n1,2\n")
+    assert cli.main(["claims", str(tmp_path / "runs.csv"), "--output", str(tmp_path)]) == 2
+    assert "runs.csv: has no column 'method'; `snakemake --cores 8` makes it anew" in capsys.readouterr().err
     assert not (tmp_path / "claims.csv").exists()
 
 

@@ -52,6 +52,31 @@ def test_damaged_curve_is_named(content: bytes | None, study: Study, runs: Path)
         collect(study, runs, runs.parent)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"test_accuracy": 0.61', '"test_accuracy": 0.99'),
+        ('"test_accuracy": 0.61', '"test_accuracy": 0.61, "method": "dp-sgd"'),
+        ('"nonfinite_examples": 0', '"test_accuracy": 0.99'),
+        ('"total": 1.0', '"total": "x"'),
+    ],
+)
+def test_record_changed_by_hand_is_named(old: str, new: str, study: Study, runs: Path) -> None:
+    path = runs / "digits/dp-psasc/eps-3/seed-1.json"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(
+        ValueError, match=r"dp-psasc/eps-3/seed-1\.json: .* run record \(.*; delete it and run the workflow again"
+    ):
+        collect(study, runs, runs.parent)
+
+
+def test_folder_called_like_a_record_is_passed_over(study: Study, runs: Path) -> None:
+    path = runs / "digits/dp-psasc/eps-3/seed-1.json"
+    path.unlink()
+    path.mkdir()
+    assert list(results.read_runs(study, runs, {})[0]["status"]).count("missing") == 1
+
+
 # ------------------------------------------------------------------------------------------------ tables and report
 
 

@@ -153,7 +153,9 @@ def test_run_that_diverged_without_an_accuracy_can_be_collected(study: Study, ru
     lost = dataclasses.replace(
         spoil(make(study, PSASC, 1, 0.1), "divergence", study), result={"test_accuracy": None, "test_loss": None}
     )
-    records.write(lost, [{"epoch": 1, "step": 4, "test_accuracy": 0.1, "test_loss": math.nan}], runs / lost.spec.name())
+    records.write(
+        lost, [{"epoch": 1, "step": 4, "test_accuracy": math.nan, "test_loss": math.nan}], runs / lost.spec.name()
+    )
     collect(study, runs, runs.parent)
     table = pd.read_csv(runs.parent / "runs.csv").set_index(["method", "seed"])
     assert table.loc[("dp-psasc", 1), "reason"] == "parameters not finite at step 8"

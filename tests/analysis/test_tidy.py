@@ -34,6 +34,21 @@ def test_titles_come_back_as_they_were_written(title: str, tmp_path: Path) -> No
     assert read["value"].tolist() == [0.5]
 
 
+@pytest.mark.parametrize(
+    "column", ["identity", "trajectory_identity", "data_sha256", "torch", "cpu", "device", "commit", "run", "problem"]
+)
+@pytest.mark.parametrize("text", ["1234567890123456", "12345678901e4567", "2.10", "0012"])
+def test_text_that_looks_like_a_number_stays_as_it_was_written(column: str, text: str, tmp_path: Path) -> None:
+    pd.DataFrame({column: [text]}).to_csv(tmp_path / "table.csv", index=False)
+    assert read_table(tmp_path / "table.csv")[column].tolist() == [text]
+
+
+def test_file_that_is_no_table_is_named(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_bytes(b'a,b\n1,"2')
+    with pytest.raises(ValueError, match=r"table\.csv: not a table \(.*\); make it anew"):
+        read_table(tmp_path / "table.csv")
+
+
 def test_what_is_empty_is_missing(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("verdict,estimate\n,\n")
     assert read_table(tmp_path / "table.csv").isna().to_numpy().all()
@@ -73,7 +88,8 @@ def test_both_the_method_and_the_trajectory_must_be_of_the_study() -> None:
 
 
 def test_table_that_does_not_say_what_it_is_of_is_of_no_study() -> None:
-    assert of_the_study(pd.DataFrame([row(study())]).drop(columns="identity"), study()).empty
+    for column in ("identity", "epsilon"):
+        assert of_the_study(pd.DataFrame([row(study())]).drop(columns=column), study()).empty
 
 
 def test_study_is_read_back_as_it_was(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -201,3 +202,49 @@ def test_package_is_what_its_files_do(copy: Path, tmp_path: Path) -> None:
     file = acting / "training" / "step.py"
     file.write_text(file.read_text(encoding="utf-8").replace("decay**age", "decay*age"), encoding="utf-8")
     assert code.package_digest(acting) != code.package_digest(copy)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("from math import exp as k", "from math import log as k"),
+        ("from psasc_bench.methods._own import one as f", "from psasc_bench.methods._own import two as f"),
+        ("from math import tau as c", "from math import pi as c"),
+    ],
+)
+def test_package_is_also_what_its_functions_and_classes_import(old: str, new: str, tmp_path: Path) -> None:
+    source = """
+        class A:
+            from math import tau as c
+
+            def weight(self, norm):
+                from math import exp as k
+                if norm:
+                    from psasc_bench.methods._own import one as f
+                return k(f(norm))
+    """
+    file = write(tmp_path, method=source)
+    # not cached, unlike for those who ask for the package that they run
+    before = code.package_digest.__wrapped__(tmp_path)
+    file.write_text(file.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    assert code.package_digest.__wrapped__(tmp_path) != before
+
+
+def test_package_has_the_files_of_its_methods_and_no_others(tmp_path: Path) -> None:
+    def now() -> str:
+        return code.package_digest.__wrapped__(tmp_path)
+
+    for folder in ("methods/tables", "methods/__pycache__", "methods/.hidden", "data", "data/.hidden"):
+        (tmp_path / folder).mkdir(parents=True)
+    write(tmp_path / "methods", a="x = 1")
+    before = now()
+    for unseen in ("methods/__pycache__/a.pyc", "methods/.t.json", "methods/.hidden/a.py", "data/t.json"):
+        (tmp_path / unseen).write_text("1")
+        assert now() == before, unseen
+    (tmp_path / "data" / ".hidden" / "b.py").write_text("x = 1")
+    assert now() == before
+    seen = {before}
+    for file, written in product(("methods/t.json", "methods/tables/t.json", "data/b.py", "data/b.pyi"), "12"):
+        (tmp_path / file).write_text(written.replace("1", "x = 1").replace("2", "x = 2"))
+        seen.add(now())
+    assert len(seen) == 9

@@ -14,6 +14,7 @@ import yaml
 
 from psasc_bench import cli, files
 from psasc_bench.commands import auditing
+from psasc_bench.study import load_study
 
 STUDY: dict[str, Any] = {
     "seeds": [0],
@@ -223,6 +224,21 @@ def test_only_the_method_that_is_wrong_is_refuted(
     assert err == ["psasc-bench: error: refuted: DP-PSASC: more privacy is spent than claimed"]
 
 
+def test_settings_of_one_method_are_audited_under_their_own_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(auditing, "AUDITED", auditing.AUDITED[:1])
+    study = write_study(STUDY | {"methods": {"dp-sgd": {"C": 0.1}, "wide": {"method": "dp-sgd", "C": 1.0}}})
+    planted.plant(monkeypatch, "privatise", planted.half_the_noise)
+    _, _, (line,) = call(capsys, "audit", "--config", study, "--output", "audit.csv")
+    titles = [load_study(study).method_title(name) for name in ("dp-sgd", "wide")]
+    assert len(set(titles)) == 2
+    assert line == f"psasc-bench: error: refuted: {', '.join(titles)}: more privacy is spent than claimed"
+    assert [(row["method"], row["method_title"]) for row in read("audit.csv")] == list(
+        zip(["dp-sgd", "wide"], titles, strict=True)
+    )
+
+
 def test_study_without_private_methods_has_nothing_to_audit(capsys: pytest.CaptureFixture[str]) -> None:
     study = write_study(STUDY | {"methods": {"nonprivate": {}}})
     status, out, _ = call(capsys, "audit", "--config", study, "--output", "audit.csv")
@@ -276,6 +292,30 @@ def test_overspent_record_is_named_and_listed_with_status_1(runs: Path, capsys: 
     assert line.startswith("psasc-bench: error: digits/dp-sgd/eps-8/seed-0: it spent epsilon ")
     assert line.endswith(" of 8; train it anew")
     assert [bool(row["problem"]) for row in read("ledger.csv")] == [True, False]
+
+
+def test_only_the_record_that_is_wrong_is_withheld(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever it says that it is: a copy under another seed, and one that goes by another name."""
+    sound = runs / "digits/dp-sgd/eps-8/seed-0.json"
+    for name in ("notes.json", ".hidden.json", "backup.json"):
+        sound.with_name(name).write_text("{}")
+    copy = sound.with_name("seed-1.json")
+    shutil.copy(sound, copy)
+    shutil.copy(sound.with_suffix(".csv"), copy.with_suffix(".csv"))
+    where = "digits/dp-sgd/eps-8/seed"
+    _, _, err = call(capsys, "verify", runs, "--output", "ledger.csv")
+    said = f"{where}-1: it is filed as {where}-1 but is the run {where}-0; train it anew"
+    assert err == [f"psasc-bench: error: {said}"]
+    copy.unlink()
+    values = json.loads(sound.read_text())
+    values["spec"]["listed_as"] = "other"
+    files.write_text(sound, json.dumps(values))
+    _, _, err = call(capsys, "collect", "--config", "study.yaml", "--runs", runs, "--output", "tables")
+    assert err == [
+        f"psasc-bench: warning: {where}-0 is withheld: it is filed as {where}-0 but is the run "
+        "digits/other/eps-8/seed-0"
+    ]
+    assert next(row for row in read("tables/runs.csv") if row["method"] == "dp-sgd")["status"] == "failed"
 
 
 def test_rows_of_an_overspent_record_are_withheld_on_demand(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,6 +77,32 @@ def test_prepared_file_cut_short_is_refused_by_name(
     assert line.startswith("cut.npz: ")
 
 
+UNPREPARED = {
+    "labels that are text": {"y_train": np.array(["a"] * 8)},
+    "one label": {"y_train": np.array(3)},
+    "one pixel": {"x_train": np.array(3.0, np.float32)},
+    "pixels that are text": {"x_train": np.full((8, 1, 8, 8), "a")},
+    "no image": {"x_train": np.zeros((0, 1, 8, 8), np.uint8), "y_train": np.zeros(0, np.int64)},
+    "constants that are text": {"scale": np.array(["a"])},
+    "constants of more channels": {"offset": np.zeros(3, np.float32)},
+    "notes that are a list": {"notes": np.array("[1]")},
+    "notes that are text": {"notes": np.array('"ab"')},
+    "notes that are no JSON": {"notes": np.array("{")},
+    "notes of something else": {"notes": np.array('{"bogus": "1"}')},
+    "notes that are numbers": {"notes": np.array('{"sha256": 3}')},
+}
+
+
+@pytest.mark.usefixtures("study")
+@pytest.mark.parametrize("wrong", UNPREPARED.values(), ids=list(UNPREPARED))
+def test_hand_made_prepared_file_is_refused_by_name(wrong: dict[str, Any], refused: Refused) -> None:
+    constants = {"offset": np.zeros(1, np.float32), "scale": np.ones(1, np.float32)}
+    np.savez("mine.npz", **(arrays() | constants | wrong))
+    (line,) = refused(*budgets("mine.npz", "eps-8.json", **{"expected-batch-size": 4}))
+    assert line.startswith(f"mine.npz: {'its notes are' if 'notes' in wrong else next(iter(wrong)) + ' is'} ")
+    assert line.endswith("; `psasc-bench prepare` makes it")
+
+
 def write_budget(path: Path, digits: Dataset, **changes: Any) -> Path:
     examples = len(digits.y_train)
     values = {

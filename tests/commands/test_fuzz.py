@@ -230,7 +230,10 @@ def test_record_with_any_value_replaced_is_refused_with_a_line(
     made: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, value: Any
 ) -> None:
     content = json.loads(made.read_text())
-    path = tmp_path_factory.mktemp("record") / "seed-0.json"
+    folder = tmp_path_factory.mktemp("record")
+    path = folder / f"{records.read(made).spec.name()}.json"
+    path.parent.mkdir(parents=True)
     path.write_text(json.dumps(replaced(content, data.draw(st.sampled_from(places(content))), value)))
-    refused(["verify", "--withhold", str(path.parent)])  # the assertion is that it is a line, or that nothing is wrong
-    refused(["merge", str(path.parent), "--into", str(path.parent / "merged")])
+    path.with_suffix(".csv").write_bytes(made.with_suffix(".csv").read_bytes())
+    refused(["verify", "--withhold", str(folder)])  # the assertion is that it is a line, or that nothing is wrong
+    refused(["merge", str(folder), "--into", str(folder / "merged")])

@@ -50,6 +50,15 @@ def test_unknown_figure_is_refused_with_the_known_ones(refused: Refused) -> None
     assert line.startswith("no figure 'pie'; there are: ")
 
 
+@pytest.mark.usefixtures("study")
+def test_data_set_that_the_tables_do_not_have_is_refused_with_those_they_have(refused: Refused) -> None:
+    Path("results").mkdir()
+    Path("results/summary.csv").write_text("dataset\ndigits\nmnist\n")
+    (line,) = refused("figure", "accuracy", "--dataset", "nope")
+    assert line == "--dataset: no 'nope'; the tables in results are of digits, mnist"
+    assert not Path("figures").exists()
+
+
 def test_damaged_record_is_refused_by_name(study: Path, refused: Refused) -> None:
     path = Path("results/runs/digits/dp-sgd/eps-8/seed-0.json")
     path.parent.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -66,6 +67,48 @@ def test_run_whose_ledger_does_not_hold_is_named_and_counts_as_failed(
     assert [line["status"] for line in rows_of(swept / "results" / "tuning.csv")] == ["done", "failed"]
     chosen = yaml.safe_load((swept / "results" / "tuned.yaml").read_text())
     assert chosen["datasets"]["digits"]["overrides"] == {"nonprivate": {"learning_rate": 0.001}}
+
+
+def test_curve_of_a_run_whose_ledger_does_not_hold_is_withheld(swept: Path) -> None:
+    sweep = ["--config", "study.yaml", "--dataset", "digits", "--sweep", "longer"]
+    assert cli.main(["train-sweep", *sweep]) == 0
+    assert cli.main(["collect-sweeps", "--config", "study.yaml"]) == 0
+    assert [row["epoch"] for row in rows_of(swept / "results" / "sweep_curves.csv")] == ["1", "2"]
+    path = swept / "results/sweeps/longer/epochs=2/runs/digits/nonprivate/eps-inf/seed-0.json"
+    files.write_text(path, re.sub(r'"steps_taken": \d+', '"steps_taken": 9', path.read_text()))
+    assert cli.main(["collect-sweeps", "--config", "study.yaml"]) == 0
+    assert rows_of(swept / "results" / "sweeps.csv")[-1]["status"] == "failed"
+    assert not (swept / "results" / "sweep_curves.csv").read_text().strip()
+
+
+@pytest.mark.parametrize("command", ["tune", "collect-sweeps"])
+def test_accuracy_changed_by_hand_is_refused(command: str, swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = swept / "results/sweeps/tuning/learning_rate=0.2/runs/digits/nonprivate/eps-inf/seed-100.json"
+    accuracy = records.read(path).result["validation_accuracy"]
+    files.write_text(path, path.read_text().replace(f'_accuracy": {accuracy}', '_accuracy": 0.99'))
+    assert cli.main([command, "--config", "study.yaml"]) == 2
+    assert "a damaged run record (its curve does not end with its validation_accuracy)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["tune", "collect-sweeps"])
+def test_trials_of_a_method_that_fails_the_battery_are_withheld(
+    command: str, swept: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def fails(name: str, parameters: Mapping[str, float], checks: Path) -> None:
+        asked.append((name, dict(parameters), checks))
+        raise ValueError("it fails the battery")
+
+    monkeypatch.setattr("psasc_bench.evidence.require_sound", fails)
+    status = cli.main([command, "--config", "study.yaml"])
+    assert len(asked) == 1
+    assert asked[0][2] == Path("results/checks")
+    assert capsys.readouterr().err.count("seed-100.json is withheld: it fails the battery") == 2
+    if command == "tune":
+        assert status == 2  # there is nothing to choose from
+    else:
+        assert [row["status"] for row in rows_of(swept / "results" / "sweeps.csv")] == ["failed", "failed", "missing"]
 
 
 @pytest.mark.parametrize("command", ["tune", "collect-sweeps"])

@@ -41,7 +41,13 @@ SPEC = RunSpec(
 
 
 def problem_of(
-    folder: Path, *, status: str = "done", budget: Budget = BUDGET, spec: RunSpec = SPEC, **ledger: Any
+    folder: Path,
+    *,
+    status: str = "done",
+    budget: Budget = BUDGET,
+    spec: RunSpec = SPEC,
+    place: str = "",
+    **ledger: Any,
 ) -> str | None:
     made = Record(
         spec=spec,
@@ -54,8 +60,10 @@ def problem_of(
         seconds={"total": 1.0},
         provenance={},
     )
-    records.write(made, [{"epoch": 1.0}], folder / "seed-0")
-    (row,) = ledgers.verify_ledgers([folder / "seed-0.json"])
+    stem = folder / (place or spec.name())
+    records.write(made, [{"epoch": 1.0}], stem)
+    (row,) = ledgers.verify_ledgers([stem.with_name(f"{stem.name}.json")])
+    assert row.run == (place or spec.name())
     return row.problem
 
 
@@ -78,6 +86,16 @@ def test_sound_ledger_holds(tmp_path: Path) -> None:
 
 def test_overspent_budget_is_named(tmp_path: Path) -> None:
     assert "it spent epsilon" in str(problem_of(tmp_path, budget=sound(), noise_multiplier=1.0))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"place": "digits/dp-psasc/eps-3/seed-1"}, {"spec": replace(SPEC, listed_as="mine")}]
+)
+def test_record_of_another_run_than_it_is_filed_as_is_named(wrong: dict[str, Any], tmp_path: Path) -> None:
+    place = "digits/dp-psasc/eps-3/seed-0"
+    found = problem_of(tmp_path, **{"budget": sound(), "place": place} | wrong)
+    is_of = wrong.get("spec", SPEC).name()
+    assert found == f"it is filed as {wrong.get('place', place)} but is the run {is_of}"
 
 
 def test_more_steps_than_accounted_are_named(tmp_path: Path) -> None:

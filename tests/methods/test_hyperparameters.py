@@ -41,9 +41,10 @@ def test_half_an_iterate_is_refused() -> None:
         methods.create("dp-sgd", {"C": 1.0, "iterates": 1.5})
 
 
-def test_unknown_method_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"'dp-psax'.*dp-psasc"):
-        methods.load("dp-psax")
+@pytest.mark.parametrize(("name", "meant"), [("dp-psax", "dp-psac"), ("DP-SGD", "dp-sgd"), ("Auto_S", "auto-s")])
+def test_unknown_method_is_refused_with_the_likeliest(name: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=rf"^unknown method '{name}'; did you mean {meant}\? known: auto-s, "):
+        methods.load(name)
 
 
 def test_hyperparameters_cannot_be_changed_afterwards() -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from psasc_bench.planning import folder_of, place, study_folder, write_up
-from psasc_bench.study import parse_study
+from psasc_bench.study import ConfigError, parse_study
 
 ROOT = Path(__file__).parents[2]
 MINE: dict[str, Any] = {"methods": {"dp-sgd": {}}, "datasets": {"mnist": {}}}
@@ -93,6 +93,32 @@ def test_job_of_an_own_study_runs_where_the_study_is_kept(project: Path, monkeyp
     assert place(MINE, [project / "mine.yaml"], project=project, directory=first[0]) == first
 
 
-def test_write_up_of_an_own_study_stands_beside_its_results() -> None:
-    assert write_up(Path("clone", "studies", "mine")) == Path("study.md")
-    assert write_up(Path("clone")) == Path("docs", "study.md")
+def test_write_up_of_an_own_study_stands_beside_its_results(project: Path) -> None:
+    assert write_up(project / "studies" / "mine") == Path("study.md")
+    assert write_up(project) == Path("docs", "study.md")
+
+
+def test_write_up_of_a_clone_in_a_folder_of_studies_stands_among_its_docs(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "config", tmp_path / "studies" / "clone" / "config")
+    assert write_up(tmp_path / "studies" / "clone") == Path("docs", "study.md")
+
+
+@pytest.mark.parametrize("file", ["..yaml", "...yaml", " .yaml", "a\\b.yaml"])
+def test_file_whose_name_is_none_of_a_folder_asks_for_a_name(file: str, project: Path) -> None:
+    with pytest.raises(ConfigError, match=r"rename the file, or give the study a `name:`"):
+        folder(MINE, project, file)
+    assert folder(MINE | {"name": "mine"}, project, file) == project / "studies" / "mine"
+
+
+def test_folder_may_have_the_name_of_any_other_file(project: Path) -> None:
+    assert folder(MINE, project, "My Study.yaml") == project / "studies" / "My Study"
+
+
+def test_key_given_twice_is_refused_in_whichever_file_it_is(project: Path) -> None:
+    """Snakemake, which has read them, has kept the last."""
+    (project / "more.yaml").write_text("methods: {dp-sgd: {C: 0.1}, dp-sgd: {C: 0.7}}")
+    files = [project / "mine.yaml", project / "more.yaml"]
+    with pytest.raises(
+        ConfigError, match=r"more\.yaml: not valid YAML: key 'dp-sgd' is given twice in .*, line 1, col"
+    ):
+        place(MINE, files, project=project, directory=None)

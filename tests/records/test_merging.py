@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -94,11 +93,12 @@ def test_every_contradiction_is_named(make: Make, tmp_path: Path) -> None:
         (lambda path: path.with_suffix(".csv").unlink(), "No such file"),
         (lambda path: path.with_suffix(".csv").write_text("epoch,step\n"), "does not end with its test_accuracy"),
         (
-            lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | {"result": {"test_accuracy": 1.0}})),
+            lambda path: path.write_text(path.read_text().replace('"test_accuracy": 0.9', '"test_accuracy": 0.99')),
             "does not end with its test_accuracy",
         ),
+        (lambda path: path.rename(path.with_name("seed-07.json")), "No such file"),
     ],
-    ids=["record", "no curve", "empty curve", "other result"],
+    ids=["record", "no curve", "empty curve", "other result", "away from its curve"],
 )
 def test_damaged_records_are_named_and_nothing_is_written(
     damage: Callable[[Path], None], said: str, make: Make, tmp_path: Path
@@ -108,6 +108,28 @@ def test_damaged_records_are_named_and_nothing_is_written(
     with pytest.raises(ValueError, match=f"seed-0.*{said}"):
         merge([source, make("other", seed=1)], tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
+
+
+def test_record_that_is_filed_as_another_run_is_named(make: Make, tmp_path: Path) -> None:
+    source = make("one")
+    for path in list(source.rglob("seed-0.*")):
+        path.rename(path.with_stem("seed-1"))
+    with pytest.raises(
+        ValueError, match=r"seed-1\.json: it is filed as digits/.*/seed-1 but is the run .*/seed-0; move"
+    ):
+        merge([source], tmp_path / "merged")
+
+
+def test_what_is_no_record_by_its_place_is_passed_over(make: Make, tmp_path: Path) -> None:
+    source = make("one")
+    (record,) = source.rglob("*.json")
+    for name in ("notes.json", ".hidden.json", "._seed-0.json", ".ipynb_checkpoints/seed-0.json", "old/seed-0.json"):
+        path = record.parent / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}")
+    record.with_name("seed-1.json").mkdir()
+    assert records.find(source) == [record]
+    assert merge([source], tmp_path / "merged") == 1
 
 
 def test_command_takes_results_folders(

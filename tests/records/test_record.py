@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +15,10 @@ import pytest
 
 from psasc_bench import methods
 from psasc_bench.privacy import Budget
-from psasc_bench.records import Record, record
+from psasc_bench.records import Record, folder, record
 from psasc_bench.study import RunSpec
 
+ROOT = Path(__file__).parents[2]
 CURVE = [
     {"epoch": 1, "step": 6, "test_accuracy": 0.5, "test_loss": 1.5},
     {"epoch": 2, "step": 11, "test_accuracy": 0.75, "test_loss": 1.0},
@@ -179,6 +181,76 @@ def test_unknown_status_is_refused(status: Any, path: Path) -> None:
     rewrite(path, lambda values: values.update(status=status))
     with pytest.raises(ValueError, match=r"seed-0\.json: not a run record \(unknown status"):
         record.read(path)
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "said"),
+    [
+        ("result", {"test_accuracy": 1.7}, "result.test_accuracy must be a number from 0 to 1, is 1.7"),
+        ("result", {"test_accuracy": -0.1}, "result.test_accuracy must be a number from 0 to 1"),
+        ("result", {"test_accuracy": True}, "result.test_accuracy must be a number from 0 to 1, is True"),
+        ("result", {"test_accuracy": "0.9"}, "result.test_accuracy must be a number from 0 to 1, is '0.9'"),
+        ("result", {"test_accuracy": math.nan}, "result.test_accuracy must be a number from 0 to 1, is nan"),
+        ("result", {"test_accuracy": None}, "result.test_accuracy must be a number from 0 to 1, is None"),
+        ("result", {"test_loss": math.inf}, "result.test_loss must be a number from 0, is inf"),
+        ("result", {"test_loss": -1}, "result.test_loss must be a number from 0, is -1"),
+        ("result", {"method": "dp-sgd"}, "its result must be test_accuracy and test_loss, is"),
+        ("nonprivate", {"test_accuracy": 0.99}, "nonprivate has 'test_accuracy'; it may have nonfinite_examples"),
+        ("nonprivate", {"nonfinite_examples": "0"}, "nonprivate.nonfinite_examples must be a number from 0, is '0'"),
+        ("seconds", {"total": "x"}, "seconds.total must be a number from 0, is 'x'"),
+        ("seconds", {"total": -1}, "seconds.total must be a number from 0, is -1"),
+    ],
+)
+def test_number_that_no_run_comes_to_is_refused(section: str, change: dict[str, Any], said: str, path: Path) -> None:
+    rewrite(path, lambda values: values[section].update(change))
+    with pytest.raises(ValueError, match=rf"seed-0\.json: not a run record \({re.escape(said)}.*; delete it and run"):
+        record.read(path)
+
+
+@pytest.mark.parametrize(
+    ("section", "key"), [("result", "test_accuracy"), ("result", "test_loss"), ("seconds", "total")]
+)
+def test_number_that_every_run_has_is_missed(section: str, key: str, path: Path) -> None:
+    rewrite(path, lambda values: values[section].pop(key))
+    with pytest.raises(ValueError, match=rf"seed-0\.json: not a run record \(.*{key}"):
+        record.read(path)
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed"])
+def test_run_that_did_not_end_well_may_have_no_result(status: str, path: Path) -> None:
+    nothing = {"test_accuracy": None, "test_loss": None}
+    rewrite(path, lambda values: values.update(status=status, result=nothing))
+    assert record.read(path).result == nothing
+
+
+@pytest.mark.parametrize(
+    ("curve", "named"),
+    [
+        ("epoch,step,test_accuracy,test_loss\n2,11,0.99,1.0\n", r"json: a damaged run record \(its curve does not end"),
+        ("epoch,step,test_accuracy,test_loss\n", r"json: a damaged run record \(its curve does not end"),
+        (
+            "epoch,step,test_accuracy,test_loss,method\n2,11,0.75,1.0,x\n",
+            r"csv: not the curve .*it has 'method', which",
+        ),
+        ("epoch,test_loss,test_accuracy,test_loss\n2,1.0,0.75,1.0\n", r"csv: not the curve .*it has 'test_loss' twice"),
+        ("epoch,step,test_accuracy,test_loss\n2,11,0.75,1.0,5\n", r"csv: not the curve .*'values without a column'"),
+        ("epoch,step,test_accuracy,test_loss\nx,11,0.75,1.0\n", r"csv: not the curve .*could not convert"),
+        ("", r"csv: not the curve of a run \(it is empty\)"),
+    ],
+)
+def test_curve_of_something_else_is_refused(curve: str, named: str, made: Record, path: Path) -> None:
+    path.with_suffix(".csv").write_text(curve)
+    with pytest.raises(ValueError, match=rf"seed-0\.{named}.*; delete it and run the workflow again"):
+        folder.read_curve(path, made)
+
+
+def test_shipped_records_are_records_where_they_lie() -> None:
+    paths = folder.find(ROOT / "results" / "runs")
+    assert len(paths) == len(list((ROOT / "results" / "runs").rglob("*.json"))) > 300
+    for path in paths:
+        found = record.read(path)
+        assert folder.misfiled(path, found) is None
+        assert folder.read_curve(path, found)
 
 
 def test_record_of_another_format_is_refused(path: Path) -> None:

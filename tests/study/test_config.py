@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 
+from psasc_bench import methods
 from psasc_bench.study import config
 from psasc_bench.study.study import Cell, ConfigError, DatasetConfig, Study, Sweep
 
@@ -314,6 +316,7 @@ def test_key_of_an_npz_in_the_wrong_place_is_refused(values: dict[str, Any], key
         ({"more_seeds": {8: [2]}, "share_process": True}, "more_seeds: not with share_process"),
         ({"more_seeds": {8: []}}, "more_seeds.8: "),
         ({"more_seeds": {"many": [2]}}, "more_seeds.many: "),
+        ({"more_seeds": {8: [2], "8": [3]}}, "more_seeds: must not have a key twice, as 8, got "),
     ],
     ids=str,
 )
@@ -343,6 +346,106 @@ def test_problem_of_a_method_is_told_once_however_many_data_sets_there_are() -> 
 def test_what_is_no_mapping_is_refused(values: Any) -> None:
     (line,) = problems(values)
     assert line.startswith("study.yaml: must be a mapping")
+
+
+MISTAKEN = {"source": "npz", "path": "$NOTHING"}
+
+
+def test_empty_path_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTHING", "")
+    (line,) = problems(changed("datasets.digits", DATASET | MISTAKEN))
+    assert line == "study.yaml: datasets.digits.path: must not be empty, got '$NOTHING'"
+
+
+@pytest.mark.parametrize("key", ["method", "title"])
+def test_sweep_of_what_is_no_setting_is_refused_in_a_line(key: str) -> None:
+    sweep = {"evaluation": "test", "datasets": ["digits"], "epsilons": 1, "seeds": 7, "methods": {"dp-sgd": {key: [1]}}}
+    (line,) = problems(STUDY | {"sweeps": {"grid": sweep}})
+    assert line.startswith(
+        f"study.yaml: sweeps.grid.methods.dp-sgd.0: must vary settings of a method, which '{key}' is"
+    )
+
+
+@pytest.mark.parametrize(
+    "title", ["", " ", "a ", "a\nb", "a\x1b[1mb", "a\x85b", "a\ufffeb", "a\U0001ffffb", "\u200b", "x" * 101]
+)
+def test_title_that_no_table_can_hold_is_refused(title: str) -> None:
+    for values in (changed("datasets.digits.title", title), changed("methods.dp-sgd.title", title)):
+        (line,) = problems(values)
+        assert ".title: must have " in line
+
+
+def test_half_of_a_pair_is_no_title() -> None:
+    (line,) = problems(changed("methods.dp-sgd.title", "a\ud800b"))
+    assert line.startswith("study.yaml: methods.dp-sgd.title: ")
+
+
+@pytest.mark.parametrize(
+    "other", ["e\u0301 b", "\u00e9\u200b b", "\u00e9  b", "\u00e9\u00a0b", "e\u200b\u0301 b", "\u00e9 \uff42"]
+)
+def test_titles_that_look_the_same_are_refused(other: str) -> None:
+    (line,) = problems(
+        STUDY | {"methods": {"dp-sgd": {"C": 1, "title": "\u00e9 b"}, "auto-s": {"C": 1, "gamma": 1, "title": other}}}
+    )
+    assert line.startswith("study.yaml: methods.auto-s.title: ")
+    assert line.endswith(" looks like the title of methods.dp-sgd; give it another")
+
+
+def test_titles_may_differ_in_capitals_alone() -> None:
+    values = changed("datasets.other", DATASET | {"title": "digits"})
+    assert [dataset.title for dataset in parse(values).datasets.values()] == ["Digits", "digits"]
+
+
+@pytest.fixture
+def added(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], str]:
+    """Lets there be a method in a file of its own, as if it stood beside the others."""
+
+    def add(source: str) -> str:
+        file = tmp_path / "odd_one.py"
+        file.write_text(source)
+        load, names = methods.load, methods.names
+        monkeypatch.setattr(methods, "load", lambda name: methods.from_file(file) if name == "odd-one" else load(name))
+        monkeypatch.setattr(methods, "names", lambda: [*names(), "odd-one"])
+        return "odd-one"
+
+    return add
+
+
+ODD = """
+from dataclasses import dataclass
+from psasc_bench.methods.base import Method
+
+@dataclass(frozen=True, kw_only=True)
+class Odd(Method):
+    title = "odd"
+    C: float
+    def weight(self, norm):
+        return self.C / (norm + 1)
+    def sensitivity(self):
+        return self.C
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("import sys; sys.exit(0)", "SystemExit: 0"),
+        (ODD.replace("@dataclass(frozen=True, kw_only=True)", ""), "Odd: write @dataclass"),
+        (ODD.replace('"odd"', "3"), "Odd.title: must be text, got 3"),
+        (ODD.replace("    C: float", "    C: float\n    seed: float = 1"), "Odd.seed: this name means something else"),
+        (ODD.replace("return self.C\n", "return 0.0\n"), "odd-one: sensitivity(): must return a number above 0"),
+        (ODD.replace("return self.C\n", "return None\n"), "odd-one: sensitivity(): must return a number above 0"),
+        (ODD + "    def __post_init__(self):\n        raise TypeError('no')\n", "odd-one: TypeError: no"),
+    ],
+)
+@pytest.mark.parametrize("settings", [{"C": 1.0}, {}], ids=["settled", "from the data set's sensitivity"])
+def test_faulty_method_is_refused_in_a_line(
+    source: str, problem: str, settings: dict[str, float], added: Callable[[str], str]
+) -> None:
+    datasets = {"digits": DATASET | {"sensitivity": 0.1}, "other": DATASET | {"sensitivity": 0.1, "title": "Other"}}
+    (line,) = problems(STUDY | {"methods": {"dp-sgd": {}, added(source): settings}, "datasets": datasets})
+    assert line.startswith("study.yaml: methods.odd-one: ")
+    assert problem in line
 
 
 # ------------------------------------------------------------------------------------------------ files and garbage
@@ -391,6 +494,8 @@ def test_text_that_is_no_yaml_is_refused_in_one_line(text: bytes, tmp_path: Path
         ("methods:\n  dp-sgd: {C: 1, s: 2, C: 3}", "C", 2, 24),
         ("'seeds': [0]\nseeds: [1]", "seeds", 2, 1),
         ("seeds: [{a: {b: 1, b: 1}}]", "b", 1, 20),
+        ("seeds: {3: 1, 3.0: 1}", "3.0", 1, 15),
+        ("seeds: {<<: {a: 1}, <<: {a: 2}}", "<<", 1, 21),
     ],
 )
 def test_key_given_twice_is_refused_with_its_place(text: str, key: str, line: int, column: int, tmp_path: Path) -> None:
@@ -415,7 +520,6 @@ pairs = st.recursive(
 
 @given(value=st.lists(st.tuples(st.sampled_from(["seeds", "methods"]), pairs), max_size=2))
 def test_key_given_twice_is_one_to_ruamel_yaml_too(value: Any) -> None:
-    """Which knows more spellings of one key than the same text: 3 and 3.0."""
     text = flow(value)
     try:
         expected = YAML(typ="safe", pure=True).load(text)

@@ -114,9 +114,9 @@ def test_any_text_is_a_title(title: str) -> None:
 
 
 def test_equal_titles_are_refused_with_both_keys() -> None:
-    with pytest.raises(ConfigError, match=r"datasets.b.title: 'MNIST' is the title of datasets.a, too"):
+    with pytest.raises(ConfigError, match=r"datasets.b.title: 'MNIST' looks like the title of datasets.a"):
         parsed(datasets={name: {"source": "mnist"} for name in "ab"})
-    with pytest.raises(ConfigError, match=r"methods.b.title: 'DP-SGD' is the title of methods.dp-sgd, too"):
+    with pytest.raises(ConfigError, match=r"methods.b.title: 'DP-SGD' looks like the title of methods.dp-sgd"):
         parsed(methods={"dp-sgd": {}, "b": {"method": "dp-sgd", "title": "DP-SGD"}})
 
 

@@ -45,6 +45,42 @@ def test_study_of_baselines_tests_none_of_them() -> None:
     assert parsed({"dp-sgd": {}, "auto-s": {}}).roles() == Roles(reference="dp-sgd", earlier=("auto-s",))
 
 
+@pytest.mark.parametrize(
+    ("methods", "expected"),
+    [
+        (
+            {"dp-sgd": {}, "dp-psasc-s8": {"method": "dp-psasc", "s": 8}, "sgd-loose": {"method": "dp-sgd", "C": 5}},
+            Roles(method="dp-psasc-s8", reference="dp-sgd"),
+        ),
+        (
+            {"dp-sgd": {}, "auto-g": {"method": "auto-s", "gamma": 0.1}, "dp-psasc": {}},
+            Roles(method="dp-psasc", reference="dp-sgd", earlier=("auto-g",)),
+        ),
+        (
+            {"dp-psasc": {"method": "dp-sgd", "title": "a"}, "x": {"method": "dp-psasc"}},
+            Roles(method="x", reference="dp-psasc"),
+        ),
+        (
+            {"auto-s": {}, "baseline": {"method": "dp-sgd"}, "dp-psasc": {}},
+            Roles(method="dp-psasc", reference="baseline", earlier=("auto-s",)),
+        ),
+        (
+            {"dp-psasc-s8": {"method": "dp-psasc", "s": 8}, "auto-s": {}},
+            Roles(method="dp-psasc-s8", reference="auto-s"),
+        ),
+        ({"dp-psasc": {}}, Roles(method="dp-psasc")),
+        ({"dp-sgd": {"method": "noise-only"}, "dp-psasc": {}}, Roles(method="dp-psasc")),
+        (
+            {"dp-sgd": {}, "s8": {"method": "dp-psasc", "s": 8}, "s8-m": {"method": "dp-psasc-inner", "s": 8}},
+            Roles(method="s8", momentum="s8-m", reference="dp-sgd"),
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_roles_go_by_what_methods_are_and_not_by_what_they_are_called(methods: dict[str, Any], expected: Roles) -> None:
+    assert parsed(methods).roles() == expected
+
+
 def test_study_of_controls_has_no_roles() -> None:
     assert parsed({"nonprivate": {}}).roles() == Roles()
 

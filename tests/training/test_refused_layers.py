@@ -62,6 +62,11 @@ class Centred(nn.Module):
         return x - 0.01 * x.mean(0)
 
 
+class CentredIfMany(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x - x.mean(0) if len(x) > 4 else x
+
+
 class Recurrent(nn.Module):
     """By rows of the image."""
 
@@ -95,6 +100,15 @@ REFUSED: dict[str, tuple[Built, str]] = {
         "Passing mixes the examples",
     ),
     "a mean of one's own": (lambda: flat(Centred()), r"layer '1' \(Centred\) mixes"),
+    "a mean of many": (lambda: flat(CentredIfMany()), r"layer '1' \(CentredIfMany\) mixes"),
+    "a mean that only gradients see": (
+        lambda: Passing(lambda _, x: x + 5 * (x.mean(0) - x.mean(0).detach())),
+        "Passing mixes the examples",
+    ),
+    "a mean that one layer's gradients see": (
+        lambda: Passing(lambda m, x: x + m.first(y := x.detach().mean(0)) - m.first(y).detach()),
+        "Passing mixes the examples",
+    ),
     "running statistics": (
         lambda: nn.Sequential(nn.InstanceNorm2d(1, track_running_stats=True), *flat()),
         r"layer '0' \(InstanceNorm2d\) keeps a state",
@@ -126,6 +140,10 @@ ACCEPTED: dict[str, Built] = {
     ),
     "instance normalisation": lambda: nn.Sequential(nn.InstanceNorm2d(1), *flat()),
     "layer normalisation": lambda: flat(nn.LayerNorm(64), nn.ReLU(inplace=True)),
+    "a bias before a normalisation": lambda: nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.InstanceNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10)
+    ),
+    "a constant in single precision": lambda: Passing(lambda _, x: x @ torch.eye(64)),
     "an activation in between": lambda: Passing(lambda _, x: x.tanh()),
 }
 

@@ -16,6 +16,12 @@ try:
         source=" + ".join(
             map(str, workflow.overwrite_configfiles or workflow.configfiles)
         ),
+        # The Snakefile above has looked through them, of which this one is a module.
+        files=(
+            map(Path, workflow.configfiles)
+            if workflow.modifier.is_main_snakefile()
+            else []
+        ),
     )
 except ConfigError as error:
     raise WorkflowError(error)
