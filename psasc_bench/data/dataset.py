@@ -116,7 +116,7 @@ def _fits(name: str, array: NDArray[Any], arrays: Arrays) -> bool:
         return array.dtype == np.float32 and array.shape == images.shape[1:2]
     if name.startswith("y"):
         return array.dtype == np.int64 and array.shape == arrays[f"x{name[1:]}"].shape[:1]
-    return array.dtype in (np.uint8, np.float32) and array.ndim == 4 and array.shape[1:] == images.shape[1:]
+    return array.dtype in (np.uint8, np.float16, np.float32) and array.ndim == 4 and array.shape[1:] == images.shape[1:]
 
 
 def _notes(path: Path) -> dict[str, str]:

@@ -109,8 +109,14 @@ def test_data_set_is_looked_for_where_the_environment_says(
 
 @pytest.mark.parametrize("source", ["mnist", "npz"])
 def test_another_source_under_the_same_name_is_not_what_was_prepared_before(
-    source: str, study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], refused: Refused
+    source: str,
+    study: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    refused: Refused,
 ) -> None:
+    monkeypatch.setenv("PSASC_BENCH_DATA", str(tmp_path / "empty"))
     trained(capsys, *train(study, method="nonprivate", epsilon="inf"))
     absent = {"path": str(tmp_path / "absent.npz")} if source == "npz" else {}
     other = write_study(Path("other.yaml"), source=source, **absent)
