@@ -130,7 +130,7 @@ def claims_about(roles: Roles, titles: Mapping[str, str]) -> dict[str, Claim]:
         ),
         "C6": Claim(
             statement="Privacy is preserved",
-            test="No attack proves more epsilon than is claimed, and no run spent more than its budget by any of three "
+            test="No attack proves more epsilon than is claimed, and no run spent more than its budget by all of three "
             "accountants. That contradicts nothing; it is no proof.",
             tables=["audit", "ledger"],
             needs=f"audit.csv and ledger.csv with {method}: `snakemake --cores 8 results/audit.csv results/ledger.csv` "
