@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from psasc_bench import data, planning
-from psasc_bench.commands import auditing, reporting, training
+from psasc_bench.commands import auditing, notices, reporting, training
 from psasc_bench.data import Features
 
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except (ValueError, OSError) as error:
         for line in str(error).splitlines():
-            print(f"psasc-bench: error: {line}", file=sys.stderr)
+            notices.error(line)
         return 2
     except KeyboardInterrupt:
         print("psasc-bench: interrupted; finished runs are kept", file=sys.stderr)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import asdict
 from typing import Any
 
 from psasc_bench import evidence, files, methods, records, training
-from psasc_bench.commands.notices import warn
+from psasc_bench.commands.notices import error, warn
 from psasc_bench.methods import Method
 from psasc_bench.privacy import calibrate
 from psasc_bench.study import Cell, Study, load_study
@@ -36,7 +35,7 @@ def check(options: argparse.Namespace) -> int:
     for setting, bad in failed.items():
         why = ", ".join(f"{one.name} ({one.figure:.6g}, must be {one.relation} {one.limit:g})" for one in bad)
         where = f"; {', '.join(setting.places)}" if setting.places else ""
-        print(f"psasc-bench: error: {setting.name} ({setting.parameters}{where}) fails {why}", file=sys.stderr)
+        error(f"{setting.name} ({setting.parameters}{where}) fails {why}")
     names = dict.fromkeys(setting.name for setting in failed)
     print(f"failed: {', '.join(names)}" if failed else "all checks passed")
     return 1 if failed else 0
@@ -106,7 +105,7 @@ def audit(options: argparse.Namespace) -> int:
         )
     refuted = dict.fromkeys(row["method_title"] for row in rows if row["refuted"])
     if refuted:
-        print(f"psasc-bench: error: refuted: {', '.join(refuted)}: more privacy is spent than claimed", file=sys.stderr)
+        error(f"refuted: {', '.join(refuted)}: more privacy is spent than claimed")
     return 1 if refuted else 0
 
 
@@ -142,9 +141,9 @@ def verify(options: argparse.Namespace) -> int:
     if options.output:
         files.write_csv(options.output, [asdict(row) for row in verified])
     bad = [row for row in verified if row.problem]
-    what, then = ("warning", "its rows are withheld") if options.withhold else ("error", "train it anew")
+    say, then = (warn, "its rows are withheld") if options.withhold else (error, "train it anew")
     for row in bad:
-        print(f"psasc-bench: {what}: {row.run}: {row.problem}; {then}", file=sys.stderr)
+        say(f"{row.run}: {row.problem}; {then}")
     print(f"{len(verified)} records verified: " + (f"{len(bad)} do not hold" if bad else "none overspent its budget"))
     return 1 if bad and not options.withhold else 0
 

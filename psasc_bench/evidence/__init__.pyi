@@ -2,7 +2,7 @@ from .battery import Check, check_method
 from .gate import require_sound
 from .ledgers import Verified, verify_ledgers
 from .one_run_audit import audit_run
-from .settings import Setting, check_study, distinct_settings
+from .settings import Setting, distinct_settings
 from .step_audit import Claim, audit
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "audit",
     "audit_run",
     "check_method",
-    "check_study",
     "distinct_settings",
     "require_sound",
     "verify_ledgers",

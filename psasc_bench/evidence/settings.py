@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from psasc_bench import methods
-from psasc_bench.evidence.battery import Check, check_method
 from psasc_bench.methods import Method
 from psasc_bench.study import Study, method_trials
 
@@ -52,9 +51,3 @@ def _uses(study: Study) -> Iterator[tuple[str, Method, str]]:
             for dataset in grids.datasets if name in grids.methods else ():
                 for trial in method_trials(study, sweep, dataset, name):
                     yield name, methods.create(name, dict(trial.runs[0].parameters)), f"sweep {sweep} on {dataset}"
-
-
-def check_study(study: Study, *, names: Collection[str] = ()) -> Iterator[tuple[Setting, list[Check]]]:
-    """The battery's checks of each of the :func:`distinct_settings`, one setting after the other."""
-    for setting in distinct_settings(study, names=names):
-        yield setting, check_method(setting.method)

@@ -48,8 +48,8 @@ def find_roles(claims: ClaimsConfig, methods: Mapping[str, str]) -> Roles:
     reference = claims.reference or next(iter([*_that_are(REFERENCE, others, methods), *others]), None)
     momentum = claims.momentum
     if method and not momentum:
-        variants = [*_that_are(f"{methods[method]}-inner", free, methods)]
-        momentum = f"{method}-inner" if f"{method}-inner" in free else next(iter(variants), None)
+        variants = [f"{method}-inner", *_that_are(f"{methods[method]}-inner", free, methods)]
+        momentum = next((name for name in variants if name in free), None)
     earlier = claims.earlier
     if earlier is None:
         scaling = [name for kind in EARLIER for name in _that_are(kind, plain, methods)]
@@ -64,8 +64,7 @@ def _under_test(names: Sequence[str], methods: Mapping[str, str]) -> str | None:
     known = (REFERENCE, *EARLIER)
     newcomers = [name for name in names if methods[name] not in known]
     renamed = [name for name in names if methods[name] != name and methods[name] != REFERENCE]
-    found = [*_that_are(METHOD, names, methods), *reversed(newcomers), *reversed(renamed)]
-    return next(iter(found), None)
+    return next(iter([*_that_are(METHOD, names, methods), *reversed(newcomers), *reversed(renamed)]), None)
 
 
 def _that_are(kind: str, names: Sequence[str], methods: Mapping[str, str]) -> list[str]:

@@ -138,9 +138,8 @@ class Study(Strict):
 
     def derives_threshold(self, dataset: str, method: str) -> bool:
         """Whether the method's ``C`` is the one that gives the data set's sensitivity, for none is said."""
-        config = self.dataset(dataset)
-        said = self._method(method).settings | config.overrides.get(method, {})
-        return bool("C" not in said and config.sensitivity and "C" in methods.required(self.implementation(method)))
+        lacks = "C" not in self._said(dataset, method) and "C" in methods.required(self.implementation(method))
+        return lacks and self.dataset(dataset).sensitivity is not None
 
     def spec(self, cell: Cell, seed: int) -> RunSpec:
         """The run of ``cell`` with ``seed``, every default and override resolved."""
@@ -166,7 +165,7 @@ class Study(Strict):
         the data set's, and ``sensitivity`` stands for the ``C`` that gives it. Raises ``ValueError`` for settings that
         the method has not."""
         protocol = self.dataset(dataset)
-        merged = self._method(method).settings | protocol.overrides.get(method, {}) | settings
+        merged = self._said(dataset, method) | settings
         epochs = merged.pop("epochs", protocol.epochs)
         if epochs != int(epochs) or epochs > MOST_EPOCHS:
             raise ConfigError(f"epochs must be a whole number up to {MOST_EPOCHS}, got {epochs:g}")
@@ -189,12 +188,16 @@ class Study(Strict):
             raise ConfigError(f"methods: no method {name!r}; there are: {', '.join(self.methods)}")
         return self.methods[name]
 
+    def _said(self, dataset: str, method: str) -> Settings:
+        """What the study sets for a method on a data set."""
+        return self._method(method).settings | self.dataset(dataset).overrides.get(method, {})
+
     def _settings(self, dataset: str, method: str) -> tuple[Settings, Settings]:
         """The method's hyper-parameters and the optimiser's settings for it on ``dataset``. A ``C`` that is not given
         is the one that gives the data set's sensitivity."""
         config = self.dataset(dataset)
         defaults = {key: getattr(config, key) for key in OPTIMISER}
-        merged = defaults | self._method(method).settings | config.overrides.get(method, {})
+        merged = defaults | self._said(dataset, method)
         parameters = {key: value for key, value in merged.items() if key not in OPTIMISER}
         name = self.implementation(method)
         if config.sensitivity and self.derives_threshold(dataset, method):
