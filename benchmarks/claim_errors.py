@@ -46,7 +46,9 @@ def pooled_covariances(runs: pd.DataFrame, reference: str) -> dict[str, Array]:
     return found
 
 
-def draw(covariances: Sequence[Array], effects: Sequence[float], seeds: int, studies: int, random: np.random.Generator) -> list[Array]:
+def draw(
+    covariances: Sequence[Array], effects: Sequence[float], seeds: int, studies: int, random: np.random.Generator
+) -> list[Array]:
     """Differences ``[studies, seeds, budgets]`` of each data set."""
     return [
         effect + random.multivariate_normal(np.zeros(len(covariance)), covariance, size=(studies, seeds))
@@ -79,7 +81,10 @@ def moderated(differences: Sequence[Array], *, correlated: bool = False) -> Esti
         variances, budgets = of_one.var(axis=1, ddof=1), of_one.shape[2]
         prior, more = _prior(variances, seeds - 1)
         shrunk = np.where(
-            np.isinf(more), prior, (np.where(np.isinf(more), 0, more) * prior + (seeds - 1) * variances.T) / (np.where(np.isinf(more), 0, more) + seeds - 1)
+            np.isinf(more),
+            prior,
+            (np.where(np.isinf(more), 0, more) * prior + (seeds - 1) * variances.T)
+            / (np.where(np.isinf(more), 0, more) + seeds - 1),
         ).T
         sds = np.sqrt(shrunk)
         spread = (1 - correlation) * shrunk.sum(axis=1) + correlation * sds.sum(axis=1) ** 2
@@ -166,8 +171,8 @@ RULES: dict[str, Callable[[Sequence[Array]], Estimates]] = {
 
 
 def simulate(covariances: dict[str, Array], *, seeds: int, studies: int, random: np.random.Generator) -> pd.DataFrame:
-    """A row per rule, in percent of the studies. Errors are of any data set of a study, at the truth where they are most
-    likely; what is seen is the mean over data sets, or over cells."""
+    """A row per rule, in percent of the studies. Errors are of any data set of a study, at the truth where they are
+    most likely; what is seen is a mean over data sets, or over cells."""
     kinds, rows = list(covariances.values()), {name: {} for name in RULES}
     for truth in (0.0, MARGIN, 0.003):
         differences = draw(kinds, [truth] * len(kinds), seeds, studies, random)

@@ -1,13 +1,15 @@
 from .claims import Claim, claims_about, write_claims
+from .comparisons import budgets_text
 from .literature import beside_published, published
-from .metrics import ENOUGH, NEAR, RUN, accuracies, shares_near_best, steps_to_enough
+from .metrics import ENOUGH, NEAR, RUN, accuracies, shares_near_best, small_gradient_shares, steps_to_enough
 from .origins import unlike_origins
 from .results import CELL, LABELS, UNFINISHED, collect
-from .statistics import CONFIDENCE, MARGIN, p_text, t_interval
+from .statistics import ALPHA, CONFIDENCE, MARGIN, POWER, p_text, t_interval
 from .sweeps import sweep_cost, sweep_curves, sweep_table, tuned_study
 from .tidy import IDENTITIES, REQUESTED, default_roles, of_the_study, read_study, read_table
 
 __all__ = [
+    "ALPHA",
     "CELL",
     "CONFIDENCE",
     "ENOUGH",
@@ -15,12 +17,14 @@ __all__ = [
     "LABELS",
     "MARGIN",
     "NEAR",
+    "POWER",
     "REQUESTED",
     "RUN",
     "UNFINISHED",
     "Claim",
     "accuracies",
     "beside_published",
+    "budgets_text",
     "claims_about",
     "collect",
     "default_roles",
@@ -30,6 +34,7 @@ __all__ = [
     "read_study",
     "read_table",
     "shares_near_best",
+    "small_gradient_shares",
     "steps_to_enough",
     "sweep_cost",
     "sweep_curves",

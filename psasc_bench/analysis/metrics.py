@@ -3,6 +3,8 @@ seed, with a ``note`` for the reader where the value alone does not say enough."
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from psasc_bench.analysis.statistics import RESOLUTION
@@ -12,6 +14,7 @@ RUN = [*CELL, "method", "seed"]
 LATE = 0.75  # the last quarter of the epochs
 NEAR = 0.01  # a setting is near the best within a point of accuracy
 ENOUGH = 0.95  # of the final accuracy
+QUARTERS = ("first", "second", "third", "last")
 
 
 def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> pd.DataFrame:
@@ -58,3 +61,45 @@ def steps_to_enough(curves: pd.DataFrame) -> pd.DataFrame:
     final = ordered.groupby(RUN)["test_accuracy"].transform("last")
     first = ordered[ordered["test_accuracy"] >= ENOUGH * final].groupby(RUN)["step"].min()
     return (-first).rename("value").reset_index()
+
+
+def curve_means(curves: pd.DataFrame, quarter: int | None = None) -> pd.DataFrame:
+    """The mean test accuracy over the epochs of every finished run, or over those of a ``quarter`` of them (0 to 3): of
+    ``E`` epochs those above ``quarter E/4`` and up to ``(quarter + 1) E/4``."""
+    done = curves[curves["status"] == "done"]
+    if quarter is not None:
+        progress = 4 * done["epoch"] / done.groupby(RUN)["epoch"].transform("max")
+        done = done[(progress > quarter) & (progress <= quarter + 1)]
+    return done.groupby(RUN, sort=False)["test_accuracy"].mean().rename("value").reset_index()
+
+
+def last_crossing(curves: pd.DataFrame, method: str, reference: str) -> pd.Series[float]:
+    """By data set, the share of training after which the mean accuracy of ``method``, over the budgets and seeds that
+    both have, is no longer above that of ``reference``; NaN where it never is, 1 where it is at the end."""
+    done = curves[curves["status"] == "done"]
+    keys = ["dataset", "epsilon", "seed", "epoch"]
+    pairs = done.pivot(index=keys, columns="method", values="test_accuracy")
+    if not {method, reference} <= set(pairs):
+        return pd.Series(dtype=float)
+    differences = (pairs[method] - pairs[reference]).dropna().groupby(["dataset", "epoch"]).mean()
+    found = {}
+    for dataset, by_epoch in differences.groupby(level="dataset"):
+        epochs = by_epoch.droplevel("dataset")
+        ahead = epochs.index[epochs > RESOLUTION]
+        found[str(dataset)] = ahead.max() / epochs.index.max() if len(ahead) else math.nan
+    return pd.Series(found, dtype=float)
+
+
+def small_gradient_shares(epochs: pd.DataFrame) -> pd.DataFrame:
+    """STUB"""
+    return epochs.groupby(RUN, sort=False)["quarter_weight"].mean().rename("value").reset_index()
+
+
+def effective_sample_sizes(epochs: pd.DataFrame) -> pd.DataFrame:
+    """STUB"""
+    return epochs.groupby(RUN, sort=False)["effective_sample_size"].mean().rename("value").reset_index()
+
+
+def released_cosines(epochs: pd.DataFrame) -> pd.DataFrame:
+    """STUB"""
+    return epochs.groupby(RUN, sort=False)["released_cosine"].mean().rename("value").reset_index()

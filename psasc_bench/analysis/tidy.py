@@ -10,7 +10,8 @@ from psasc_bench.study import Roles, Study, default_roles_of, known_identities, 
 
 TEXT = (
     *("claim", "dataset", "dataset_title", "method", "method_title", "reference", "trajectory", "sweep", "settings"),
-    *("unit", "verdict", "evidence", "figure", "status", "reason", "run", "problem"),
+    *("reference_title", "measure", "budgets", "sign", "within", "gain_excluded"),
+    *("unit", "evidence", "figure", "status", "reason", "run", "problem"),
     *("identity", "trajectory_identity", "data_sha256", "commit", "device", "cpu", "torch"),
 )
 # The columns of tables made on request that say what a row is of, see ``study.identity``.

@@ -91,6 +91,16 @@ class Tables:
         return self.read("summary")
 
     @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """The primary ones, see docs/claims.md."""
+        return self.read("comparisons").astype({"tuned": bool, "decides": bool})
+
+    @cached_property
+    def answer(self) -> pd.DataFrame:
+        """By pair of methods, the mean over data sets."""
+        return self.read("answer").astype({"tuned": bool})
+
+    @cached_property
     def finished(self) -> pd.DataFrame:
         """The cells of the summary that have a mean."""
         return self.summary[self.summary["n"] > 0]
