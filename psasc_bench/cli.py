@@ -227,6 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     added = command(reporting.write_up)
     added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=Path("docs/study.md"), help="(%(default)s)")
+    added.add_argument("--readme", type=Path, help="a README that opens with the answer, between the comments for it")
 
     added = command(reporting.figure)
     added.add_argument("figures", nargs="*", metavar="figure", help="(default: all)")

@@ -23,6 +23,8 @@ from psasc_bench.report.tables import Tables
 from psasc_bench.report.writeup_tables import at_other_epsilons, primary_comparisons
 
 LINE = 125  # characters
+# Between these the README of a project has the answer of its study.
+OPENS, CLOSES = "<!-- the answer, written by `psasc-bench write-up` -->", "<!-- end of the answer -->"
 BLANK = re.compile(r"\n{3,}")
 # Whose implementations the paper says that it improves on.
 IMPROVED = {"dp-sgd", "auto-s", "nsgd", "dp-psac"}
@@ -58,6 +60,17 @@ def render_write_up(results: Path, output: Path) -> str:
     place["rules"] = rules_link(results, output)
     written = environment.from_string(template).render(**place, **_facts(tables))
     return BLANK.sub("\n\n", written).rstrip("\n") + "\n"  # what a study has nothing to say of leaves no gap
+
+
+def answered(text: str, results: Path) -> str:
+    """The Markdown ``text`` with the answer of the study in ``results`` between the comments that ask for it; as it is
+    where it has none. Raises ``OSError`` for an absent table."""
+    opened, there, rest = text.partition(OPENS)
+    _, closed, after = rest.partition(CLOSES)
+    if not (there and closed):
+        return text
+    said = _wrap(sentences.answer(Tables(results)))
+    return f"{opened}{OPENS}\n**{said}**\n{CLOSES}{after}" if said else text
 
 
 def _wrap(text: str) -> str:
