@@ -16,7 +16,7 @@ from statsmodels.stats.meta_analysis import combine_effects  # type: ignore[impo
 
 from psasc_bench.analysis import metrics
 from psasc_bench.analysis.comparisons import Comparison, Datasets, Decision, budgets_text, compare, decide
-from psasc_bench.analysis.statistics import ALPHA, CONFIDENCE, MARGIN, RESOLUTION
+from psasc_bench.analysis.statistics import CONFIDENCE, MARGIN, RESOLUTION
 from psasc_bench.study import Roles
 
 COLUMNS = ["dataset", "method", "reference", "tuned", "decides", "budgets", "n", "mean", "low", "high", "low_90"]
@@ -131,25 +131,29 @@ class RandomEffects(NamedTuple):
 def random_effects(effects: Sequence[Effect]) -> RandomEffects:
     """By Paule and Mandel's variance between data sets and the interval of Hartung and Knapp, of ``k - 1`` degrees of
     freedom; the prediction interval is ``mean +- t_{k-2} sqrt(tau^2 + se^2)`` (Higgins et al. 2009). Of one data set
-    it is that data set's own t-interval."""
+    it is that data set's own t-interval.
+
+    Data sets that agree by chance would have an interval of no width: ``se`` is no less than that without Hartung and
+    Knapp's factor (Röver, Knapp and Friede 2015)."""
     means, errors = np.array([one.mean for one in effects]), np.array([one.error for one in effects])
     if len(effects) == 1:
         half = float(stats.t.ppf((1 + CONFIDENCE) / 2, effects[0].freedom)) * effects[0].error
         return RandomEffects(effects[0].mean, effects[0].mean - half, effects[0].mean + half)
-    found = combine_effects(means, errors**2, method_re="iterated", use_t=True, alpha=ALPHA)
+    with np.errstate(divide="ignore"):  # data sets that agree in every digit
+        found = combine_effects(means, errors**2, method_re="iterated")
     mean, tau = float(found.mean_effect_re), math.sqrt(max(float(found.tau2), 0.0))
-    low, high = (float(end) for end in found.conf_int()[3])  # of the random effects, scale estimated
+    error, q, more = max(float(found.sd_eff_w_re), float(found.sd_eff_w_re_hksj)), float(found.q), len(effects) - 1
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, more)) * error
     predicted = math.nan
     if len(effects) > 2:
-        error = float(found.sd_eff_w_re_hksj)
-        predicted = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(effects) - 2)) * math.hypot(tau, error)
+        predicted = float(stats.t.ppf((1 + CONFIDENCE) / 2, more - 1)) * math.hypot(tau, error)
     return RandomEffects(
         mean=mean,
-        low=low,
-        high=high,
+        low=mean - half,
+        high=mean + half,
         tau=tau,
-        i_squared=max(float(found.i2), 0.0),
-        q_p=float(stats.chi2.sf(found.q, len(effects) - 1)),
+        i_squared=(q - more) / q if q > more else 0.0,
+        q_p=float(stats.chi2.sf(q, more)),
         prediction_low=mean - predicted,
         prediction_high=mean + predicted,
     )
