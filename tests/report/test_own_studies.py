@@ -70,7 +70,7 @@ def test_control_alone_is_explored_and_written_up(control: Path) -> None:
     assert {figure["name"] for figure in page["figures"]} == {"budget", "epoch"}
     text = (control / "study.md").read_text(encoding="utf-8")
     assert "The study has no method under test: no claim is decided." in text
-    assert "### C" not in text
+    assert "**C1" not in text
 
 
 def test_runs_that_all_diverged_are_said_to_have(diverged: Path) -> None:
@@ -82,7 +82,7 @@ def test_runs_that_all_diverged_are_said_to_have(diverged: Path) -> None:
         for ending in ("md", "tex", "html"):
             text = (diverged / "results" / "tables" / f"{name}.{ending}").read_text(encoding="utf-8")
             assert "Nothing to show: no run has finished (4 diverged)." in text
-    assert "Nothing: no run has finished (4 diverged)." in (diverged / "study.md").read_text(encoding="utf-8")
+    assert "Nothing came out: no run has finished (4 diverged)." in (diverged / "study.md").read_text(encoding="utf-8")
     page = (diverged / "results" / "README.md").read_text(encoding="utf-8")
     assert page.count(": diverged (") == 4
     assert "trains what is missing" not in page
