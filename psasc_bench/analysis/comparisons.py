@@ -160,13 +160,15 @@ def compare(
 
 
 def _budgets(differences: pd.DataFrame) -> tuple[float, ...]:
-    """Of the sets of budgets that a seed has, the one with the most runs: budgets times the seeds that have all."""
+    """Of the sets of budgets that seeds have in common, the one with the most runs, budgets times the seeds that have
+    all; of several, that with the most seeds."""
     there = differences.notna()
-    sets = {tuple(sorted(map(float, there.columns[has]))) for has in there.to_numpy()} - {()}
-    if not sets:
-        return ()
-    cells = {one: len(one) * int(there[list(one)].all(axis=1).sum()) for one in sets}
-    return max(sets, key=lambda one: (cells[one], one))
+    sets: set[frozenset[float]] = set()
+    for has in there.to_numpy():
+        of_seed = frozenset(map(float, there.columns[has]))
+        sets |= {of_seed, *(of_seed & other for other in sets)}
+    seeds = {tuple(sorted(one)): int(there[list(one)].all(axis=1).sum()) for one in sets if one}
+    return max(seeds, key=lambda one: (len(one) * seeds[one], seeds[one], one), default=())
 
 
 def decide(comparisons: Sequence[Comparison]) -> list[Decision]:

@@ -16,7 +16,7 @@ from statsmodels.stats.meta_analysis import combine_effects  # type: ignore[impo
 
 from psasc_bench.analysis import metrics
 from psasc_bench.analysis.comparisons import Comparison, Datasets, Decision, budgets_text, compare, decide
-from psasc_bench.analysis.statistics import ALPHA, CONFIDENCE, MARGIN, RESOLUTION
+from psasc_bench.analysis.statistics import CONFIDENCE, MARGIN, RESOLUTION
 from psasc_bench.study import Roles
 
 COLUMNS = ["dataset", "method", "reference", "tuned", "decides", "budgets", "n", "mean", "low", "high", "low_90"]
@@ -24,10 +24,10 @@ COLUMNS += ["high_90", "sd", "identical", "p_holm", "sign", "within_p_holm", "wi
 COLUMNS += ["detectable", "seeds_needed"]
 ANSWER = ["method", "reference", "tuned", "datasets", "mean", "low", "high", "tau", "i_squared", "q_p"]
 ANSWER += ["prediction_low", "prediction_high", "probability_higher", "probability_within", "probability_lower"]
-# The hierarchical model, in accuracy: mu uniform over +- this, tau half-normal with this scale.
-MOST, SPREAD = 0.05, 0.005
+# The hierarchical model, in accuracy: mu uniform over +- this, all that there is, tau half-normal with this scale.
+MOST, SPREAD = 1.0, 0.005
 # Of the grids that it is integrated on.
-MEANS, SPREADS, NODES = 321, 40, 32
+MEANS, SPREADS = 401, 40
 FINEST = 1e-4
 
 
@@ -131,25 +131,29 @@ class RandomEffects(NamedTuple):
 def random_effects(effects: Sequence[Effect]) -> RandomEffects:
     """By Paule and Mandel's variance between data sets and the interval of Hartung and Knapp, of ``k - 1`` degrees of
     freedom; the prediction interval is ``mean +- t_{k-2} sqrt(tau^2 + se^2)`` (Higgins et al. 2009). Of one data set
-    it is that data set's own t-interval."""
+    it is that data set's own t-interval.
+
+    Data sets that agree by chance would have an interval of no width: ``se`` is no less than that without Hartung and
+    Knapp's factor (Röver, Knapp and Friede 2015)."""
     means, errors = np.array([one.mean for one in effects]), np.array([one.error for one in effects])
     if len(effects) == 1:
         half = float(stats.t.ppf((1 + CONFIDENCE) / 2, effects[0].freedom)) * effects[0].error
         return RandomEffects(effects[0].mean, effects[0].mean - half, effects[0].mean + half)
-    found = combine_effects(means, errors**2, method_re="iterated", use_t=True, alpha=ALPHA)
+    with np.errstate(divide="ignore"):  # data sets that agree in every digit
+        found = combine_effects(means, errors**2, method_re="iterated")
     mean, tau = float(found.mean_effect_re), math.sqrt(max(float(found.tau2), 0.0))
-    low, high = (float(end) for end in found.conf_int()[3])  # of the random effects, scale estimated
+    error, q, more = max(float(found.sd_eff_w_re), float(found.sd_eff_w_re_hksj)), float(found.q), len(effects) - 1
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, more)) * error
     predicted = math.nan
     if len(effects) > 2:
-        error = float(found.sd_eff_w_re_hksj)
-        predicted = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(effects) - 2)) * math.hypot(tau, error)
+        predicted = float(stats.t.ppf((1 + CONFIDENCE) / 2, more - 1)) * math.hypot(tau, error)
     return RandomEffects(
         mean=mean,
-        low=low,
-        high=high,
+        low=mean - half,
+        high=mean + half,
         tau=tau,
-        i_squared=max(float(found.i2), 0.0),
-        q_p=float(stats.chi2.sf(found.q, len(effects) - 1)),
+        i_squared=(q - more) / q if q > more else 0.0,
+        q_p=float(stats.chi2.sf(q, more)),
         prediction_low=mean - predicted,
         prediction_high=mean + predicted,
     )
@@ -165,9 +169,9 @@ class Probabilities(NamedTuple):
 
 def gain_probabilities(effects: Sequence[Effect], *, margin: float = MARGIN) -> Probabilities:
     """By the hierarchical model ``delta_d ~ N(mu, tau^2)``, ``mean_d ~ t_{n_d - 1}(delta_d, error_d)``, ``mu`` uniform
-    over +-5 points and ``tau`` half-normal with a scale of 0.5 points (after Benavoli et al. 2017), integrated on a
-    grid of ``mu``, finest around the data sets' mean, and of the logarithm of ``tau``."""
-    centre = float(np.mean([one.mean for one in effects]))
+    over +-100 points and ``tau`` half-normal with a scale of 0.5 points (after Benavoli et al. 2017), integrated on a
+    grid of ``mu``, finest around the data sets' weighted mean, and of the logarithm of ``tau``."""
+    centre = np.average([one.mean for one in effects], weights=[one.error**-2 for one in effects])
     steps = np.linspace(-1, 1, MEANS) * math.asinh(2 * MOST / FINEST)
     mu = (centre + FINEST * np.sinh(steps))[:, None]
     tau = np.geomspace(SPREAD / 500, 5 * SPREAD, SPREADS)[None, :]
@@ -179,26 +183,20 @@ def gain_probabilities(effects: Sequence[Effect], *, margin: float = MARGIN) -> 
     posterior /= posterior.sum()
     higher = float((posterior * special.ndtr((mu - margin) / tau)).sum())
     lower = float((posterior * special.ndtr((-margin - mu) / tau)).sum())
-    return Probabilities(higher, 1 - higher - lower, lower)
+    return Probabilities(higher, max(1 - higher - lower, 0.0), lower)
 
 
 def _likelihood(effect: Effect, mu: NDArray[np.float64], tau: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``int t((mean - delta)/error) N(delta; mu, tau^2) d delta`` for each ``mu [m, 1]`` and ``tau [1, k]``: the
-    smoother of the two densities, averaged over the quantiles of the sharper one."""
-    levels, freedom = (np.arange(NODES) + 0.5) / NODES, effect.freedom
-    wide = tau[0] > effect.error
-    found = np.zeros((len(mu), len(wide)))
-    for from_t, from_normal in zip(stats.t.ppf(levels, freedom), stats.norm.ppf(levels), strict=True):
-        z = (effect.mean + effect.error * from_t - mu) / tau[:, wide]
-        found[:, wide] += np.exp(-(z**2) / 2) / tau[:, wide] / math.sqrt(2 * math.pi)
-        t = (effect.mean - mu - tau[:, ~wide] * from_normal) / effect.error
-        # scipy's pdf of a t is ten times slower
-        found[:, ~wide] += (1 + t**2 / freedom) ** (-(freedom + 1) / 2) / effect.error / _scale_of_t(freedom)
-    return found / NODES
-
-
-def _scale_of_t(freedom: int) -> float:
-    return math.sqrt(freedom) * float(special.beta(0.5, freedom / 2))
+    """``int t((mean - delta)/error) N(delta; mu, tau^2) d delta`` for each ``mu [m, 1]`` and ``tau [1, k]``, but for a
+    constant: a t is a normal with a precision ``g`` drawn from a gamma distribution of mean 1, so that the integral is
+    the mean over ``g`` of ``N(mean; mu, tau^2 + error^2/g)``; by the trapezoid rule in ``log g``."""
+    logs = np.arange(-12, 3, 0.8 * math.sqrt(2 / effect.freedom))  # in steps of less than the density is wide
+    weights = np.exp(effect.freedom / 2 * (logs - np.exp(logs)))
+    squares, found = (effect.mean - mu) ** 2, np.zeros(np.broadcast_shapes(mu.shape, tau.shape))
+    for g, weight in zip(np.exp(logs), weights / weights.sum(), strict=True):
+        variance = tau**2 + effect.error**2 / g
+        found += weight * np.exp(-squares / variance / 2) / np.sqrt(variance)
+    return found
 
 
 def _titled(table: pd.DataFrame, titles: Mapping[str, str], datasets: Mapping[str, str]) -> pd.DataFrame:

@@ -54,14 +54,14 @@ def paired_difference(differences: ArrayLike, *, margin: float = MARGIN) -> Pair
     if sd > RESOLUTION:
         error = sd / math.sqrt(len(values))
 
-        def below(bound: float) -> float:
-            """One-sided p of a mean of ``bound`` or more; scipy's and statsmodels' tests are a hundred times slower."""
-            return float(special.stdtr(len(values) - 1, (mean - bound) / error))
+        def tail(distance: float) -> float:
+            """One-sided p of a mean this far from a bound; scipy's and statsmodels' tests are a hundred times slower."""
+            return float(special.stdtr(len(values) - 1, -distance / error))
 
-        p = 2 * float(special.stdtr(len(values) - 1, -abs(mean) / error))
-        tie_p = max(below(margin), 1 - below(-margin))
-        beyond_p = min(1.0, 2 * min(below(-margin), 1 - below(margin)))
-        gain_p = below(margin)
+        p = 2 * tail(abs(mean))
+        tie_p = tail(margin - abs(mean))
+        beyond_p = float(np.minimum(1, 2 * tail(abs(mean) - margin)))
+        gain_p = tail(margin - mean)
     return PairedDifference(
         n=len(values),
         mean=mean,

@@ -20,10 +20,12 @@ REQUESTED = ("deviation", "sweeps", "sweep_curves", "tuning")
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A tidy table; one without a row is empty. Names and titles are text, whatever they look like: only what is empty
-    is missing. Raises ``OSError`` for an absent file, ``ValueError`` for one that is no table."""
+    """A tidy table; one without a row is empty. Names and titles are text, whatever they look like, as are the budgets
+    of a claim: only what is empty is missing. Raises ``OSError`` for an absent file, ``ValueError`` for one that is no
+    table."""
+    text = (*TEXT, "epsilon") if path.stem == "claims" else TEXT
     try:
-        return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
+        return pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     except ValueError as error:

@@ -19,7 +19,7 @@ def claim_sentences(name: str, rows: pd.DataFrame, tables: Tables) -> str:
     said = list(SENTENCES[name](primary, tables)) if len(primary) else []
     said += list(_undecided(rows, tables)) if name in ("C1", "C2") else []
     if not said:
-        return f"Not tested: {rows['evidence'].iloc[0]}."
+        return f"{'Not decided' if rows['n'].any() else 'Not tested'}: {rows['evidence'].iloc[0]}."
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in said)
 
 
@@ -30,7 +30,8 @@ def _higher_accuracy(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
 
 def _beats_earlier_scaling(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
     rows = rows[rows["method"] == tables.roles.method]
-    yield f"{_title(tables.roles.method, tables)} is {counted(rows)}"
+    if len(rows):
+        yield f"{_title(tables.roles.method, tables)} is {counted(rows)}"
     for sign in ("higher", "lower"):
         of_sign = rows[rows["sign"] == sign]
         where = [

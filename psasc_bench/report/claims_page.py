@@ -23,7 +23,7 @@ KINDS = {True: "Primary comparisons:", False: "Descriptive:"}
 def render_claims_page(results: Path) -> str:
     """The page, from ``claims.csv`` in ``results``. Raises ``OSError`` for an absent table."""
     tables = Tables(results)
-    found = tables.read("claims")
+    found = tables.claims
     titles = {name: escape_markdown(title) for name, title in tables.method_titles.items()}
     claims = claims_about(tables.roles, titles)
     title = tables.reading(tested=True)
@@ -33,7 +33,7 @@ def render_claims_page(results: Path) -> str:
         claim = claims[str(name)]
         figure = f" [Figure](../{claim.figure})." if claim.figure else ""
         lines += [f"## {name}: {claim.statement}", "", f"{claim.test}{figure}", ""]
-        tested = rows[rows["n"] > 0]
+        tested = rows[(rows["n"] > 0) | rows["sign"].notna()]  # an attack may refute what has no ledger yet
         if tested.empty:
             lines += [f"Not tested: {rows['evidence'].iloc[0]}.", ""]
         for primary, of_kind in sorted(tested.groupby("primary"), reverse=True):

@@ -93,12 +93,24 @@ class Tables:
     @cached_property
     def comparisons(self) -> pd.DataFrame:
         """The primary ones, see docs/claims.md."""
-        return self.read("comparisons").astype({"tuned": bool, "decides": bool})
+        return self._having("comparisons", "tuned", "decides")
 
     @cached_property
     def answer(self) -> pd.DataFrame:
         """By pair of methods, the mean over data sets."""
-        return self.read("answer").astype({"tuned": bool})
+        return self._having("answer", "tuned")
+
+    @cached_property
+    def claims(self) -> pd.DataFrame:
+        return self._having("claims", "primary")
+
+    def _having(self, name: str, *flags: str) -> pd.DataFrame:
+        """A table with these columns of yes or no, which older ones lack: then it raises ``ValueError``."""
+        table = self.read(name)
+        if lacking := [column for column in flags if column not in table]:
+            path = self.folder / f"{name}.csv"
+            raise ValueError(f"{path}: has no column {lacking[0]!r}; `snakemake --cores 8` makes it anew")
+        return table.astype(dict.fromkeys(flags, bool))
 
     @cached_property
     def finished(self) -> pd.DataFrame:

@@ -152,7 +152,7 @@ def _runs(tables: Tables) -> str:
 
 
 def _claims(tables: Tables) -> Iterator[DecidedClaim]:
-    found = tables.read("claims")
+    found = tables.claims
     titles = {name: escape_markdown(title) for name, title in tables.method_titles.items()}
     for name, claim in claims_about(tables.roles, titles).items():
         rows = found[found["claim"] == name]
