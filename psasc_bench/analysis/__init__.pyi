@@ -5,8 +5,9 @@ from .metrics import ENOUGH, NEAR, RUN, accuracies, shares_near_best, small_grad
 from .origins import unlike_origins
 from .results import CELL, LABELS, UNFINISHED, collect
 from .statistics import ALPHA, CONFIDENCE, MARGIN, POWER, p_text, t_interval
-from .sweeps import sweep_cost, sweep_curves, sweep_table, tuned_study
+from .sweeps import sweep_cost, sweep_curves, sweep_table
 from .tidy import IDENTITIES, REQUESTED, default_roles, of_the_study, read_study, read_table
+from .tuning import edge_notes, tuned_study
 
 __all__ = [
     "ALPHA",
@@ -28,6 +29,7 @@ __all__ = [
     "claims_about",
     "collect",
     "default_roles",
+    "edge_notes",
     "of_the_study",
     "p_text",
     "published",

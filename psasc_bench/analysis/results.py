@@ -72,7 +72,7 @@ def read_runs(study: Study, runs: Path, withheld: Mapping[str, str]) -> tuple[pd
             columns = _columns(spec, run.record)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: a damaged run record ({error!r}); {records.REMEDY}") from None
-        kind: Row = {"control": cls.control, "tuned": False, "test_examples": known[spec.dataset]}
+        kind: Row = {"control": cls.control, "tuned": study.dataset(spec.dataset).tuned, "test_examples": known[spec.dataset]}
         rows.append(key | labels | kind | {"status": run.status} | columns)
         if run.record:
             records.read_curve(path, run.record)
@@ -154,19 +154,22 @@ def summarise(table: pd.DataFrame, reference_method: str | None) -> pd.DataFrame
 
 
 def weights(study: Study) -> pd.DataFrame:
-    """Every private method's weight and contribution ``x w(x)`` over the gradient norm ``x``, per data set, both also
-    in units of the sensitivity, which is what the noise is measured in."""
+    """Every private method's weight over the gradient norm, with its sensitivity, which is what the noise is measured
+    in: per data set and, where settings differ by it, per ``epsilon``, which is else empty."""
     import torch
 
     norms = torch.from_numpy(NORMS)
     frames = []
-    for dataset in study.datasets:
-        for name in study.methods:
-            method = study.method(dataset, name)
-            if method.control:
-                continue
-            weight = method.weight(norms).numpy()
-            labels = {"dataset": dataset, "method": name, "method_title": study.method_title(name)}
-            columns = {"norm": NORMS, "weight": weight, "sensitivity": method.sensitivity()}
-            frames.append(pd.DataFrame(labels | columns))
+    for dataset, protocol in study.datasets.items():
+        for name in study.methods_on(dataset):
+            apart = any(name in overrides for overrides in protocol.overrides_by_epsilon.values())
+            for epsilon in study.budgets(dataset) if apart else (np.inf,):
+                method = study.method(dataset, name, epsilon)
+                if method.control:
+                    continue
+                weight = method.weight(norms).numpy()
+                labels: Row = {"dataset": dataset, "epsilon": epsilon if apart else np.nan, "method": name}
+                labels |= {"method_title": study.method_title(name)}
+                columns = {"norm": NORMS, "weight": weight, "sensitivity": method.sensitivity()}
+                frames.append(pd.DataFrame(labels | columns))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

@@ -8,7 +8,6 @@ from typing import Any
 
 from psasc_bench import evidence, files, methods, records, training
 from psasc_bench.commands.notices import error, warn
-from psasc_bench.methods import Method
 from psasc_bench.privacy import calibrate
 from psasc_bench.study import Cell, Study, load_study
 
@@ -84,7 +83,7 @@ def audit(options: argparse.Namespace) -> int:
     is claimed; exit status 1 if a claim is refuted."""
     _compute_on_one_thread()
     study = load_study(options.config)
-    private = [(name, method) for name, method in _configured(study) if not method.control]
+    private = [(dataset, name) for dataset, name in _audited(study) if not study.method(dataset, name).control]
     if not private:
         print("no method of the study claims privacy: nothing to audit")
     rows: list[dict[str, Any]] = []
@@ -92,8 +91,8 @@ def audit(options: argparse.Namespace) -> int:
         for epsilon in study.epsilons if private else ():
             budget = calibrate(epsilon=epsilon, delta=AUDITED_DELTA, sampling_rate=sampling_rate, steps=steps)
             claim = evidence.Claim(noise_multiplier=budget.noise_multiplier, sampling_rate=sampling_rate, steps=steps)
-            for name, method in private:
-                found = asdict(evidence.audit(method, claim, delta=AUDITED_DELTA))
+            for dataset, name in private:
+                found = asdict(evidence.audit(study.method(dataset, name, epsilon), claim, delta=AUDITED_DELTA))
                 del found["method"]  # the title of the class, which two methods of the study may share
                 rows.append({"epsilon": epsilon, "method": name, "method_title": study.method_title(name), **found})
     if options.output:
@@ -148,7 +147,10 @@ def verify(options: argparse.Namespace) -> int:
     return 1 if bad and not options.withhold else 0
 
 
-def _configured(study: Study) -> list[tuple[str, Method]]:
-    """The study's methods with their hyper-parameters for its first data set."""
-    dataset = next(iter(study.datasets))
-    return [(name, study.method(dataset, name)) for name in study.methods]
+def _audited(study: Study) -> list[tuple[str, str]]:
+    """The study's methods, each with the first data set that is trained with it."""
+    found: dict[str, str] = {}
+    for dataset in study.datasets:
+        for name in study.methods_on(dataset):
+            found.setdefault(name, dataset)
+    return [(found[name], name) for name in study.methods if name in found]

@@ -43,10 +43,12 @@ def tune(options: argparse.Namespace) -> None:
     """Choose every method's settings from the sweeps on validation examples: write tuning.csv, and tuned.yaml with the
     evidence and the cost."""
     study = load_study(options.config)
-    names = sweep_names(study, "validation")
+    names = sweep_names(study, chosen_from=True)
     rows = analysis.sweep_table(study, names, options.sweeps, withheld=_withheld_trials(options, study, names))
     files.write_text(options.output / "tuned.yaml", analysis.tuned_study(rows))
     files.write_csv(options.output / "tuning.csv", rows)
+    for note in analysis.edge_notes(rows):
+        warn(note)
     print(f"tuning took {analysis.sweep_cost(rows)}; what it chose is in {options.output / 'tuned.yaml'}")
 
 

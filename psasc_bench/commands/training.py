@@ -144,7 +144,9 @@ def deviation(options: argparse.Namespace) -> None:
         raise ValueError("--trajectory: the study has no reference; name the method to train")
     cell = Cell(options.dataset, trajectory, options.epsilon)
     spec = study.spec(cell, options.seed)
-    compared = {name: study.method(options.dataset, name) for name in study.methods}
+    compared = {
+        name: study.method(options.dataset, name, options.epsilon) for name in study.methods_on(options.dataset)
+    }
     compared = {name: method for name, method in compared.items() if not method.control}
     named = {
         name: {

@@ -103,7 +103,7 @@ def _frames(tables: Tables) -> dict[str, pd.DataFrame]:
     percent = 100 * runs["test_accuracy"].where(runs["status"] == "done")
     base = 100 * runs[key].merge(baseline, on=key, how="left")["base"].to_numpy()
     difference = np.where(runs["method"] == reference, np.nan, percent - base)
-    curves, weights = tables.curves, tables.read("weights")
+    curves, weights = tables.curves, tables.weights
     frames = {
         "summary": tables.summary.sort_values("epsilon", kind="stable"),
         "runs": runs.assign(accuracy_percent=percent, difference_points=difference),

@@ -18,7 +18,10 @@ for name in STUDY.datasets:
         params:
             dataset=name,
             study=planning.trajectory_study(STUDY, name),
-            code=[planning.trained_by(STUDY, name, method) for method in STUDY.methods],
+            code=[
+                planning.trained_by(STUDY, name, method)
+                for method in STUDY.methods_on(name)
+            ],
         shell:
             "python -m psasc_bench deviation --config /dev/stdin --dataset {params.dataset} "
             "--epsilon {wildcards.epsilon} --seed {wildcards.seed} --data {input.data:q} --budget {input.budget:q} "

@@ -1,5 +1,5 @@
-# No part of the study itself: `snakemake tune` trains the sweeps that are evaluated on validation examples, and chooses;
-# `snakemake sweeps` trains them all. For update() and ancient(), see train.smk and data.smk.
+# No part of the study itself: `snakemake tune` trains the sweeps that settings are chosen from, and chooses; `snakemake
+# sweeps` trains them all. For update() and ancient(), see train.smk and data.smk.
 
 for (sweep, dataset, method), trials in TRIALS.items():
 
@@ -40,7 +40,7 @@ for (sweep, dataset, method), trials in TRIALS.items():
 
 rule tune:
     input:
-        planning.sweep_records(STUDY, RESULTS, ALL_TRIALS, evaluation="validation"),
+        planning.sweep_records(STUDY, RESULTS, ALL_TRIALS, chosen_from=True),
         made_of=str(MADE_OF),  # younger than tables that came with the clone
     output:
         "results/tuned.yaml",
@@ -57,8 +57,7 @@ rule tune:
 
 rule sweeps:
     input:
-        planning.sweep_records(STUDY, RESULTS, ALL_TRIALS, evaluation="validation"),
-        planning.sweep_records(STUDY, RESULTS, ALL_TRIALS, evaluation="test"),
+        planning.sweep_records(STUDY, RESULTS, ALL_TRIALS),
         made_of=str(MADE_OF),
     output:
         "results/sweeps.csv",

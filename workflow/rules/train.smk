@@ -39,7 +39,7 @@ for name in STUDY.datasets:
                 Path(file).stem.removeprefix("seed-") for file in output[::2]
             ],
             study=lambda wildcards, dataset=name: planning.cell_study(
-                STUDY, dataset, wildcards.method
+                STUDY, dataset, wildcards.method, float(wildcards.epsilon)
             ),
             code=lambda wildcards, dataset=name: planning.trained_by(
                 STUDY, dataset, wildcards.method
