@@ -2,6 +2,7 @@ from .claims import Claim, claims_about, write_claims
 from .literature import beside_published, published
 from .metrics import ENOUGH, NEAR, RUN, accuracies, shares_near_best, steps_to_enough
 from .origins import unlike_origins
+from .ranking import performance_profiles, ranks
 from .results import CELL, LABELS, UNFINISHED, collect
 from .statistics import CONFIDENCE, MARGIN, p_text, t_interval
 from .sweeps import sweep_cost, sweep_curves, sweep_table, tuned_study
@@ -26,7 +27,9 @@ __all__ = [
     "default_roles",
     "of_the_study",
     "p_text",
+    "performance_profiles",
     "published",
+    "ranks",
     "read_study",
     "read_table",
     "shares_near_best",
