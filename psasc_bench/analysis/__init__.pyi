@@ -3,6 +3,7 @@ from .comparisons import budgets_text
 from .literature import beside_published, published
 from .metrics import ENOUGH, NEAR, RUN, accuracies, shares_near_best, small_gradient_shares, steps_to_enough
 from .origins import unlike_origins
+from .ranking import performance_profiles, ranks
 from .results import CELL, LABELS, UNFINISHED, collect
 from .statistics import ALPHA, CONFIDENCE, MARGIN, POWER, p_text, t_interval
 from .sweeps import sweep_cost, sweep_curves, sweep_table
@@ -32,7 +33,9 @@ __all__ = [
     "edge_notes",
     "of_the_study",
     "p_text",
+    "performance_profiles",
     "published",
+    "ranks",
     "read_study",
     "read_table",
     "shares_near_best",
