@@ -208,6 +208,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--trajectory", help="the method to train (the study's reference)")
     added.add_argument("--epsilon", type=float, required=True, help="the budget; inf for none")
     added.add_argument("--seed", type=_at_least(0), default=0, help="(%(default)s)")
+    added.add_argument("--measurements", type=_at_least(2), default=10, help="epochs to measure at (%(default)s)")
     added.add_argument("--output", type=Path, required=True, help="the CSV")
     added.add_argument("--budget", type=Path, help="the calibrated budget (default: calibrated here)")
     trained(added)

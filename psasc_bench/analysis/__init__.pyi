@@ -1,7 +1,17 @@
 from .claims import Claim, claims_about, write_claims
 from .comparisons import budgets_text
 from .literature import beside_published, published
-from .metrics import ENOUGH, NEAR, RUN, accuracies, shares_near_best, small_gradient_shares, steps_to_enough
+from .metrics import (
+    ENOUGH,
+    NEAR,
+    RUN,
+    accuracies,
+    effective_sample_sizes,
+    released_cosines,
+    shares_near_best,
+    small_gradient_shares,
+    steps_to_enough,
+)
 from .origins import unlike_origins
 from .ranking import performance_profiles, ranks
 from .results import CELL, LABELS, UNFINISHED, collect
@@ -31,6 +41,7 @@ __all__ = [
     "collect",
     "default_roles",
     "edge_notes",
+    "effective_sample_sizes",
     "of_the_study",
     "p_text",
     "performance_profiles",
@@ -38,6 +49,7 @@ __all__ = [
     "ranks",
     "read_study",
     "read_table",
+    "released_cosines",
     "shares_near_best",
     "small_gradient_shares",
     "steps_to_enough",

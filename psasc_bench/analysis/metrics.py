@@ -36,6 +36,29 @@ def late_cosines(epochs: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(value=runs["cosine"], note=notes)
 
 
+def small_gradient_shares(epochs: pd.DataFrame) -> pd.DataFrame:
+    """The share of all weight that goes to the quarter of the examples with the smallest gradients, late in training;
+    1/4 where all weigh the same."""
+    return _late(epochs, "quarter_weight")
+
+
+def effective_sample_sizes(epochs: pd.DataFrame) -> pd.DataFrame:
+    """How many equally weighted examples the weights are worth, as a share of all examples, late in training."""
+    return _late(epochs, "effective_sample_size")
+
+
+def released_cosines(epochs: pd.DataFrame) -> pd.DataFrame:
+    """The cosine to expect between what a step releases and the true mean gradient, late in training."""
+    return _late(epochs, "released_cosine")
+
+
+def _late(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The mean of what was measured in the last quarter of the epochs; by ``trajectory``, too, where there is one."""
+    run = [*(["trajectory"] if "trajectory" in epochs else []), *RUN]
+    late = epochs[epochs["epoch"] > LATE * epochs.groupby(run)["epoch"].transform("max")]
+    return late.groupby(run, sort=False)[column].mean().rename("value").reset_index()
+
+
 def shares_near_best(sweep: pd.DataFrame) -> pd.DataFrame:
     """The share of the settings of a sweep whose accuracy is within a point of the best of the same method and seed.
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psasc_bench import data, evidence, files, training
+from psasc_bench import data, evidence, files, methods, training
 from psasc_bench.commands.notices import warn
 from psasc_bench.memory import keep_freed_memory
 from psasc_bench.privacy import Budget
@@ -133,8 +133,8 @@ def _train(
 
 
 def deviation(options: argparse.Namespace) -> None:
-    """Train one run, and compare all private methods along it: how far is each one's scaled mean gradient from the true
-    one, on a fixed set of training examples? Not private: these figures are not accounted for."""
+    """Train one run, and compare all private methods along it on all training examples: which gradients get the weight,
+    and how far from the true mean gradient is what a step would release? Not private: this is not accounted for."""
     import torch
 
     study = load_study(options.config)
@@ -144,15 +144,11 @@ def deviation(options: argparse.Namespace) -> None:
         raise ValueError("--trajectory: the study has no reference; name the method to train")
     cell = Cell(options.dataset, trajectory, options.epsilon)
     spec = study.spec(cell, options.seed)
-    compared = {
-        name: study.method(options.dataset, name, options.epsilon) for name in study.methods_on(options.dataset)
-    }
+    specs = {name: study.spec(replace(cell, method=name), options.seed) for name in study.methods_on(options.dataset)}
+    compared = {name: methods.create(one.method, dict(one.parameters)) for name, one in specs.items()}
     compared = {name: method for name, method in compared.items() if not method.control}
     named = {
-        name: {
-            "method_title": study.method_title(name),
-            "identity": spec_identity(study, study.spec(replace(cell, method=name), options.seed)),
-        }
+        name: {"method_title": study.method_title(name), "identity": spec_identity(study, specs[name])}
         for name in compared
     }
     evidence.require_sound(spec.method, spec.parameters, options.checks)
@@ -166,13 +162,17 @@ def deviation(options: argparse.Namespace) -> None:
             budget,
             micro_batch_size=protocol.micro_batch_size,
             device=training.choose_device(options.device),
+            measurements=options.measurements,
             progress=progress,
         )
     trained = {"trajectory": trajectory, "trajectory_identity": spec_identity(study, spec)}
     rows = [{"dataset_title": protocol.title, **row, **named[row["method"]], **trained} for row in found]
     files.write_csv(options.output, rows)
     for row in rows[-len(compared) :]:
-        print(f"{row['method_title']:16} cosine {row['cosine']:.4f}  relative error {row['relative_error']:.4f}")
+        print(
+            f"{row['method_title']:16} quarter of the smallest gradients {row['quarter_weight']:.1%} of the weight  "
+            f"effective sample size {row['effective_sample_size']:.1%}  cosine as released {row['released_cosine']:.4f}"
+        )
 
 
 def _inputs(options: argparse.Namespace, study: Study, spec: RunSpec) -> tuple[Dataset, Budget]:

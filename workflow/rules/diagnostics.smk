@@ -42,4 +42,8 @@ rule deviation:
         others=list(planning.of_others(STUDY, RESULTS / "deviation", "csv")),
         shown=planning.of_others(STUDY, RESULTS / "deviation", "csv"),
     shell:
-        "awk 'NR == 1 || FNR > 1' {input.trajectories} {params.others} < /dev/null > {output} 2> {log}"
+        # What an earlier version has left may have other columns.
+        "awk 'NR == 1 {{ header = $0; print }} FNR > 1 {{ print }} FNR == 1 && $0 != header {{ "
+        'print FILENAME ": has other columns than those before it; delete it" > "/dev/stderr"; exit 1 }}'
+        "' "
+        "{input.trajectories} {params.others} < /dev/null > {output} 2> {log}"
