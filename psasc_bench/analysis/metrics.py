@@ -22,20 +22,6 @@ def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> pd.DataFram
     return runs.assign(value=runs[column].where(runs["status"] == "done"))
 
 
-def late_cosines(epochs: pd.DataFrame) -> pd.DataFrame:
-    """The cosine between the scaled and the true mean gradient, averaged over the last quarter of the epochs of each
-    ``trajectory``. The note has the share of examples with a norm below that at which the method's weight peaks."""
-    late = epochs[epochs["epoch"] > LATE * epochs.groupby(["trajectory", *RUN])["epoch"].transform("max")]
-    runs = late.groupby(["trajectory", *RUN], sort=False).mean(numeric_only=True).reset_index()
-    below = runs.get("below_peak", pd.Series(0.0, index=runs.index))
-    below = below.groupby([runs[key] for key in ("trajectory", *CELL, "method")]).transform("mean")
-    notes = [
-        f"{share:.0%} of the examples below the norm at which {method} weighs most" if share > 0 else ""
-        for share, method in zip(below, runs["method"], strict=True)
-    ]
-    return runs.assign(value=runs["cosine"], note=notes)
-
-
 def small_gradient_shares(epochs: pd.DataFrame) -> pd.DataFrame:
     """The share of all weight that goes to the quarter of the examples with the smallest gradients, late in training;
     1/4 where all weigh the same."""
