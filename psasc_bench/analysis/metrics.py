@@ -97,18 +97,3 @@ def last_crossing(curves: pd.DataFrame, method: str, reference: str) -> pd.Serie
         ahead = epochs.index[epochs > RESOLUTION]
         found[str(dataset)] = ahead.max() / epochs.index.max() if len(ahead) else math.nan
     return pd.Series(found, dtype=float)
-
-
-def small_gradient_shares(epochs: pd.DataFrame) -> pd.DataFrame:
-    """STUB"""
-    return epochs.groupby(RUN, sort=False)["quarter_weight"].mean().rename("value").reset_index()
-
-
-def effective_sample_sizes(epochs: pd.DataFrame) -> pd.DataFrame:
-    """STUB"""
-    return epochs.groupby(RUN, sort=False)["effective_sample_size"].mean().rename("value").reset_index()
-
-
-def released_cosines(epochs: pd.DataFrame) -> pd.DataFrame:
-    """STUB"""
-    return epochs.groupby(RUN, sort=False)["released_cosine"].mean().rename("value").reset_index()

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from psasc_bench import evidence, files, methods, records, training
-from psasc_bench.commands.notices import error, warn
+from psasc_bench.commands.notices import error, warn, wrote
 from psasc_bench.privacy import calibrate
 from psasc_bench.study import Cell, Study, load_study
 
@@ -31,6 +31,7 @@ def check(options: argparse.Namespace) -> int:
             failed[setting] = bad
     if options.output:
         files.write_csv(options.output, rows)
+        wrote(options.output)
     for setting, bad in failed.items():
         why = ", ".join(f"{one.name} ({one.figure:.6g}, must be {one.relation} {one.limit:g})" for one in bad)
         where = f"; {', '.join(setting.places)}" if setting.places else ""
@@ -97,6 +98,7 @@ def audit(options: argparse.Namespace) -> int:
                 rows.append({"epsilon": epsilon, "method": name, "method_title": study.method_title(name), **found})
     if options.output:
         files.write_csv(options.output, rows)
+        wrote(options.output)
     for row in rows:
         print(
             f"{row['method_title']:16} q {row['sampling_rate']:<5g} claimed {row['epsilon_claimed']:.3f}  "
@@ -139,6 +141,7 @@ def verify(options: argparse.Namespace) -> int:
     verified = evidence.verify_ledgers(paths)
     if options.output:
         files.write_csv(options.output, [asdict(row) for row in verified])
+        wrote(options.output)
     bad = [row for row in verified if row.problem]
     say, then = (warn, "its rows are withheld") if options.withhold else (error, "train it anew")
     for row in bad:

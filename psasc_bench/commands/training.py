@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psasc_bench import data, evidence, files, methods, training
-from psasc_bench.commands.notices import warn
+from psasc_bench.commands.notices import warn, wrote
 from psasc_bench.memory import keep_freed_memory
 from psasc_bench.privacy import Budget
 from psasc_bench.study import Cell, RunSpec, Schedule, Study, load_study, method_trials, spec_identity
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def download(options: argparse.Namespace) -> None:
     """Download a data set that torchvision knows."""
     data.download(options.source, options.data_root)
+    wrote(options.data_root)
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -38,6 +39,7 @@ def prepare(options: argparse.Namespace) -> None:
         features=options.features,
         warn=warn,
     )
+    wrote(options.output)
 
 
 def budgets(options: argparse.Namespace) -> None:
@@ -57,6 +59,7 @@ def budgets(options: argparse.Namespace) -> None:
         budget = training.schedule_budget(schedule, examples, epsilon=epsilon, delta=options.delta)
         files.write_text(path, json.dumps(budget.to_json(), indent=1) + "\n")
         print(f"epsilon {epsilon:g}: noise multiplier {budget.noise_multiplier:.4f} for {budget.steps} steps")
+    wrote(*options.outputs)
 
 
 def train(options: argparse.Namespace) -> None:
@@ -128,7 +131,7 @@ def _train(
             warn(f"{spec.name()} failed: {made.reason}")
         accuracy = made.result[f"{spec.evaluation}_accuracy"]
         shown = "none" if accuracy is None else f"{accuracy:.4f}"
-        print(f"{spec.name()}: {made.status}, {spec.evaluation} accuracy {shown}")
+        print(f"{runs / spec.name()}.json: {made.status}, {spec.evaluation} accuracy {shown}")
     training.empty_spool(list(specs), runs)
 
 
@@ -168,6 +171,7 @@ def deviation(options: argparse.Namespace) -> None:
     trained = {"trajectory": trajectory, "trajectory_identity": spec_identity(study, spec)}
     rows = [{"dataset_title": protocol.title, **row, **named[row["method"]], **trained} for row in found]
     files.write_csv(options.output, rows)
+    wrote(options.output)
     for row in rows[-len(compared) :]:
         print(
             f"{row['method_title']:16} quarter of the smallest gradients {row['quarter_weight']:.1%} of the weight  "
@@ -188,12 +192,8 @@ def _progress_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
-    from tqdm import tqdm
+    from rich.progress import Progress
 
-    with tqdm(desc=title, unit="step", leave=False) as bar:
-
-        def update(step: int, steps: int) -> None:
-            bar.total = steps
-            bar.update(step - bar.n)
-
-        yield update
+    with Progress(transient=True) as bar:
+        run = bar.add_task(title, total=None)
+        yield lambda step, steps: bar.update(run, completed=step, total=steps)

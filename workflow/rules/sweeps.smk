@@ -34,8 +34,7 @@ for (sweep, dataset, method), trials in TRIALS.items():
             code=planning.trained_by(STUDY, dataset, method),
         shell:
             "python -m psasc_bench train-sweep --config /dev/stdin --sweep {params.sweep} --dataset {params.dataset} "
-            "--data {input.data:q} --budgets {input.budgets:q} --threads {threads} > {log} 2>&1 <<< {params.study:q} "
-            "&& (grep '^psasc-bench: warning' {log} >&2 || true)"
+            "--data {input.data:q} --budgets {input.budgets:q} --threads {threads} > {log} 2>&1 <<< {params.study:q}"
 
 
 rule tune:
@@ -52,7 +51,7 @@ rule tune:
     params:
         study=STUDY.model_dump_json(),
     shell:
-        "python -m psasc_bench tune --config /dev/stdin > {log} 2>&1 <<< {params.study:q} && cat {log} >&2"
+        "python -m psasc_bench tune --config /dev/stdin > {log} 2>&1 <<< {params.study:q}"
 
 
 rule sweeps:
@@ -70,4 +69,4 @@ rule sweeps:
         shown=planning.of_others(STUDY, RESULTS / "sweeps"),
         study=STUDY.model_dump_json(),
     shell:
-        "python -m psasc_bench collect-sweeps --config /dev/stdin > {log} 2>&1 <<< {params.study:q} && cat {log} >&2"
+        "python -m psasc_bench collect-sweeps --config /dev/stdin > {log} 2>&1 <<< {params.study:q}"
