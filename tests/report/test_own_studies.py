@@ -133,5 +133,5 @@ def test_study_is_told_by_its_own_methods(hostile: Path) -> None:
         assert [name for name in ("DP-SGD", "DP-PSASC", "Auto-S", "our reading") if name in text] == [], page
     assert "Difference to None" in words(hostile, "accuracy")
     assert "Difference to None" in words(hostile, "differences")
-    titles = [figure["metrics"] for figure in explored(hostile)["figures"] if figure["name"] == "budget"]
+    titles = [figure["metrics"] for figure in explored(hostile)["figures"] if figure["name"] == "difference"]
     assert "Difference to None, paired by seed (percentage points)" in titles[0].values()
