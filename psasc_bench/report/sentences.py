@@ -94,6 +94,8 @@ def counted(rows: pd.DataFrame) -> str:
     """``of 9 comparisons higher in 1 and unresolved in 8; …``, of primary ``rows`` of several pairs."""
     found = [f"{sign} in {count}" for sign in SIGNS if (count := int((rows["sign"] == sign).sum()))]
     parts = [f"{listed(found)} of {len(rows)} comparisons"]
+    if len(rows) == 1:
+        parts = [f"{rows['sign'].iloc[0]} in the one comparison"]
     if count := int((rows["within"] == "yes").sum()):
         parts.append(f"within ±{POINTS} in {count}")
     if count := int((rows["gain_excluded"] == "yes").sum()):
