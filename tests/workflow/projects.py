@@ -15,7 +15,7 @@ import yaml
 from psasc_bench.records import record
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "psasc_bench", "workflow", "profiles")
+PARTS = ("Snakefile", "psasc_bench", "snakemake_logger_plugin_psasc_bench", "workflow", "profiles")
 RUNS = "results/runs/digits"
 STUDY: dict[str, Any] = {
     "seeds": [0, 1],

@@ -27,8 +27,8 @@ def test_tuning_is_asked_for_by_name_resumes_and_its_choice_can_be_laid_over_the
     assert records(project) == before
     assert jobs(snakemake(project, "--dry-run", "tune")) == {}
 
-    chosen = yaml.safe_load((project / "results" / "tuned.yaml").read_text())["datasets"]["digits"]["overrides"]
-    assert chosen["dp-sgd"] == {"learning_rate": 2}
+    chosen = yaml.safe_load((project / "results" / "tuned.yaml").read_text())["datasets"]["digits"]
+    assert chosen["overrides_by_epsilon"][8]["dp-sgd"] == {"learning_rate": 2}
     planned = snakemake(project, "--dry-run", f"{RUNS}/dp-sgd/eps-8/seed-0.json", *study_with("results/tuned.yaml"))
     assert jobs(planned) == {"train_digits": 1}
 

@@ -40,7 +40,7 @@ def contents(tables: Tables) -> dict[str, pd.DataFrame]:
         "runs": _paired(_scaled(finished), RUN, reference),
         "curves": _by_epoch(_paired(_scaled(curves), [*RUN, "epoch"], reference)),
         "deviation": _by_epoch(_scaled(tables.requested("deviation", any_epsilon=True))),
-        "weights": _weights(tables.read("weights")),
+        "weights": _weights(tables.weights),
         "sweeps": _scaled(tables.requested("sweeps", any_epsilon=True)),
     }
     for name in ("audit", "claims", "cost"):
