@@ -129,7 +129,7 @@ def plain(text: str) -> float:
 
 def column(page: Page, table: str, name: str) -> list[str]:
     heads = page.locator(f"#table-{table} thead th").all_inner_texts()
-    place = [re.sub(r"\W+$", "", head) for head in heads].index(name)
+    place = [re.sub(r"[^\w)]+$", "", head) for head in heads].index(name)
     return page.locator(f"#table-{table} tbody :nth-child({place + 1}):is(th, td)").all_inner_texts()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +86,12 @@ def test_every_colour_of_the_figures_has_a_shade_that_can_be_seen(name: str) -> 
         assert min(colors.contrast(shade(ALL[name].color), one) for one in backgrounds) >= 3
 
 
+def test_backgrounds_are_those_of_the_page() -> None:
+    style_sheet = resources.files("psasc_bench.report.explorer").joinpath("page.css").read_text(encoding="utf-8")
+    for light in (colors.LIGHT, colors.DARK):
+        assert re.findall(f"--paper: {light[0]}; .* --panel: {light[1]};", style_sheet)
+
+
 def test_shades_stay_apart_and_readable_colours_as_they_are() -> None:
     found = {look.color for look in ALL.values()}
     for shade in (colors.on_light, colors.on_dark):
@@ -97,6 +105,20 @@ def test_shades_stay_apart_and_readable_colours_as_they_are() -> None:
 def test_the_same_tables_give_the_same_bytes(explored: Path, tmp_path: Path) -> None:
     explorer.write_explorer(explored, tmp_path / "explorer.html")
     assert (tmp_path / "explorer.html").read_bytes() == (explored / "explorer.html").read_bytes()
+
+
+def test_accuracies_are_held_in_percent_and_differences_in_points(explored: Path) -> None:
+    text = (explored / "explorer.html").read_text(encoding="utf-8")
+    (page,) = re.findall(r'<script type="application/json" id="page">(.*?)</script>', text, flags=re.DOTALL)
+    tables = json.loads(page)["tables"]
+    fractions = {"test_accuracy", "accuracy_mean", "difference_mean", "mean", "sd", "detectable", "tau", "confidence"}
+    assert not fractions & {column for table in tables.values() for column in table}
+    accuracies = 100 * pd.read_csv(explored / "runs.csv")["test_accuracy"].dropna()
+    shown = [value for value in tables["runs"]["accuracy_percent"] if value is not None]
+    assert shown == pytest.approx(list(accuracies), abs=0.01)
+    assert tables["curves"]["accuracy_percent"][0] == pytest.approx(27.62)  # DP-PSASC: a third of .8287
+    assert tables["comparisons"]["difference_points"] == pytest.approx([1, 2, 1, 2])
+    assert tables["answer"]["probability_within_percent"] == [25]
 
 
 def test_when_and_how_fast_runs_were_made_changes_no_byte(explored: Path, tmp_path: Path) -> None:
@@ -148,8 +170,12 @@ def test_tables_that_others_make_are_listed_where_there_are_any(tmp_path: Path, 
 
 def test_study_without_a_finished_run_lists_its_runs(tmp_path: Path, open_page: Open) -> None:
     folder = write_study(tmp_path / "results")
-    for table, changes in {"summary": {"n": 0}, "runs": {"status": "missing"}, "curves": {"status": "missing"}}.items():
+    none = {f"{name}_{end}": np.nan for name in ("accuracy", "difference") for end in ("mean", "low", "high")}
+    unfinished = {"status": "missing", "test_accuracy": np.nan}
+    for table, changes in {"summary": {"n": 0, **none}, "runs": unfinished, "curves": unfinished}.items():
         pd.read_csv(folder / f"{table}.csv").assign(**changes).to_csv(folder / f"{table}.csv", index=False)
+    for table in ("comparisons", "answer"):
+        pd.read_csv(folder / f"{table}.csv").head(0).to_csv(folder / f"{table}.csv", index=False)
     explorer.write_explorer(folder, folder / "explorer.html")
     assert set(column(open_page(path=folder / "explorer.html"), "runs", "status")) == {"missing"}
 

@@ -83,7 +83,7 @@ def _differences(held: Mapping[str, pd.DataFrame], theme: Theme, record: list[st
         found.append(by_budget)
     if DIFFERENCE in held.get("curves", []):
         by_epoch = Figure(
-            name="ahead",
+            name="difference-by-epoch",
             title="Differences by epoch",
             caption=f"On test examples, after each epoch. {BAND}",
             table="curves",
