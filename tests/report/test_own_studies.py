@@ -10,17 +10,8 @@ import pandas as pd
 import pytest
 from own_studies import FREE, HOSTILE, TYPESET, explored, run, show, train, words, working_in
 
-from psasc_bench import data
-
 ESCAPED = r"&lt;b>\$x_1\$ & \|pipe\| \*star\*&lt;/b>"
 PAGES = ["study.md", "results/README.md", "results/claims.md", *(f"results/tables/{name}.md" for name in TYPESET)]
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("digits") / "digits.npz"
-    data.prepare("digits", path, root=path.parent)
-    return path
 
 
 @pytest.fixture(scope="session")
