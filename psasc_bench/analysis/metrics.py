@@ -22,18 +22,27 @@ def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> pd.DataFram
     return runs.assign(value=runs[column].where(runs["status"] == "done"))
 
 
-def late_cosines(epochs: pd.DataFrame) -> pd.DataFrame:
-    """The cosine between the scaled and the true mean gradient, averaged over the last quarter of the epochs of each
-    ``trajectory``. The note has the share of examples with a norm below that at which the method's weight peaks."""
-    late = epochs[epochs["epoch"] > LATE * epochs.groupby(["trajectory", *RUN])["epoch"].transform("max")]
-    runs = late.groupby(["trajectory", *RUN], sort=False).mean(numeric_only=True).reset_index()
-    below = runs.get("below_peak", pd.Series(0.0, index=runs.index))
-    below = below.groupby([runs[key] for key in ("trajectory", *CELL, "method")]).transform("mean")
-    notes = [
-        f"{share:.0%} of the examples below the norm at which {method} weighs most" if share > 0 else ""
-        for share, method in zip(below, runs["method"], strict=True)
-    ]
-    return runs.assign(value=runs["cosine"], note=notes)
+def small_gradient_shares(epochs: pd.DataFrame) -> pd.DataFrame:
+    """The share of all weight that goes to the quarter of the examples with the smallest gradients, late in training;
+    1/4 where all weigh the same."""
+    return _late(epochs, "quarter_weight")
+
+
+def effective_sample_sizes(epochs: pd.DataFrame) -> pd.DataFrame:
+    """How many equally weighted examples the weights are worth, as a share of all examples, late in training."""
+    return _late(epochs, "effective_sample_size")
+
+
+def released_cosines(epochs: pd.DataFrame) -> pd.DataFrame:
+    """The cosine to expect between what a step releases and the true mean gradient, late in training."""
+    return _late(epochs, "released_cosine")
+
+
+def _late(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The mean of what was measured in the last quarter of the epochs; by ``trajectory``, too, where there is one."""
+    run = [*(["trajectory"] if "trajectory" in epochs else []), *RUN]
+    late = epochs[epochs["epoch"] > LATE * epochs.groupby(run)["epoch"].transform("max")]
+    return late.groupby(run, sort=False)[column].mean().rename("value").reset_index()
 
 
 def shares_near_best(sweep: pd.DataFrame) -> pd.DataFrame:
@@ -88,18 +97,3 @@ def last_crossing(curves: pd.DataFrame, method: str, reference: str) -> pd.Serie
         ahead = epochs.index[epochs > RESOLUTION]
         found[str(dataset)] = ahead.max() / epochs.index.max() if len(ahead) else math.nan
     return pd.Series(found, dtype=float)
-
-
-def small_gradient_shares(epochs: pd.DataFrame) -> pd.DataFrame:
-    """STUB"""
-    return epochs.groupby(RUN, sort=False)["quarter_weight"].mean().rename("value").reset_index()
-
-
-def effective_sample_sizes(epochs: pd.DataFrame) -> pd.DataFrame:
-    """STUB"""
-    return epochs.groupby(RUN, sort=False)["effective_sample_size"].mean().rename("value").reset_index()
-
-
-def released_cosines(epochs: pd.DataFrame) -> pd.DataFrame:
-    """STUB"""
-    return epochs.groupby(RUN, sort=False)["released_cosine"].mean().rename("value").reset_index()

@@ -26,9 +26,10 @@ NORMS = np.logspace(-4, 2, 241)
 MOST_NAMED = 10  # of what is wrong in one way
 
 
-def collect(study: Study, runs: Path, output: Path, *, withheld: Mapping[str, str] | None = None) -> None:
+def collect(study: Study, runs: Path, output: Path, *, withheld: Mapping[str, str] | None = None) -> list[Path]:
     """Write ``runs.csv``, ``curves.csv``, ``summary.csv``, ``comparisons.csv``, ``answer.csv``, ``weights.csv`` and
-    ``study.json`` (the configuration as resolved from all files, flags and protocols) to ``output``.
+    ``study.json`` (the configuration as resolved from all files, flags and protocols) to ``output``; returns where they
+    are.
 
     Runs of the study without a current record are listed with their status and enter no mean; nor do those
     ``withheld``, by name and with the reason, which count as failed. Raises ``ValueError`` for a damaged record or
@@ -52,6 +53,7 @@ def collect(study: Study, runs: Path, output: Path, *, withheld: Mapping[str, st
     for name, frame in tables.items():
         write_text(output / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
     write_text(output / "study.json", study.model_dump_json(indent=1) + "\n")
+    return [*(output / f"{name}.csv" for name in tables), output / "study.json"]
 
 
 def read_runs(study: Study, runs: Path, withheld: Mapping[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -72,8 +74,8 @@ def read_runs(study: Study, runs: Path, withheld: Mapping[str, str]) -> tuple[pd
             columns = _columns(spec, run.record)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: a damaged run record ({error!r}); {records.REMEDY}") from None
-        kind: Row = {"control": cls.control, "tuned": False, "test_examples": known[spec.dataset]}
-        rows.append(key | labels | kind | {"status": run.status} | columns)
+        kind: Row = {"control": cls.control, "tuned": study.dataset(spec.dataset).tuned}
+        rows.append(key | labels | kind | {"test_examples": known[spec.dataset], "status": run.status} | columns)
         if run.record:
             records.read_curve(path, run.record)
             curves.append(pd.read_csv(path.with_suffix(".csv")).assign(**key, **labels, status=run.status))
@@ -154,19 +156,22 @@ def summarise(table: pd.DataFrame, reference_method: str | None) -> pd.DataFrame
 
 
 def weights(study: Study) -> pd.DataFrame:
-    """Every private method's weight and contribution ``x w(x)`` over the gradient norm ``x``, per data set, both also
-    in units of the sensitivity, which is what the noise is measured in."""
+    """Every private method's weight over the gradient norm, with its sensitivity, which is what the noise is measured
+    in: per data set and, where settings differ by it, per ``epsilon``, which is else empty."""
     import torch
 
     norms = torch.from_numpy(NORMS)
     frames = []
-    for dataset in study.datasets:
-        for name in study.methods:
-            method = study.method(dataset, name)
-            if method.control:
-                continue
-            weight = method.weight(norms).numpy()
-            labels = {"dataset": dataset, "method": name, "method_title": study.method_title(name)}
-            columns = {"norm": NORMS, "weight": weight, "sensitivity": method.sensitivity()}
-            frames.append(pd.DataFrame(labels | columns))
+    for dataset, protocol in study.datasets.items():
+        for name in study.methods_on(dataset):
+            apart = any(name in overrides for overrides in protocol.overrides_by_epsilon.values())
+            for epsilon in study.budgets(dataset) if apart else (np.inf,):
+                method = study.method(dataset, name, epsilon)
+                if method.control:
+                    continue
+                weight = method.weight(norms).numpy()
+                labels: Row = {"dataset": dataset, "epsilon": epsilon if apart else np.nan, "method": name}
+                labels |= {"method_title": study.method_title(name)}
+                columns = {"norm": NORMS, "weight": weight, "sensitivity": method.sensitivity()}
+                frames.append(pd.DataFrame(labels | columns))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

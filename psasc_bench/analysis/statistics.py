@@ -55,7 +55,7 @@ def paired_difference(differences: ArrayLike, *, margin: float = MARGIN) -> Pair
         error = sd / math.sqrt(len(values))
 
         def tail(distance: float) -> float:
-            """One-sided p of a mean this far from a bound; scipy's own tests are a hundred times slower."""
+            """One-sided p of a mean this far from a bound; the libraries' tests take a hundred times as long."""
             return float(special.stdtr(len(values) - 1, -distance / error))
 
         p = 2 * tail(abs(mean))

@@ -9,7 +9,7 @@ import pandas as pd
 from psasc_bench.analysis import shares_near_best, small_gradient_shares
 from psasc_bench.report.formats import escape_markdown
 from psasc_bench.report.protocol import listed
-from psasc_bench.report.sentences import POINTS, counted, number, shares, signs, title_of
+from psasc_bench.report.sentences import counted, number, shares, signs_and_size, title_of
 from psasc_bench.report.tables import Tables
 
 
@@ -25,9 +25,7 @@ def claim_sentences(name: str, rows: pd.DataFrame, tables: Tables) -> str:
 
 def _higher_accuracy(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
     for method, of_method in rows.groupby("method", sort=False):
-        within = of_method[of_method["within"] == "yes"]
-        size = f"; within ±{POINTS} on {listed([title_of(row, tables) for _, row in within.iterrows()])}"
-        yield f"{_title(method, tables)} is {signs(of_method, tables)}{size if len(within) else ''}"
+        yield f"{_title(method, tables)} is {signs_and_size(of_method, tables)}"
 
 
 def _beats_earlier_scaling(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
@@ -79,7 +77,7 @@ def _speeds_convergence(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
     whole = rows[rows["measure"] == "accuracy over the curve"]
     inner = whole[whole["reference"] == tables.roles.method]
     if len(inner):
-        yield f"with inner momentum the accuracy averaged over the curve is {signs(inner, tables)}"
+        yield f"with inner momentum the accuracy averaged over the curve is {signs_and_size(inner, tables)}"
     early = rows[rows["measure"] == "accuracy over the curve, first quarter"]
     ahead, behind = early[early["sign"] == "higher"], early[early["sign"] == "lower"]
     tested, reference = (_title(name, tables) for name in (tables.roles.method, tables.roles.reference))

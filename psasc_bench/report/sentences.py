@@ -81,6 +81,15 @@ def signs(rows: pd.DataFrame, tables: Tables) -> str:
     return listed(parts)
 
 
+def signs_and_size(rows: pd.DataFrame, tables: Tables) -> str:
+    """The ``signs``, and on which data sets the difference is within the margin."""
+    within = rows[rows["within"] == "yes"]
+    if within.empty:
+        return signs(rows, tables)
+    where = f"all {len(rows)}" if len(within) == len(rows) > 2 else _titles(within, tables)
+    return f"{signs(rows, tables)}; within ±{POINTS} on {where}"
+
+
 def counted(rows: pd.DataFrame) -> str:
     """``of 9 comparisons higher in 1 and unresolved in 8; …``, of primary ``rows`` of several pairs."""
     found = [f"{sign} in {count}" for sign in SIGNS if (count := int((rows["sign"] == sign).sum()))]

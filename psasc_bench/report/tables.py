@@ -130,6 +130,12 @@ class Tables:
         return curves[curves["status"] == "done"] if len(curves) else curves
 
     @cached_property
+    def weights(self) -> pd.DataFrame:
+        """Those of settings that are the same at every budget: others are no one function."""
+        weights = self.read("weights")
+        return weights[weights["epsilon"].isna()].reset_index(drop=True) if "epsilon" in weights else weights
+
+    @cached_property
     def controls(self) -> set[str]:
         return set(self.summary.loc[self.summary["control"], "method"].unique())
 

@@ -132,7 +132,7 @@ def _about(tables: Tables, swept: Collection[str]) -> dict[str, Any]:
 
 
 def _weights_differ(tables: Tables) -> bool:
-    weights = tables.read("weights")
+    weights = tables.weights
     if weights.empty:
         return False
     functions = weights.groupby(["dataset", "method"])["weight"].apply(tuple)

@@ -1,8 +1,9 @@
-"""What the claims are about: late cosines, shares near the best, steps to enough accuracy, and who is ahead when."""
+"""What the claims are about: weights and gradients late in training, shares near the best, steps to enough, leads."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pandas as pd
 import pytest
@@ -10,17 +11,42 @@ from claim_tables import NARROW, WIDE, curves, only, sweep
 
 from psasc_bench.analysis import metrics
 
+MEASURES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "quarter_weight": metrics.small_gradient_shares,
+    "effective_sample_size": metrics.effective_sample_sizes,
+    "released_cosine": metrics.released_cosines,
+}
 
-def test_only_late_gradients_count_along_a_shared_trajectory() -> None:
-    """Of eight epochs the last two; with the share of examples below the norm at which the weight peaks."""
-    table = curves(dp_sgd=[[0.9] * 6 + [0.4, 0.6]], dp_psasc=[[0.1] * 6 + [0.43, 0.63]])
-    table = table.rename(columns={"test_accuracy": "cosine"}).assign(trajectory="dp-sgd")
-    found = metrics.late_cosines(table.assign(below_peak=0.25 * (table["method"] == "dp-psasc"))).set_index("method")
-    assert found["value"].to_dict() == pytest.approx({"dp-sgd": 0.5, "dp-psasc": 0.53})
-    assert found["note"].to_dict() == {
-        "dp-sgd": "",
-        "dp-psasc": "25% of the examples below the norm at which dp-psasc weighs most",
+
+@pytest.mark.parametrize("column", MEASURES)
+def test_late_training_is_what_was_measured_in_the_last_quarter_of_the_epochs(column: str) -> None:
+    """Of measurements at epochs 1, 12, 30, 31 and 40 the last two, by run; the value of another column is another's."""
+    run = {"dataset": "digits", "epsilon": 3.0, "trajectory": "dp-sgd"}
+    values = {
+        ("dp-psasc", 0): [9, 9, 9, 0.2, 0.4],
+        ("dp-psasc", 1): [9, 9, 9, 0.5, 0.7],
+        ("dp-sgd", 0): [0, 0, 0, 0, 1],
     }
+    table = pd.DataFrame(
+        run | {"method": method, "seed": seed, "epoch": epoch, **dict.fromkeys(MEASURES, -1.0), column: value}
+        for (method, seed), measured in values.items()
+        for epoch, value in zip([1, 12, 30, 31, 40], measured, strict=True)
+    )
+    found = MEASURES[column](table.sample(frac=1, random_state=0))
+    assert set(found) == {*metrics.RUN, "trajectory", "value"}
+    means = found.set_index(["method", "seed"])["value"].to_dict()
+    assert means == pytest.approx({("dp-psasc", 0): 0.3, ("dp-psasc", 1): 0.6, ("dp-sgd", 0): 0.5})
+    assert len(MEASURES[column](table.drop(columns="trajectory"))) == 3
+
+
+def test_trajectories_and_budgets_are_averaged_by_themselves() -> None:
+    """One of four epochs, one of eight: the last quarter of each."""
+    short = [{"trajectory": "dp-sgd", "epsilon": 1.0, "epoch": e, "released_cosine": float(e)} for e in (1, 2, 3, 4)]
+    long = [{"trajectory": "auto-s", "epsilon": 1.0, "epoch": e, "released_cosine": float(e)} for e in (1, 4, 7, 8)]
+    other = [{"trajectory": "dp-sgd", "epsilon": 3.0, "epoch": e, "released_cosine": -float(e)} for e in (1, 2, 3, 4)]
+    table = pd.DataFrame([*short, *long, *other]).assign(dataset="digits", method="dp-sgd", seed=0)
+    found = metrics.released_cosines(table).set_index(["trajectory", "epsilon"])["value"].to_dict()
+    assert found == {("dp-sgd", 1.0): 4, ("auto-s", 1.0): 7.5, ("dp-sgd", 3.0): -4}
 
 
 def test_share_of_the_grid_within_a_point_of_the_methods_own_best() -> None:

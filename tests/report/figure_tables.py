@@ -141,7 +141,8 @@ def _deviation(datasets: Iterable[str], methods: Iterable[str], epsilons: Iterab
     rows = itertools.product(datasets, methods, epsilons, [0, 1], range(1, EPOCHS + 1))
     table = pd.DataFrame(rows, columns=keys)
     cosine = 1 / table["epoch"] - 0.1 * table["seed"] if len(table) else None
-    return table.assign(trajectory="dp-sgd", cosine=cosine, relative_error=0.5)
+    weights = {"quarter_weight": 0.3, "effective_sample_size": 0.9}
+    return table.assign(trajectory="dp-sgd", cosine=cosine, relative_error=0.5, released_cosine=cosine, **weights)
 
 
 def _sweeps(runs: pd.DataFrame) -> pd.DataFrame:
