@@ -7,6 +7,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -187,9 +188,10 @@ def train(
 
 
 def check_budget(spec: RunSpec, budget: Budget, *, sampling_rate: float, steps: int) -> None:
-    """Raises ``ValueError`` unless ``budget`` was calibrated for just this run's target and schedule."""
-    planned = {"epsilon": spec.epsilon, "delta": spec.delta, "sampling_rate": sampling_rate, "steps": steps}
-    for key, value in planned.items():
+    """Raises ``ValueError`` unless ``budget`` was calibrated for just this run's target and schedule, by its
+    accountant."""
+    planned: dict[str, Any] = {"epsilon": spec.epsilon, "delta": spec.delta, "accountant": spec.accountant}
+    for key, value in (planned | {"sampling_rate": sampling_rate, "steps": steps}).items():
         if getattr(budget, key) != value:
             raise ValueError(
                 f"the budget was calibrated for {key} {getattr(budget, key)}, but the run has {value}; "
