@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from small_runs import CPU, Train, budget_for
 from torch import Tensor, nn
@@ -21,7 +23,7 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Train:
     ) -> tuple[Outcome, list[Tensor]]:
         iterates: list[Tensor] = []
 
-        def watched(model: nn.Module, examples: training.Examples) -> dict[str, float]:
+        def watched(model: nn.Module, examples: training.Examples) -> tuple[dict[str, float], dict[str, Any]]:
             iterates.append(nn.utils.parameters_to_vector(p.contiguous() for p in model.parameters()).detach())
             return evaluate(model, examples)
 
