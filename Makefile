@@ -27,18 +27,20 @@ lint: .venv/ready
 
 # In a folder of its own, so that it leaves the study's results alone.
 smoke: .venv/ready
-	rm -rf .smoke && mkdir .smoke
-	snakemake --cores $(CORES) --configfile config/smoke.yaml --directory .smoke --quiet
-	rm -rf .smoke
+	@rm -rf .smoke && mkdir .smoke
+	snakemake --cores $(CORES) --configfile config/smoke.yaml --directory .smoke
+	@rm -rf .smoke
 
 # uv, because pip may take torch and torchvision from different places, which then do not load together.
 # Bytecode, because a study starts many processes and not every machine lets them cache it.
 .venv/ready: requirements.txt pyproject.toml
-	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet uv
-	.venv/bin/uv pip sync --quiet --compile-bytecode requirements.txt
-	.venv/bin/uv pip install --quiet --no-deps --editable .
-	touch $@
+	@echo "psasc-bench: building the environment in .venv: on Linux 3.3 GB to download and 6.4 GB on disk, on macOS less"
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/pip install --quiet uv
+	@.venv/bin/uv pip sync --quiet --compile-bytecode requirements.txt
+	@.venv/bin/uv pip install --quiet --no-deps --editable .
+	@touch $@
+	@echo "psasc-bench: the environment is ready"
 
 # Writes requirements.txt anew from pyproject.toml, with the newest versions.
 lock:

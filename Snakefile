@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from psasc_bench import planning
-from psasc_bench.study import ConfigError
+from psasc_bench.study import ConfigError, parse_study
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -15,11 +16,13 @@ if "datasets" not in config:
     configfile: "config/config.yaml"
 
 
+HERE, PROJECT = Path.cwd(), Path(workflow.basedir)
+
 try:
     FOLDER, placed = planning.place(
         config,
         [Path(file) for file in workflow.overwrite_configfiles],
-        project=Path(workflow.basedir),
+        project=PROJECT,
         directory=workflow.overwrite_workdir and Path(workflow.overwrite_workdir),
     )
 except ConfigError as error:
@@ -40,4 +43,12 @@ use rule * from bench
 
 
 onsuccess:
-    print(f"psasc-bench: what was made is in {FOLDER}")
+    study = parse_study(dict(placed), source=str(FOLDER))
+    for line in planning.last_word(study, FOLDER, project=PROJECT, seen_from=HERE):
+        logger.info(f"psasc-bench: {line}")
+
+
+onerror:
+    logger.error(
+        "psasc-bench: error: not everything was made; what is finished is kept, and the same command goes on from there"
+    )

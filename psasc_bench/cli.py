@@ -8,11 +8,13 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any, get_args
 
-from psasc_bench import data, planning
+from psasc_bench import data, planning, records
 from psasc_bench.commands import auditing, notices, reporting, training
+from psasc_bench.commands.overview import overview
 from psasc_bench.data import Features
 from psasc_bench.privacy import Accountant
 
@@ -79,13 +81,18 @@ def _setting(text: str) -> tuple[str, float]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="psasc-bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="psasc-bench",
+        usage="%(prog)s [--help] [--version] command ...",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and the commit, and exit")
     data_root = data.data_root() or Path("data")
-    parsers = parser.add_subparsers(required=True, metavar="command")
+    parsers = parser.add_subparsers(required=True, metavar="command", prog=parser.prog, help=argparse.SUPPRESS)
 
     def command(function: Callable[[argparse.Namespace], int | None], **how: Any) -> argparse.ArgumentParser:
         summary = inspect.getdoc(function)
-        added = parsers.add_parser(function.__name__.replace("_", "-"), help=summary, description=summary, **how)
+        added = parsers.add_parser(function.__name__.replace("_", "-"), description=summary, **how)
         added.set_defaults(command=function)
         return added
 
@@ -210,6 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--trajectory", help="the method to train (the study's reference)")
     added.add_argument("--epsilon", type=float, required=True, help="the budget; inf for none")
     added.add_argument("--seed", type=_at_least(0), default=0, help="(%(default)s)")
+    added.add_argument("--measurements", type=_at_least(2), default=10, help="epochs to measure at (%(default)s)")
     added.add_argument("--output", type=Path, required=True, help="the CSV")
     added.add_argument("--budget", type=Path, help="the calibrated budget (default: calibrated here)")
     trained(added)
@@ -229,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
     added = command(reporting.write_up)
     added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=Path("docs/study.md"), help="(%(default)s)")
+    added.add_argument("--readme", type=Path, help="a README that opens with the answer, between the comments for it")
 
     added = command(reporting.figure)
     added.add_argument("figures", nargs="*", metavar="figure", help="(default: all)")
@@ -244,7 +253,21 @@ def _parser() -> argparse.ArgumentParser:
     added = command(reporting.explorer)
     added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=Path("results/explorer.html"), help="(%(default)s)")
+    parser.description = overview({name: str(one.description) for name, one in parsers.choices.items()})
+    parser.epilog = f"{parser.prog} COMMAND --help says more."
     return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        try:
+            version = metadata.version(parser.prog)
+        except metadata.PackageNotFoundError:
+            version = "(not installed)"
+        code = records.code_version()
+        commit = f", commit {code['commit']}{', modified' if code['modified'] else ''}" if code["commit"] else ""
+        print(f"{parser.prog} {version}{commit}")
+        parser.exit()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -21,12 +21,13 @@ from psasc_bench.privacy import mechanism, sampling
 from psasc_bench.training import loop, step
 from psasc_bench.training.loop import Outcome
 
-real_privatise, real_poisson_batch, real_micro_batches, real_weighted_sum = (
+real_privatise, real_poisson_batch, real_micro_batches, real_weighted_sums = (
     mechanism.privatise,
     sampling.poisson_batch,
     sampling.micro_batches,
-    gradients.GradientBooks.weighted_sum,
+    gradients.GradientBooks.weighted_sums,
 )
+Weight = Callable[[Tensor], Tensor]
 SOUND = DPPSASC(C=0.2, s=0.5, r=0.1)  # a right method, beside the wrong ones
 
 
@@ -103,21 +104,21 @@ def plant_realised_divisor(monkeypatch: pytest.MonkeyPatch) -> None:
 def plant_noise_to_the_batchs_own_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
     largest = math.inf
 
-    def watched(books: gradients.GradientBooks, weight: Callable[[Tensor], Tensor]) -> gradients.WeightedSum:
+    def watched(books: gradients.GradientBooks, weights: Sequence[Weight]) -> list[gradients.WeightedSum]:
         nonlocal largest
-        result = real_weighted_sum(books, weight)
-        largest = float((result.norms * weight(result.norms)).max())
-        return result
+        (result,) = real_weighted_sums(books, weights)
+        largest = float((result.norms * weights[0](result.norms)).max())
+        return [result]
 
     def noised(total: Tensor, *, sensitivity: float, **how: Any) -> Tensor:
         return real_privatise(total, sensitivity=min(sensitivity, max(largest, 1e-30)), **how)
 
-    monkeypatch.setattr(gradients.GradientBooks, "weighted_sum", watched)
+    monkeypatch.setattr(gradients.GradientBooks, "weighted_sums", watched)
     plant(monkeypatch, "privatise", noised)
 
 
-def weighted_twice(books: gradients.GradientBooks, weight: Callable[[Tensor], Tensor]) -> gradients.WeightedSum:
-    return real_weighted_sum(books, lambda norms: weight(norms) ** 2)
+def weighted_twice(books: gradients.GradientBooks, weights: Sequence[Weight]) -> list[gradients.WeightedSum]:
+    return real_weighted_sums(books, [lambda norms, weight=weight: weight(norms) ** 2 for weight in weights])
 
 
 def no_empty_batch(indices: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:

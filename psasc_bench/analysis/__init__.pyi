@@ -1,13 +1,27 @@
 from .claims import Claim, claims_about, write_claims
+from .comparisons import budgets_text
 from .literature import beside_published, published
-from .metrics import ENOUGH, NEAR, RUN, accuracies, shares_near_best, steps_to_enough
+from .metrics import (
+    ENOUGH,
+    NEAR,
+    RUN,
+    accuracies,
+    effective_sample_sizes,
+    released_cosines,
+    shares_near_best,
+    small_gradient_shares,
+    steps_to_enough,
+)
 from .origins import unlike_origins
+from .ranking import performance_profiles, ranks
 from .results import CELL, LABELS, UNFINISHED, collect
-from .statistics import CONFIDENCE, MARGIN, p_text, t_interval
-from .sweeps import sweep_cost, sweep_curves, sweep_table, tuned_study
+from .statistics import ALPHA, CONFIDENCE, MARGIN, POWER, p_text, t_interval
+from .sweeps import sweep_cost, sweep_curves, sweep_table
 from .tidy import IDENTITIES, REQUESTED, default_roles, of_the_study, read_study, read_table
+from .tuning import edge_notes, tuned_study
 
 __all__ = [
+    "ALPHA",
     "CELL",
     "CONFIDENCE",
     "ENOUGH",
@@ -15,21 +29,29 @@ __all__ = [
     "LABELS",
     "MARGIN",
     "NEAR",
+    "POWER",
     "REQUESTED",
     "RUN",
     "UNFINISHED",
     "Claim",
     "accuracies",
     "beside_published",
+    "budgets_text",
     "claims_about",
     "collect",
     "default_roles",
+    "edge_notes",
+    "effective_sample_sizes",
     "of_the_study",
     "p_text",
+    "performance_profiles",
     "published",
+    "ranks",
     "read_study",
     "read_table",
+    "released_cosines",
     "shares_near_best",
+    "small_gradient_shares",
     "steps_to_enough",
     "sweep_cost",
     "sweep_curves",

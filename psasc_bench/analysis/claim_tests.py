@@ -1,58 +1,107 @@
 """How each claim of the paper is decided by the tables of a study, for the methods that have a role in it.
 
-All take a study with a method under test."""
+All take a study with a method under test; docs/claims.md has the rules."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from psasc_bench.analysis import metrics
-from psasc_bench.analysis.comparisons import Comparison, Finding, Measure, decide, pair
+from psasc_bench.analysis.comparisons import (
+    ACCURACY,
+    Comparison,
+    Decision,
+    Measure,
+    Statements,
+    budgets_text,
+    compare,
+    decide,
+)
+from psasc_bench.analysis.primary import datasets_of
 from psasc_bench.study import Roles, format_epsilon
 
-COSINE = Measure(unit="in cosine", margin=0.01, digits=3)  # a step that goes a hundredth less far along the gradient
-SHARE = Measure(unit="points of the grid", margin=0.1, scale=100, digits=0)
+CURVE = Measure(name="accuracy over the curve", digits=3)
+QUARTER = Measure(name="weight of the quarter with the smallest gradients, nearer to a quarter", margin=None)
+SAMPLE = Measure(name="effective sample size", unit="points of the examples", margin=None)
+RELEASED = Measure(name="cosine of what is released", unit="in cosine", margin=None, scale=1, digits=3)
+SHARE = Measure(name="settings within a point of the best", unit="points of the settings", margin=None, digits=0)
 
 Tables = Mapping[str, pd.DataFrame]
 RUN = ("dataset", "method", "epsilon", "seed")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What became of a claim on a data set. ``estimate`` is the mean difference of ``method`` to ``reference`` in a
+    ``measure``, ``low`` to ``high`` its 95 % interval, all in the ``unit``; ``epsilon`` names the budgets. Where it is
+    ``primary`` it has the words of docs/claims.md; else it is descriptive, and has none."""
+
+    primary: bool = True
+    dataset: str = ""
+    epsilon: str = ""
+    method: str = ""
+    reference: str = ""
+    measure: str = ""
+    n: int = 0
+    unit: str = ""
+    estimate: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    p_holm: float = math.nan
+    sign: str = ""
+    within: str = ""
+    gain_excluded: str = ""
+    evidence: str
+
+
 def higher_accuracy(tables: Tables, roles: Roles) -> list[Finding]:
-    """By the correction of ``summary.csv``, whose family is larger than the claim."""
-    corrected = tables["summary"].set_index(["dataset", "epsilon", "method"])["difference_p_holm"]
-    comparisons = _in_accuracy(tables, roles, _reference(roles))
-    return [
-        comparison.finding(float(corrected[comparison.dataset, comparison.epsilon, comparison.method]))
-        for comparison in comparisons
-    ]
+    return [_finding(one) for one in _in_accuracy(tables, roles, _reference(roles))]
 
 
 def beats_earlier_scaling(tables: Tables, roles: Roles) -> list[Finding]:
-    return decide(_in_accuracy(tables, roles, roles.earlier))
+    return [_finding(one) for one in _in_accuracy(tables, roles, roles.earlier)]
 
 
 def weighs_small_gradients(tables: Tables, roles: Roles) -> list[Finding]:
-    return decide(_cosines(tables, _tested(roles), _others(roles)))
+    found = _along_one_trajectory(tables, _tested(roles), [*_reference(roles), *roles.earlier])
+    return [_finding(one) for one in found]
 
 
 def needs_no_tuning(tables: Tables, roles: Roles) -> list[Finding]:
     sweeps = tables["sweeps"]
-    tuning = sweeps[sweeps["evaluation"] == "validation"]
-    comparisons = []
-    for sweep, grid in tuning.groupby("sweep", sort=False):
-        measure = replace(SHARE, unit=f"{SHARE.unit} of the sweep {sweep}")
-        comparisons += pair(metrics.shares_near_best(grid), _tested(roles), _others(roles), measure=measure)
-    return decide(comparisons)
+    findings = []
+    for _, grid in sweeps[sweeps["evaluation"] == "validation"].groupby("sweep", sort=False):
+        shares = metrics.shares_near_best(grid)
+        compared = compare(shares, _tested(roles), [*_reference(roles), *roles.earlier], measure=SHARE)
+        findings += [_finding(one) for one in decide(compared)]
+    return findings
 
 
 def speeds_convergence(tables: Tables, roles: Roles) -> list[Finding]:
-    inner, plain = _momentum(roles), [_tested(roles)]
-    accuracy = pair(metrics.accuracies(tables["runs"]), inner, plain)
-    steps, cosines = _steps(tables["curves"], roles), _cosines(tables, inner, plain)
-    return decide([*accuracy, *steps, *cosines, *_ablation(tables, roles)])
+    """With momentum against without, and the method under test against the reference, whose early lead is one."""
+    inner, tested = _momentum(roles), _tested(roles)
+    runs, curves, datasets = tables["runs"], tables["curves"], datasets_of(tables["runs"])
+    pairs = [(inner, [tested]), (tested, _reference(roles))]
+    whole, final = metrics.curve_means(curves), metrics.accuracies(runs)
+    decisions = decide(compare(whole, inner, [tested], measure=CURVE, datasets=datasets))
+    decisions += decide(compare(final, inner, [tested], datasets=datasets))
+    decisions += _along_one_trajectory(tables, inner, [tested])
+    decisions += decide(compare(whole, tested, _reference(roles), measure=CURVE, datasets=datasets))
+    findings = [_finding(one) for one in decisions]
+    for quarter, name in enumerate(metrics.QUARTERS):
+        values = metrics.curve_means(curves, quarter)
+        measure = replace(CURVE, name=f"{CURVE.name}, {name} quarter")
+        for method, references in pairs:
+            compared = compare(values, method, references, measure=measure, datasets=datasets)
+            early = quarter == 0 and method == tested
+            if early:
+                compared = _with_crossings(compared, curves)
+            findings += [_finding(one, primary=early) for one in decide(compared)]
+    return findings + _ablation(tables, roles)
 
 
 def preserves_privacy(tables: Tables, roles: Roles) -> list[Finding]:
@@ -66,36 +115,61 @@ def preserves_privacy(tables: Tables, roles: Roles) -> list[Finding]:
     findings = []
     for _, attacks in audit.groupby(["method", "epsilon"], sort=False):
         sharpest = attacks.nlargest(1, "proved").iloc[0]
-        method, epsilon = str(sharpest["method"]), float(sharpest["epsilon"])
+        method, budget = str(sharpest["method"]), format_epsilon(float(sharpest["epsilon"]))
         low, high = float(sharpest["epsilon_lower"]), float(sharpest["epsilon_claimed"])
-        problems = ledgers.pop((method, format_epsilon(epsilon)), pd.Series(dtype=str))
+        problems = ledgers.pop((method, budget), pd.Series(dtype=str))
         refuted, overspent = bool(attacks["refuted"].any()), int(problems.notna().sum())
         findings.append(
             Finding(
-                epsilon=epsilon,
+                epsilon=budget,
                 method=method,
+                measure="epsilon that an attack proves, and that is claimed of the schedule it attacks",
                 n=len(problems),
                 unit="of epsilon",
                 low=low,
                 high=high,
-                verdict="not supported" if refuted or overspent else "supported" if len(problems) else "not tested",
-                evidence=f"an attack proves epsilon {low:.2f} of {high:.2f} claimed; "
+                sign="refuted" if refuted or overspent else "not refuted" if len(problems) else "",
+                evidence=f"an attack proves epsilon {low:.2f} of {high:.2f}, what the schedule that it attacks costs; "
                 f"{len(problems) - overspent} of {len(problems)} ledgers hold",
             )
         )
     findings += [
         Finding(
-            epsilon=float(budget),
+            epsilon=budget,
             method=method,
+            measure="ledgers",
             n=len(problems),
-            unit="of epsilon",
-            verdict="not supported",
+            sign="refuted",
             evidence=f"no attack was made; {int(problems.isna().sum())} of {len(problems)} ledgers hold",
         )
         for (method, budget), problems in ledgers.items()
         if method in (roles.method, roles.momentum) and problems.notna().any()
     ]
     return findings
+
+
+def _finding(decision: Decision, *, primary: bool = True) -> Finding:
+    """A descriptive one has the estimate and the interval, and no word."""
+    comparison, found, measure = decision.comparison, decision.found, decision.comparison.measure
+    primary = primary and decision.family > 0
+    shown = decision if primary else replace(decision, said=Statements())
+    why = "" if comparison.decides else "decides nothing: one test example is more than the margin"
+    return Finding(
+        primary=primary,
+        dataset=comparison.dataset,
+        epsilon=budgets_text(comparison.budgets),
+        method=comparison.method,
+        reference=comparison.reference,
+        measure=measure.name,
+        n=found.n,
+        unit=measure.unit,
+        estimate=measure.scale * found.mean,
+        low=measure.scale * found.low,
+        high=measure.scale * found.high,
+        p_holm=decision.p_holm if primary else math.nan,
+        **shown.said._asdict(),
+        evidence="; ".join(part for part in (shown.text(), why, comparison.note) if part),
+    )
 
 
 def _of_the_runs(ledger: pd.DataFrame, runs: pd.DataFrame | None) -> pd.DataFrame:
@@ -125,71 +199,84 @@ def _reference(roles: Roles) -> list[str]:
     return [roles.reference] if roles.reference else []
 
 
-def _others(roles: Roles) -> list[str]:
-    return [*_reference(roles), *roles.earlier]
-
-
-def _in_accuracy(tables: Tables, roles: Roles, references: Sequence[str]) -> list[Comparison]:
+def _in_accuracy(tables: Tables, roles: Roles, references: Sequence[str]) -> list[Decision]:
     """Of the paper's weight by itself, and with the momentum that goes with it."""
-    values = metrics.accuracies(tables["runs"])
-    return [*pair(values, _tested(roles), references), *pair(values, _momentum(roles), references)]
+    runs = tables["runs"]
+    values, datasets = metrics.accuracies(runs), datasets_of(runs)
+    return [
+        decision
+        for method in (_tested(roles), _momentum(roles))
+        for decision in decide(compare(values, method, references, datasets=datasets))
+    ]
 
 
-def _cosines(tables: Tables, method: str, references: Sequence[str]) -> list[Comparison]:
-    """Along each trajectory that the methods share; of a data set where ``method`` has none, each along its own."""
-    own = _own_deviation(tables["curves"])
-    shared = tables.get("deviation", own.head(0))
-    measured = shared.loc[shared["method"] == method, "dataset"]
-    epochs = pd.concat([shared, own[~own["dataset"].isin(measured)]])
-    return _later_cosines(epochs, method, references) if "cosine" in epochs else []
+def _along_one_trajectory(tables: Tables, method: str, references: Sequence[str]) -> list[Decision]:
+    """At the iterates that the methods of ``deviation.csv`` share, none where there is none."""
+    epochs = tables.get("deviation", pd.DataFrame())
+    if epochs.empty:
+        return []
+    measures: Iterable[tuple[Measure, Callable[[pd.DataFrame], pd.DataFrame]]] = [
+        (QUARTER, metrics.small_gradient_shares),
+        (SAMPLE, metrics.effective_sample_sizes),
+        (RELEASED, metrics.released_cosines),
+    ]
+    found = []
+    for trajectory, of_one in epochs.groupby("trajectory", sort=False):
+        for measure, values_of in measures:
+            values = values_of(of_one).assign(note=f"along the path of {trajectory}")
+            if measure is QUARTER:
+                values = _by_distance(values)
+            found += decide(compare(values, method, references, measure=measure))
+    return found
 
 
-def _own_deviation(curves: pd.DataFrame) -> pd.DataFrame:
-    measured = {"nonprivate_cosine": "cosine", "nonprivate_below_peak": "below_peak"}
-    own = _finished(curves).rename(columns=measured).assign(trajectory="each")
-    return own.dropna(subset=[column for column in ["cosine"] if column in own])
+def _by_distance(shares: pd.DataFrame) -> pd.DataFrame:
+    """Of shares of the weight, minus their distance from that of equal weights; the shares stand in the note."""
+    means = shares.groupby(["dataset", "method"])["value"].transform("mean")
+    notes = [
+        f"{method} gives it {share:.0%}, {note}"
+        for method, share, note in zip(shares["method"], means, shares["note"], strict=True)
+    ]
+    return shares.assign(value=-(shares["value"] - 0.25).abs(), note=notes)
 
 
-def _later_cosines(epochs: pd.DataFrame, method: str, references: Sequence[str]) -> list[Comparison]:
-    comparisons = []
-    for trajectory, values in metrics.late_cosines(epochs).groupby("trajectory", sort=False):
-        measure = replace(COSINE, unit=f"{COSINE.unit} along the path of {trajectory}")
-        comparisons += pair(values, method, references, measure=measure)
-    return comparisons
+def _with_crossings(comparisons: Sequence[Comparison], curves: pd.DataFrame) -> list[Comparison]:
+    """Their notes say until when the method is ahead."""
+    found = []
+    for one in comparisons:
+        budgets = curves[curves["epsilon"].isin(one.budgets)]
+        until = metrics.last_crossing(budgets, one.method, one.reference).get(one.dataset, math.nan)
+        note = (
+            "never ahead"
+            if math.isnan(until)
+            else "ahead at the end"
+            if until == 1
+            else f"ahead until {100 * until:.0f} %"
+        )
+        found.append(replace(one, note=f"{note}{' of training' if 0 < until < 1 else ''}"))
+    return found
 
 
-def _steps(curves: pd.DataFrame, roles: Roles, note: str = "") -> list[Comparison]:
-    """How much sooner the runs with inner momentum have 95 % of their own final accuracy."""
-    comparisons = []
-    for _, of_one in _finished(curves).groupby("dataset", sort=False):
-        an_epoch = float((of_one["step"] / of_one["epoch"]).median())
-        values = metrics.steps_to_enough(of_one).assign(note=note)
-        measure = Measure(unit="steps saved", margin=an_epoch, digits=0)
-        comparisons += pair(values, _momentum(roles), [_tested(roles)], measure=measure)
-    return comparisons
-
-
-def _ablation(tables: Tables, roles: Roles) -> list[Comparison]:
-    """Each setting of inner momentum that a sweep has tried against the study's own runs without."""
+def _ablation(tables: Tables, roles: Roles) -> list[Finding]:
+    """Each setting of inner momentum that a sweep has tried against the study's own runs without, descriptive."""
     runs, curves = tables["runs"], tables["curves"]
     comparisons = []
     for swept in _settings(tables.get("sweeps"), roles):
         plain = _plain(runs, swept, roles)
         gradients = (swept["iterates"] * swept["steps_taken"]).mean() / plain["steps_taken"].mean()
         values = pd.concat([metrics.accuracies(swept, "accuracy"), metrics.accuracies(plain)])
+        measure = replace(ACCURACY, name=f"{ACCURACY.name}, sweep {swept['sweep'].iloc[0]}")
         note = f"{swept['setting'].iloc[0]}: {gradients:.2g} times the gradients"
-        comparisons += pair(values.assign(note=note), _momentum(roles), [_tested(roles)])
+        comparisons += compare(values.assign(note=note), _momentum(roles), [_tested(roles)], measure=measure)
     for swept in _settings(tables.get("sweep_curves"), roles):
         plain = _plain(curves, swept, roles)
         if swept["epoch"].max() != plain["epoch"].max():
-            continue  # what it takes to come near a lower end is no convergence
-        both = pd.concat([swept, plain])
+            continue  # the curve of a shorter run is another
+        measure = replace(CURVE, name=f"{CURVE.name}, sweep {swept['sweep'].iloc[0]}")
         note = f"{swept['setting'].iloc[0]}: {swept['iterates'].iloc[0]:g} gradients an example and step"
-        comparisons += _steps(both, roles, note)
-        if "nonprivate_cosine" in both:
-            found = _later_cosines(_own_deviation(both), _momentum(roles), [_tested(roles)])
-            comparisons += [replace(comparison, note=swept["setting"].iloc[0]) for comparison in found]
-    return comparisons
+        values = metrics.curve_means(pd.concat([swept, plain])).assign(note=note)
+        comparisons += compare(values, _momentum(roles), [_tested(roles)], measure=measure)
+    return [_finding(one, primary=False) for one in decide(comparisons)]
 
 
 def _plain(table: pd.DataFrame, swept: pd.DataFrame, roles: Roles) -> pd.DataFrame:
@@ -207,7 +294,3 @@ def _settings(swept: pd.DataFrame | None, roles: Roles) -> list[pd.DataFrame]:
     inner = swept[chosen].assign(method=_momentum(roles))
     inner["setting"] = inner["settings"].str.replace("=", " ").str.replace(",", ", ")
     return [rows for _, rows in inner.groupby(["sweep", "dataset", "setting"], sort=False)]
-
-
-def _finished(curves: pd.DataFrame) -> pd.DataFrame:
-    return curves[curves["status"] == "done"]

@@ -12,6 +12,8 @@ import pandas as pd
 
 from psasc_bench import methods, records
 from psasc_bench.analysis import statistics
+from psasc_bench.analysis.primary import answer_table, comparison_table, primary_decisions
+from psasc_bench.data import count_test_examples
 from psasc_bench.files import write_text
 from psasc_bench.records import Record
 from psasc_bench.study import RunSpec, Study, format_epsilon
@@ -24,9 +26,10 @@ NORMS = np.logspace(-4, 2, 241)
 MOST_NAMED = 10  # of what is wrong in one way
 
 
-def collect(study: Study, runs: Path, output: Path, *, withheld: Mapping[str, str] | None = None) -> None:
-    """Write ``runs.csv``, ``curves.csv``, ``summary.csv``, ``weights.csv`` and ``study.json`` (the configuration as
-    resolved from all files, flags and protocols) to ``output``.
+def collect(study: Study, runs: Path, output: Path, *, withheld: Mapping[str, str] | None = None) -> list[Path]:
+    """Write ``runs.csv``, ``curves.csv``, ``summary.csv``, ``comparisons.csv``, ``answer.csv``, ``weights.csv`` and
+    ``study.json`` (the configuration as resolved from all files, flags and protocols) to ``output``; returns where they
+    are.
 
     Runs of the study without a current record are listed with their status and enter no mean; nor do those
     ``withheld``, by name and with the reason, which count as failed. Raises ``ValueError`` for a damaged record or
@@ -34,15 +37,29 @@ def collect(study: Study, runs: Path, output: Path, *, withheld: Mapping[str, st
     """
     table, curves = read_runs(study, runs, withheld or {})
     _check_none_stale(table, study.trained())
-    summary = summarise(table, study.roles().reference)
-    for name, frame in {"runs": table, "curves": curves, "summary": summary, "weights": weights(study)}.items():
+    roles = study.roles()
+    decisions = primary_decisions(table, roles)
+    titles = {name: study.method_title(name) for name in study.methods}
+    tables = {
+        "runs": table,
+        "curves": curves,
+        "summary": summarise(table, roles.reference),
+        "weights": weights(study),
+        "comparisons": comparison_table(
+            decisions, titles, {name: study.dataset(name).title for name in study.datasets}
+        ),
+        "answer": answer_table(decisions, titles),
+    }
+    for name, frame in tables.items():
         write_text(output / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
     write_text(output / "study.json", study.model_dump_json(indent=1) + "\n")
+    return [*(output / f"{name}.csv" for name in tables), output / "study.json"]
 
 
 def read_runs(study: Study, runs: Path, withheld: Mapping[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One row per run of the study with its ``status`` (see ``status``), and one row per epoch of every ended run."""
     rows, curves = [], []
+    known = {name: count_test_examples(one.source, one.path) for name, one in study.datasets.items()}
     for run in records.survey(study, runs):
         if run.record and (reason := withheld.get(run.spec.name())):
             run = replace(run, status="failed", record=replace(run.record, status="failed", reason=reason, result={}))
@@ -57,7 +74,8 @@ def read_runs(study: Study, runs: Path, withheld: Mapping[str, str]) -> tuple[pd
             columns = _columns(spec, run.record)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: a damaged run record ({error!r}); {records.REMEDY}") from None
-        rows.append(key | labels | {"control": cls.control, "status": run.status} | columns)
+        kind: Row = {"control": cls.control, "tuned": study.dataset(spec.dataset).tuned}
+        rows.append(key | labels | kind | {"test_examples": known[spec.dataset], "status": run.status} | columns)
         if run.record:
             records.read_curve(path, run.record)
             curves.append(pd.read_csv(path.with_suffix(".csv")).assign(**key, **labels, status=run.status))
@@ -115,17 +133,13 @@ def _columns(spec: RunSpec, found: Record | None) -> Row:
 
 def summarise(table: pd.DataFrame, reference_method: str | None) -> pd.DataFrame:
     """One row per cell: ``n`` finished runs, their mean test accuracy with its 95 % t-interval, and the difference to
-    ``reference_method`` paired by seed (common initial weights, batches and noise directions) with what can be said of
-    it.
-
-    ``difference_p_holm`` is corrected for the family of all contestants, budgets and data sets of the study, on which
-    the ``verdict`` rests; controls comparison nothing and have neither.
+    ``reference_method`` paired by seed (common initial weights, batches and noise directions), with its interval and
+    the number of pairs that are ``identical``. It describes: what is decided is in ``comparisons.csv``.
     """
     done = table[table["status"] == "done"]
     accuracies = {cell: runs.set_index("seed")["test_accuracy"] for cell, runs in done.groupby(CELL)}
     none = pd.Series(dtype=float)
     rows: list[Row] = []
-    comparison: dict[int, statistics.PairedDifference] = {}
     for cell, runs in table.groupby(CELL, sort=False):
         dataset, epsilon, method = cell
         accuracy = accuracies.get(cell, none)
@@ -135,40 +149,29 @@ def summarise(table: pd.DataFrame, reference_method: str | None) -> pd.DataFrame
         row |= {"accuracy_mean": mean, "accuracy_low": low, "accuracy_high": high}
         reference = none if method == reference_method else accuracies.get((dataset, epsilon, reference_method), none)
         compared = statistics.paired_difference((accuracy - reference).dropna())
-        row |= _difference(compared) | {"difference_p_holm": np.nan, "verdict": None}
-        if method != reference_method and not row["control"]:
-            comparison[len(rows)] = compared
-        rows.append(row)
-    corrected = statistics.holm([compared.p for compared in comparison.values()])
-    for (i, compared), p_holm in zip(comparison.items(), corrected, strict=True):
-        rows[i] |= {"difference_p_holm": float(p_holm), "verdict": compared.verdict(p_holm)}
+        row |= {"n_pairs": compared.n}
+        row |= {f"difference_{part}": getattr(compared, part) for part in ("mean", "low", "high", "sd")}
+        rows.append(row | {"identical": compared.identical})
     return pd.DataFrame(rows)
 
 
-def _difference(compared: statistics.PairedDifference) -> Row:
-    row: Row = {"n_pairs": compared.n}
-    row |= {f"difference_{part}": getattr(compared, part) for part in ("mean", "low", "high", "sd")}
-    row |= {"effect_size": compared.effect_size}
-    for effect in statistics.EFFECTS:
-        points = f"{100 * effect:.1f}".replace(".", "_")
-        row[f"seeds_for_{points}_points"] = statistics.seeds_needed(effect, compared.sd)
-    return row | {"tie_p": compared.tie_p, "difference_p": compared.p}
-
-
 def weights(study: Study) -> pd.DataFrame:
-    """Every private method's weight and contribution ``x w(x)`` over the gradient norm ``x``, per data set, both also
-    in units of the sensitivity, which is what the noise is measured in."""
+    """Every private method's weight over the gradient norm, with its sensitivity, which is what the noise is measured
+    in: per data set and, where settings differ by it, per ``epsilon``, which is else empty."""
     import torch
 
     norms = torch.from_numpy(NORMS)
     frames = []
-    for dataset in study.datasets:
-        for name in study.methods:
-            method = study.method(dataset, name)
-            if method.control:
-                continue
-            weight = method.weight(norms).numpy()
-            labels = {"dataset": dataset, "method": name, "method_title": study.method_title(name)}
-            columns = {"norm": NORMS, "weight": weight, "sensitivity": method.sensitivity()}
-            frames.append(pd.DataFrame(labels | columns))
+    for dataset, protocol in study.datasets.items():
+        for name in study.methods_on(dataset):
+            apart = any(name in overrides for overrides in protocol.overrides_by_epsilon.values())
+            for epsilon in study.budgets(dataset) if apart else (np.inf,):
+                method = study.method(dataset, name, epsilon)
+                if method.control:
+                    continue
+                weight = method.weight(norms).numpy()
+                labels: Row = {"dataset": dataset, "epsilon": epsilon if apart else np.nan, "method": name}
+                labels |= {"method_title": study.method_title(name)}
+                columns = {"norm": NORMS, "weight": weight, "sensitivity": method.sensitivity()}
+                frames.append(pd.DataFrame(labels | columns))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

@@ -10,7 +10,8 @@ from psasc_bench.study import Roles, Study, default_roles_of, known_identities, 
 
 TEXT = (
     *("claim", "dataset", "dataset_title", "method", "method_title", "reference", "trajectory", "sweep", "settings"),
-    *("unit", "verdict", "evidence", "figure", "status", "reason", "run", "problem"),
+    *("reference_title", "measure", "budgets", "sign", "within", "gain_excluded"),
+    *("unit", "evidence", "figure", "status", "reason", "run", "problem"),
     *("identity", "trajectory_identity", "data_sha256", "commit", "device", "cpu", "torch"),
 )
 # The columns of tables made on request that say what a row is of, see ``study.identity``.
@@ -19,10 +20,12 @@ REQUESTED = ("deviation", "sweeps", "sweep_curves", "tuning")
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A tidy table; one without a row is empty. Names and titles are text, whatever they look like: only what is empty
-    is missing. Raises ``OSError`` for an absent file, ``ValueError`` for one that is no table."""
+    """A tidy table; one without a row is empty. Names and titles are text, whatever they look like, as are the budgets
+    of a claim: only what is empty is missing. Raises ``OSError`` for an absent file, ``ValueError`` for one that is no
+    table."""
+    text = (*TEXT, "epsilon") if path.stem == "claims" else TEXT
     try:
-        return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
+        return pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     except ValueError as error:

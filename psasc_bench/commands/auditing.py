@@ -7,8 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from psasc_bench import evidence, files, methods, records, training
-from psasc_bench.commands.notices import error, warn
-from psasc_bench.methods import Method
+from psasc_bench.commands.notices import error, warn, wrote
 from psasc_bench.privacy import calibrate
 from psasc_bench.study import Cell, Study, load_study
 
@@ -32,6 +31,7 @@ def check(options: argparse.Namespace) -> int:
             failed[setting] = bad
     if options.output:
         files.write_csv(options.output, rows)
+        wrote(options.output)
     for setting, bad in failed.items():
         why = ", ".join(f"{one.name} ({one.figure:.6g}, must be {one.relation} {one.limit:g})" for one in bad)
         where = f"; {', '.join(setting.places)}" if setting.places else ""
@@ -84,7 +84,7 @@ def audit(options: argparse.Namespace) -> int:
     is claimed; exit status 1 if a claim is refuted."""
     _compute_on_one_thread()
     study = load_study(options.config)
-    private = [(name, method) for name, method in _configured(study) if not method.control]
+    private = [(dataset, name) for dataset, name in _audited(study) if not study.method(dataset, name).control]
     if not private:
         print("no method of the study claims privacy: nothing to audit")
     rows: list[dict[str, Any]] = []
@@ -92,12 +92,13 @@ def audit(options: argparse.Namespace) -> int:
         for epsilon in study.epsilons if private else ():
             budget = calibrate(epsilon=epsilon, delta=AUDITED_DELTA, sampling_rate=sampling_rate, steps=steps)
             claim = evidence.Claim(noise_multiplier=budget.noise_multiplier, sampling_rate=sampling_rate, steps=steps)
-            for name, method in private:
-                found = asdict(evidence.audit(method, claim, delta=AUDITED_DELTA))
+            for dataset, name in private:
+                found = asdict(evidence.audit(study.method(dataset, name, epsilon), claim, delta=AUDITED_DELTA))
                 del found["method"]  # the title of the class, which two methods of the study may share
                 rows.append({"epsilon": epsilon, "method": name, "method_title": study.method_title(name), **found})
     if options.output:
         files.write_csv(options.output, rows)
+        wrote(options.output)
     for row in rows:
         print(
             f"{row['method_title']:16} q {row['sampling_rate']:<5g} claimed {row['epsilon_claimed']:.3f}  "
@@ -140,6 +141,7 @@ def verify(options: argparse.Namespace) -> int:
     verified = evidence.verify_ledgers(paths)
     if options.output:
         files.write_csv(options.output, [asdict(row) for row in verified])
+        wrote(options.output)
     bad = [row for row in verified if row.problem]
     say, then = (warn, "its rows are withheld") if options.withhold else (error, "train it anew")
     for row in bad:
@@ -148,7 +150,10 @@ def verify(options: argparse.Namespace) -> int:
     return 1 if bad and not options.withhold else 0
 
 
-def _configured(study: Study) -> list[tuple[str, Method]]:
-    """The study's methods with their hyper-parameters for its first data set."""
-    dataset = next(iter(study.datasets))
-    return [(name, study.method(dataset, name)) for name in study.methods]
+def _audited(study: Study) -> list[tuple[str, str]]:
+    """The study's methods, each with the first data set that is trained with it."""
+    found: dict[str, str] = {}
+    for dataset in study.datasets:
+        for name in study.methods_on(dataset):
+            found.setdefault(name, dataset)
+    return [(found[name], name) for name in study.methods if name in found]

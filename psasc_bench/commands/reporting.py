@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from psasc_bench import analysis, evidence, files, methods, records, report
-from psasc_bench.commands.notices import warn
+from psasc_bench.commands.notices import say, warn, wrote
 from psasc_bench.study import RunSpec, Study, load_study, sweep_names, sweep_trials
 
 
@@ -27,6 +27,7 @@ def status(options: argparse.Namespace) -> None:
     surveyed = list(records.survey(load_study(options.config), options.runs))
     files.write_csv(options.output, records.status_rows(surveyed))
     print(records.status_grid(surveyed))
+    wrote(options.output)
 
 
 def merge(options: argparse.Namespace) -> None:
@@ -36,18 +37,21 @@ def merge(options: argparse.Namespace) -> None:
             raise ValueError(f"{folder}: not a folder")
     target = records.records_folder(options.into)
     copied = records.merge([records.records_folder(folder) for folder in options.sources], target)
-    print(f"{copied} records copied to {target}")
+    say(f"{copied} records copied to {target}")
 
 
 def tune(options: argparse.Namespace) -> None:
     """Choose every method's settings from the sweeps on validation examples: write tuning.csv, and tuned.yaml with the
     evidence and the cost."""
     study = load_study(options.config)
-    names = sweep_names(study, "validation")
+    names = sweep_names(study, chosen_from=True)
     rows = analysis.sweep_table(study, names, options.sweeps, withheld=_withheld_trials(options, study, names))
     files.write_text(options.output / "tuned.yaml", analysis.tuned_study(rows))
     files.write_csv(options.output / "tuning.csv", rows)
-    print(f"tuning took {analysis.sweep_cost(rows)}; what it chose is in {options.output / 'tuned.yaml'}")
+    for note in analysis.edge_notes(rows):
+        warn(note)
+    say(f"tuning took {analysis.sweep_cost(rows)}; what it chose is in {options.output / 'tuned.yaml'}")
+    wrote(options.output / "tuned.yaml", options.output / "tuning.csv")
 
 
 def collect_sweeps(options: argparse.Namespace) -> None:
@@ -61,7 +65,8 @@ def collect_sweeps(options: argparse.Namespace) -> None:
     curves = analysis.sweep_curves(study, ablations, options.sweeps, withheld=withheld)
     files.write_csv(options.output / "sweeps.csv", rows)
     files.write_csv(options.output / "sweep_curves.csv", curves)
-    print(f"the sweeps took {analysis.sweep_cost(rows)}")
+    say(f"the sweeps took {analysis.sweep_cost(rows)}")
+    wrote(options.output / "sweeps.csv", options.output / "sweep_curves.csv")
 
 
 def _withheld_trials(options: argparse.Namespace, study: Study, names: Sequence[str]) -> dict[str, str]:
@@ -92,10 +97,11 @@ def collect(options: argparse.Namespace) -> None:
     specs = [study.spec(cell, seed) for cell, of_cell in seeds.items() for seed in of_cell]
     withheld = {**_unsound({spec.name(): spec for spec in specs}, options.checks), **_unaccounted(options)}
     _name_withheld(withheld)
-    analysis.collect(study, options.runs, options.output, withheld=withheld)
+    tables = analysis.collect(study, options.runs, options.output, withheld=withheld)
     for line in analysis.unlike_origins(analysis.read_table(options.output / "runs.csv"), study.roles().reference):
         warn(line)
     files.write_text(options.output / "README.md", report.render_results_page(study, options.output))
+    wrote(*tables, options.output / "README.md")
 
 
 def _name_withheld(withheld: Mapping[str, str]) -> None:
@@ -136,11 +142,18 @@ def claims(options: argparse.Namespace) -> None:
         raise ValueError(f"{options.output}: holds no tables; `snakemake --cores 8` makes them")
     analysis.write_claims(tables, options.output)
     files.write_text(options.output / "claims.md", report.render_claims_page(options.output))
+    wrote(options.output / "claims.csv", options.output / "claims.md")
 
 
 def write_up(options: argparse.Namespace) -> None:
     """Write the study up in two pages, every number from its tables."""
     files.write_text(options.output, report.render_write_up(options.results, options.output))
+    wrote(options.output)
+    if options.readme and options.readme.exists():
+        text = options.readme.read_text(encoding="utf-8")
+        if (answered := report.answered(text, options.results)) != text:
+            files.write_text(options.readme, answered)
+            wrote(options.readme)
 
 
 def figure(options: argparse.Namespace) -> None:
@@ -154,17 +167,18 @@ def figure(options: argparse.Namespace) -> None:
     for name in options.figures or report.FIGURES:
         lacking = report.FIGURES[name].lacks(options.results) if not options.figures else ""
         if lacking:
-            print(f"{name} is not drawn: it {lacking}")
+            say(f"{name} is not drawn: it {lacking}")
         else:
-            report.draw_figure(name, options.results, options.output, dataset=options.dataset)
+            wrote(*report.draw_figure(name, options.results, options.output, dataset=options.dataset))
 
 
 def table(options: argparse.Namespace) -> None:
     """Typeset tables from the tidy ones: CSV, Markdown, LaTeX and HTML."""
     for name in options.tables:
-        report.write_table(name, options.results, options.output)
+        wrote(*report.write_table(name, options.results, options.output))
 
 
 def explorer(options: argparse.Namespace) -> None:
     """Write the page to explore a study with, from the tidy tables."""
     report.write_explorer(options.results, options.output)
+    wrote(options.output)

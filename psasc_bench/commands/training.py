@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psasc_bench import data, evidence, files, training
-from psasc_bench.commands.notices import warn
+from psasc_bench import data, evidence, files, methods, training
+from psasc_bench.commands.notices import warn, wrote
 from psasc_bench.memory import keep_freed_memory
 from psasc_bench.privacy import Budget
 from psasc_bench.study import Cell, RunSpec, Schedule, Study, load_study, method_trials, spec_identity
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def download(options: argparse.Namespace) -> None:
     """Download a data set that torchvision knows."""
     data.download(options.source, options.data_root)
+    wrote(options.data_root)
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -38,6 +39,7 @@ def prepare(options: argparse.Namespace) -> None:
         features=options.features,
         warn=warn,
     )
+    wrote(options.output)
 
 
 def budgets(options: argparse.Namespace) -> None:
@@ -59,6 +61,7 @@ def budgets(options: argparse.Namespace) -> None:
         )
         files.write_text(path, json.dumps(budget.to_json(), indent=1) + "\n")
         print(f"epsilon {epsilon:g}: noise multiplier {budget.noise_multiplier:.4f} for {budget.steps} steps")
+    wrote(*options.outputs)
 
 
 def train(options: argparse.Namespace) -> None:
@@ -130,13 +133,13 @@ def _train(
             warn(f"{spec.name()} failed: {made.reason}")
         accuracy = made.result[f"{spec.evaluation}_accuracy"]
         shown = "none" if accuracy is None else f"{accuracy:.4f}"
-        print(f"{spec.name()}: {made.status}, {spec.evaluation} accuracy {shown}")
+        print(f"{runs / spec.name()}.json: {made.status}, {spec.evaluation} accuracy {shown}")
     training.empty_spool(list(specs), runs)
 
 
 def deviation(options: argparse.Namespace) -> None:
-    """Train one run, and compare all private methods along it: how far is each one's scaled mean gradient from the true
-    one, on a fixed set of training examples? Not private: these figures are not accounted for."""
+    """Train one run, and compare all private methods along it on all training examples: which gradients get the weight,
+    and how far from the true mean gradient is what a step would release? Not private: this is not accounted for."""
     import torch
 
     study = load_study(options.config)
@@ -146,13 +149,11 @@ def deviation(options: argparse.Namespace) -> None:
         raise ValueError("--trajectory: the study has no reference; name the method to train")
     cell = Cell(options.dataset, trajectory, options.epsilon)
     spec = study.spec(cell, options.seed)
-    compared = {name: study.method(options.dataset, name) for name in study.methods}
+    specs = {name: study.spec(replace(cell, method=name), options.seed) for name in study.methods_on(options.dataset)}
+    compared = {name: methods.create(one.method, dict(one.parameters)) for name, one in specs.items()}
     compared = {name: method for name, method in compared.items() if not method.control}
     named = {
-        name: {
-            "method_title": study.method_title(name),
-            "identity": spec_identity(study, study.spec(replace(cell, method=name), options.seed)),
-        }
+        name: {"method_title": study.method_title(name), "identity": spec_identity(study, specs[name])}
         for name in compared
     }
     evidence.require_sound(spec.method, spec.parameters, options.checks)
@@ -166,13 +167,18 @@ def deviation(options: argparse.Namespace) -> None:
             budget,
             micro_batch_size=protocol.micro_batch_size,
             device=training.choose_device(options.device),
+            measurements=options.measurements,
             progress=progress,
         )
     trained = {"trajectory": trajectory, "trajectory_identity": spec_identity(study, spec)}
     rows = [{"dataset_title": protocol.title, **row, **named[row["method"]], **trained} for row in found]
     files.write_csv(options.output, rows)
+    wrote(options.output)
     for row in rows[-len(compared) :]:
-        print(f"{row['method_title']:16} cosine {row['cosine']:.4f}  relative error {row['relative_error']:.4f}")
+        print(
+            f"{row['method_title']:16} quarter of the smallest gradients {row['quarter_weight']:.1%} of the weight  "
+            f"effective sample size {row['effective_sample_size']:.1%}  cosine as released {row['released_cosine']:.4f}"
+        )
 
 
 def _inputs(options: argparse.Namespace, study: Study, spec: RunSpec) -> tuple[Dataset, Budget]:
@@ -192,12 +198,8 @@ def _progress_bar(title: str) -> Iterator[Callable[[int, int], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
-    from tqdm import tqdm
+    from rich.progress import Progress
 
-    with tqdm(desc=title, unit="step", leave=False) as bar:
-
-        def update(step: int, steps: int) -> None:
-            bar.total = steps
-            bar.update(step - bar.n)
-
-        yield update
+    with Progress(transient=True) as bar:
+        run = bar.add_task(title, total=None)
+        yield lambda step, steps: bar.update(run, completed=step, total=steps)

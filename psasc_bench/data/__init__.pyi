@@ -1,5 +1,6 @@
 from .dataset import Dataset, as_seen, data_root, known_sha256, load, prepare
 from .identity import Evaluation, Features, fingerprint, prepared_name
+from .sizes import count_test_examples
 from .sources import download
 
 __all__ = [
@@ -7,6 +8,7 @@ __all__ = [
     "Evaluation",
     "Features",
     "as_seen",
+    "count_test_examples",
     "data_root",
     "download",
     "fingerprint",

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -172,17 +172,21 @@ class GradientBooks:
         finally:
             self._writing = False
 
-    @torch.no_grad()
     def weighted_sum(self, weight: Callable[[Tensor], Tensor]) -> WeightedSum:
         """Close the books: ``sum_i w(||v_i||) v_i`` over the recorded examples, for a ``weight`` that maps norms
         ``[B]`` to finite weights ``[B]``. Examples that are not finite are replaced by zeros and counted.
 
         Raises ``RuntimeError`` if a trainable parameter took no part.
         """
+        return self.weighted_sums([weight])[0]
+
+    @torch.no_grad()
+    def weighted_sums(self, weights: Sequence[Callable[[Tensor], Tensor]]) -> list[WeightedSum]:
+        """Close the books as ``weighted_sum`` does, for each of ``weights``: each costs a sum and no pass."""
         books, self._books = self._books, {}
         written, self._written = self._written, {}
         if not (books or written):
-            return WeightedSum({p: torch.zeros_like(p) for p in self._parameters}, torch.zeros(0), 0)
+            return [WeightedSum({p: torch.zeros_like(p) for p in self._parameters}, torch.zeros(0), 0) for _ in weights]
         parts, norms = self._norms(books, written)
         nonfinite = 0
         if not math.isfinite(norms.max()):  # which is NaN if any is
@@ -191,14 +195,16 @@ class GradientBooks:
             books = {layer: [(_zeroed(a, bad), _zeroed(b, bad)) for a, b in pairs] for layer, pairs in books.items()}
             written = {parameter: _zeroed(gradients, bad) for parameter, gradients in written.items()}
             parts, norms = self._norms(books, written)
-        weights = weight(norms)
+        return [WeightedSum(self._sums(parts, weight(norms)), norms, nonfinite) for weight in weights]
+
+    def _sums(self, parts: list[LayerGradients], weights: Tensor) -> Sums:
         sums = {parameter: total for part in parts for parameter, total in part.weighted_sum(weights).items()}
         if missing := [p for p in self._parameters if p not in sums]:
             raise RuntimeError(
                 f"model: {len(missing)} trainable parameter(s), the first of shape {tuple(missing[0].shape)}, took no "
                 "part in the forward pass; freeze them"
             )
-        return WeightedSum(sums, norms, nonfinite)
+        return sums
 
     def _norms(self, books: dict[nn.Module, Books], written: Sums) -> tuple[list[LayerGradients], Tensor]:
         parts = [self._rules[layer](layer, pairs) for layer, pairs in books.items()]

@@ -29,9 +29,10 @@ class Setting:
 
 
 def distinct_settings(study: Study, *, names: Collection[str] = ()) -> list[Setting]:
-    """The methods of a study, or those with such ``names``, as every data set and every trial of every sweep has them,
-    whether they are to be trained now or not. Two are the same if their source files and hyper-parameters are, whatever
-    they are called."""
+    """The methods of a study, or those with such ``names``, as every data set and every trial of every grid has them,
+    whether they are to be trained now or not. What a random search draws is left out: that is much, and its runs are
+    checked before they are trained. Two are the same if their source files and hyper-parameters are, whatever they are
+    called."""
     places: dict[tuple[str, frozenset[tuple[str, float]]], list[str]] = {}
     found: dict[tuple[str, frozenset[tuple[str, float]]], tuple[str, Method]] = {}
     for name, method, place in _uses(study):
@@ -45,9 +46,10 @@ def distinct_settings(study: Study, *, names: Collection[str] = ()) -> list[Sett
 
 def _uses(study: Study) -> Iterator[tuple[str, Method, str]]:
     for name in study.methods:
-        for dataset in study.datasets:
-            yield name, study.method(dataset, name), dataset
+        for dataset in (dataset for dataset in study.datasets if name in study.methods_on(dataset)):
+            for epsilon in study.cell_epsilons(dataset, name):
+                yield name, study.method(dataset, name, epsilon), dataset
         for sweep, grids in study.sweeps.items():
-            for dataset in grids.datasets if name in grids.methods else ():
+            for dataset in grids.datasets if name in grids.methods and not grids.trials else ():
                 for trial in method_trials(study, sweep, dataset, name):
                     yield name, methods.create(name, dict(trial.runs[0].parameters)), f"sweep {sweep} on {dataset}"

@@ -32,7 +32,7 @@ class Method(ABC):
     """
 
     title: ClassVar[str]  # how tables and figures call it
-    control: ClassVar[bool] = False  # a yardstick rather than a contestant
+    control: ClassVar[bool] = False  # a yardstick rather than a method to compare
     blind: ClassVar[bool] = False  # its weight is 0 whatever the norm, so that training need not look at an example
 
     iterates: int = 1

@@ -11,7 +11,7 @@ from psasc_bench.study import Study, Trial, format_epsilon
 def budget_labels(study: Study, dataset: str) -> list[str]:
     """The epsilons of a data set's runs, as they stand in file names. Raises ``ConfigError`` for a data set that the
     study has not."""
-    epsilons = {epsilon for method in study.methods for epsilon in study.cell_epsilons(dataset, method)}
+    epsilons = {epsilon for method in study.methods_on(dataset) for epsilon in study.cell_epsilons(dataset, method)}
     return [format_epsilon(epsilon) for epsilon in sorted(epsilons)]
 
 

@@ -38,9 +38,14 @@ def write_made_of(study: Study, path: Path) -> None:
     are. Raises ``ConfigError`` for a data set that cannot be read.
     """
     parts = {
-        f"{dataset}/{method}": [cell_study(study, dataset, method), trained_by(study, dataset, method)]
+        f"{dataset}/{method}": [
+            *dict.fromkeys(
+                cell_study(study, dataset, method, epsilon) for epsilon in study.cell_epsilons(dataset, method)
+            ),
+            trained_by(study, dataset, method),
+        ]
         for dataset in study.trained()
-        for method in study.methods
+        for method in study.methods_on(dataset)
     }
     text = json.dumps(parts, indent=1)
     if not path.exists() or path.read_text(encoding="utf-8") != text:

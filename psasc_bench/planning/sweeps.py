@@ -19,9 +19,10 @@ def study_trials(study: Study) -> dict[tuple[str, str, str], list[Trial]]:
     }
 
 
-def sweep_records(study: Study, results: Path, trials: Iterable[Trial], *, evaluation: str) -> list[str]:
-    """The records of those of the ``trials`` with this evaluation that the workflow may be asked to train."""
-    asked = sweep_names(study, evaluation)
+def sweep_records(study: Study, results: Path, trials: Iterable[Trial], *, chosen_from: bool = False) -> list[str]:
+    """The records of those of the ``trials`` that the workflow may be asked to train: all, or those that settings are
+    chosen from."""
+    asked = sweep_names(study, chosen_from=chosen_from)
     return [f"{run}.json" for run in _run_files((trial for trial in trials if trial.sweep in asked), results)]
 
 

@@ -4,10 +4,11 @@ from .figures import FIGURES, drawable, figure_caption
 from .plots import draw_figure
 from .results_page import render_results_page
 from .typeset import write_table
-from .writeup import render_write_up
+from .writeup import answered, render_write_up
 
 __all__ = [
     "FIGURES",
+    "answered",
     "draw_figure",
     "drawable",
     "figure_caption",

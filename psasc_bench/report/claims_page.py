@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from psasc_bench.analysis import claims_about
-from psasc_bench.report.formats import escape_markdown, markdown_table
+from psasc_bench.report.formats import escape_markdown, markdown_table, rules_link
 from psasc_bench.report.tables import Tables
 
 HEADER = """\
-{reading}Differences are paired by seed, positive in
-favour of the claim, with 95 % t-intervals that are not corrected. A claim is supported by a paired t-test at p < .05
-after Holm's correction over the rows of the claim; it is not supported where the contrary is significant, or where two
-one-sided t-tests show a tie, for accuracy one within 0.2 points. All else is inconclusive. `claims.csv` has the same,
-unrounded. The workflow writes this file."""
+{reading}How they are decided: {rules}. A primary comparison is one per data set: differences paired by seed, positive
+in favour of the claim, with 95 % t-intervals; sign and size are said at .05 after Holm's correction over the data sets.
+What is descriptive has no word. `claims.csv` has the same, unrounded. The workflow writes this file."""
 READING = """\
-What the paper's abstract claims, as tests on this study. {title} is our reading of the paper: the verdicts are about
+What the paper's abstract claims, as tests on this study. {title} is our reading of the paper: what is said is about
 that reading, on these data sets and models, and no number is the paper's. """
 OTHERWISE = "What is claimed of the method under test, as tests on this study. "
-COLUMNS = ["dataset", "epsilon", "method", "reference", "verdict", "evidence"]
+COLUMNS = ["dataset", "epsilon", "method", "reference", "measure", "evidence"]
+KINDS = {True: "Primary comparisons:", False: "Descriptive:"}
 
 
 def render_claims_page(results: Path) -> str:
     """The page, from ``claims.csv`` in ``results``. Raises ``OSError`` for an absent table."""
     tables = Tables(results)
-    found = tables.read("claims")
+    found = tables.claims
     titles = {name: escape_markdown(title) for name, title in tables.method_titles.items()}
     claims = claims_about(tables.roles, titles)
     title = tables.reading(tested=True)
     reading = READING.format(title=escape_markdown(title)) if title else OTHERWISE
-    lines = ["# Claims", "", HEADER.format(reading=reading), ""]
+    lines = ["# Claims", "", HEADER.format(reading=reading, rules=rules_link(results, results / "claims.md")), ""]
     for name, rows in found.groupby("claim", sort=False):
         claim = claims[str(name)]
-        counts = ", ".join(f"{verdict} {count}" for verdict, count in rows["verdict"].value_counts().items())
         figure = f" [Figure](../{claim.figure})." if claim.figure else ""
-        budgets = ["" if math.isnan(epsilon) else f"{epsilon:g}" for epsilon in rows["epsilon"]]
-        table = rows.assign(epsilon=budgets)[COLUMNS].fillna("")
-        lines += [f"## {name}: {claim.statement}", "", f"{claim.test}{figure} Verdicts: {counts}.", ""]
-        lines += [markdown_table(table), ""]
+        lines += [f"## {name}: {claim.statement}", "", f"{claim.test}{figure}", ""]
+        tested = rows[(rows["n"] > 0) | rows["sign"].notna()]  # an attack may refute what has no ledger yet
+        if tested.empty:
+            lines += [f"Not tested: {rows['evidence'].iloc[0]}.", ""]
+        for primary, of_kind in sorted(tested.groupby("primary"), reverse=True):
+            table = of_kind[COLUMNS].rename(columns={"dataset": "data set", "reference": "against"}).fillna("")
+            lines += [KINDS[bool(primary)], "", markdown_table(table.loc[:, (table != "").any()]), ""]
+        for dataset in rows.loc[(rows["n"] == 0) & rows["dataset"].notna(), "dataset"].unique():
+            lines += [f"On {dataset}: no pair of finished runs.", ""]
     return "\n".join(lines)

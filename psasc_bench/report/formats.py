@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import html as markup
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+RULES = "docs/claims.md"
 MINUS = "\N{MINUS SIGN}"
 LATEX = {"ε": r"$\varepsilon$", "∞": r"$\infty$", "±": r"$\pm$", MINUS: "$-$"}
 SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
@@ -49,6 +52,14 @@ def escape_latex(title: object) -> str:
     escaped = "".join(SPECIAL.get(character, character) for character in text)
     # behind the end of a row these would be its arguments
     return f"{{{escaped[0]}}}{escaped[1:]}" if text.startswith(("[", "*")) else escaped
+
+
+def rules_link(results: Path, page: Path) -> str:
+    """How claims are decided, as a link from ``page``; where ``results`` are in no clone, only named."""
+    rules = results.absolute().parent / RULES
+    if not rules.exists():
+        return f"`{RULES}` of psasc-bench"
+    return f"[{RULES}]({Path(os.path.relpath(rules, page.absolute().parent)).as_posix()})"
 
 
 def markdown_table(rows: pd.DataFrame, align: Sequence[str] | None = None) -> str:

@@ -20,9 +20,9 @@ METADATA: dict[str, dict[str, Any]] = {
 }
 
 
-def draw_figure(name: str, results: Path, output: Path, *, dataset: str | None = None) -> None:
+def draw_figure(name: str, results: Path, output: Path, *, dataset: str | None = None) -> list[Path]:
     """Draw the figure ``name`` (a key of ``FIGURES``) from the tables in ``results`` to ``output``, as ``.svg`` and
-    ``.pdf``; with ``dataset``, from what they have of that one.
+    ``.pdf``; with ``dataset``, from what they have of that one. Returns their paths.
 
     The same tables give the same bytes. Where there is nothing to draw, the figure says why. Raises ``ValueError`` for
     an unknown figure, and for one whose table was not asked for; ``OSError`` for an absent table.
@@ -33,6 +33,7 @@ def draw_figure(name: str, results: Path, output: Path, *, dataset: str | None =
         for suffix, metadata in METADATA.items():
             with replacing(output / f"{name}.{suffix}") as file:
                 drawn.savefig(file, format=suffix, metadata=metadata)
+    return [output / f"{name}.{suffix}" for suffix in METADATA]
 
 
 def figure(name: str, tables: Tables) -> Figure:

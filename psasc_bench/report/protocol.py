@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from psasc_bench import methods
 from psasc_bench.report.formats import escape_markdown
 from psasc_bench.study import Cell, ConfigError, RunSpec, Study, parse_study
 
@@ -22,7 +23,9 @@ class Protocol:
     def __init__(self, study: Study) -> None:
         self.study = study
         self.titles = {name: escape_markdown(study.dataset(name).title) for name in study.datasets}
-        self.private = [name for name in study.methods if not study.method(next(iter(study.datasets)), name).control]
+        # where one setting is for all, rather than each method's the best of its own
+        self.alike = [name for name, dataset in study.datasets.items() if not dataset.tuned]
+        self.private = [name for name in study.methods if not methods.load(study.implementation(name)).control]
 
     @cached_property
     def departures(self) -> dict[str, dict[str, tuple[Any, Any]]]:
@@ -48,11 +51,13 @@ class Protocol:
         ]
         if not kept:
             return "Models and schedules are the study's own."
-        own = [
-            "the digits'" if self.study.dataset(name).source == "digits" else f"{self.titles[name]}'s"
-            for name in self.study.datasets
-            if name not in self._published
-        ]
+        own = list(
+            dict.fromkeys(
+                "the digits'" if self.study.dataset(name).source == "digits" else f"{self.titles[name]}'s"
+                for name in self.study.datasets
+                if name not in self._published
+            )
+        )
         papers = listed([PAPERS[paper] for paper in PAPERS if paper in kept])
         said = [f"Models and schedules are those of {papers}{f', but for {listed(own)} own' if own else ''}."]
         for name, differing in self.departures.items():
@@ -70,17 +75,23 @@ class Protocol:
             return f"All runs share {streams}."
         differing = {key: list(self._differing(key)) for key in SHARED}
         shares = [streams]
-        if not differing["sensitivity"]:
-            values = {self._value("sensitivity", name, self.private[0]) for name in self.study.datasets}
+        if self.alike and not differing["sensitivity"]:
+            values = {
+                self._value("sensitivity", name, method) for name in self.alike for method in self._private_on(name)
+            }
             shares.append(
                 f"the sensitivity {_text(values.pop())}" if len(values) == 1 else "one sensitivity a data set"
             )
-        if not differing["learning_rate"]:
+        if self.alike and not differing["learning_rate"]:
             shares.append("one learning rate a data set")
         what = ["the weight"] if weights_differ else []
         what += [f"the {SHARED[key]}" for key in SHARED if differing[key]]
         differs = f"; what differs is {listed(what)}" if what else ""
-        if any(self.study.method(name, method).iterates > 1 for name in self.study.datasets for method in self.private):
+        if any(
+            self.study.method(cell.dataset, cell.method, cell.epsilon).iterates > 1
+            for cell in self.study.cells()
+            if cell.method in self.private
+        ):
             weighed = "the gradient that is weighed"
             differs += (
                 f" and, with inner momentum, {weighed}"
@@ -88,19 +99,30 @@ class Protocol:
                 else f"; what differs is, with inner momentum, {weighed}"
             )
         said = f"All private methods share {listed(shares)}{differs}."
-        return " ".join([said, *(sentence for sentences in differing.values() for sentence in sentences)])
+        sentences = [said, *(sentence for sentences in differing.values() for sentence in sentences)]
+        if tuned := [title for name, title in self.titles.items() if name not in self.alike]:
+            sentences.append(
+                f"On {listed(tuned)}, each method has at each budget the learning rate and hyper-parameters that did "
+                "best on held-out training examples."
+            )
+        return " ".join(sentences)
 
     def untouched(self) -> str:
         """On which data sets no setting of a private method was chosen by looking at the data: where all are those that
         are published or shipped. Empty where that is not known."""
-        if not self._published or not all(self._as_shipped(name) for name in self._published):
+        published = [name for name in self._published if name in self.alike]
+        if not published or not all(self._as_shipped(name) for name in published):
             return ""
-        rest = [name for name in self.study.datasets if name not in self._published]
+        rest = [name for name in self.study.datasets if name not in published]
         if not rest:
             return "none of a private method was chosen by looking at the data"
         digits = all(self.study.dataset(name).source == "digits" for name in rest)
-        where = "the larger data sets" if digits else listed([self.titles[name] for name in self._published])
+        where = "the larger data sets" if digits else listed([self.titles[name] for name in published])
         return f"on {where} none of a private method was chosen by looking at the data"
+
+    def accountants(self) -> str:
+        """STUB until merged."""
+        return "The noise multiplier is from Opacus' RDP accountant, checked by two others."
 
     def filled(self) -> list[tuple[str, str]]:
         """Where values are from that the study does not give, and which."""
@@ -136,24 +158,28 @@ class Protocol:
 
     def _as_shipped(self, name: str) -> bool:
         """Whether all that trains the private methods is what is filled in where nothing is said."""
-        known = self._known(name, {self.study.implementation(method): {} for method in self.private})
+        private = self._private_on(name)
+        known = self._known(name, {self.study.implementation(method): {} for method in private})
         return known is not None and all(
             _trained_by(self.study.spec(Cell(name, method, 1), 0))
             == _trained_by(known.spec(Cell(name, self.study.implementation(method), 1), 0))
-            for method in self.private
+            for method in private
         )
+
+    def _private_on(self, name: str) -> list[str]:
+        return [method for method in self.study.methods_on(name) if method in self.private]
 
     def _differing(self, key: str) -> Iterator[str]:
         """A sentence for each data set where the private methods do not have the same value."""
-        for name, title in self.titles.items():
+        for name in self.alike:
             by_value: dict[float, list[str]] = {}
-            for method in self.private:
+            for method in self._private_on(name):
                 by_value.setdefault(self._value(key, name, method), []).append(self.study.method_title(method))
             if len(by_value) > 1:
                 values = [
                     f"{_text(value)} ({', '.join(map(escape_markdown, titles))})" for value, titles in by_value.items()
                 ]
-                yield f"The {SHARED[key]} on {title} are {listed(values)}."
+                yield f"The {SHARED[key]} on {self.titles[name]} are {listed(values)}."
 
     def _value(self, key: str, name: str, method: str) -> float:
         if key == "sensitivity":

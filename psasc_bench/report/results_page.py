@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from psasc_bench.analysis import UNFINISHED, p_text, unlike_origins
-from psasc_bench.report.formats import escape_markdown, markdown_table
+from psasc_bench.analysis import UNFINISHED, unlike_origins
+from psasc_bench.report.formats import escape_markdown, markdown_table, rules_link
 from psasc_bench.report.tables import Tables
+from psasc_bench.report.writeup_tables import comparison_lines
 from psasc_bench.study import Study
 
 
@@ -19,7 +20,7 @@ def render_results_page(study: Study, results: Path) -> str:
     """The page, from the tidy tables in ``results``. Raises ``OSError`` for an absent table."""
     tables = Tables(results)
     table, summary = tables.read("runs"), tables.summary
-    lines = ["# Results", "", _header(tables), ""]
+    lines = ["# Results", "", _header(tables, rules_link(results, results / "README.md")), ""]
     begun = summary[summary["missing"] < summary[["n", *UNFINISHED]].sum(axis="columns")]
     for dataset, cells in begun.groupby("dataset", sort=False):
         protocol = study.dataset(str(dataset))
@@ -31,6 +32,7 @@ def render_results_page(study: Study, results: Path) -> str:
             "",
             _table(cells, escape_markdown(tables.reference_title())),
             "",
+            *([compared, ""] if (compared := _compared(tables, str(dataset))) else []),
         ]
     unfinished = table[table["status"] != "done"]
     if len(unfinished):
@@ -72,27 +74,32 @@ def _large_delta(runs: pd.DataFrame) -> str:
 
 COMPARED = """\
 , and the difference to {reference} in
-percentage points, paired by seed, with its own 95 % t-interval. Intervals are not corrected for the number of
-comparisons; p, of the paired t-test, is Holm-corrected over all contestants, budgets and data sets of the study. Better
-and worse are said at p < .05; a tie is shown where two one-sided t-tests, uncorrected, put the difference within 0.2
-points at p < .05; anything else is inconclusive, which is not a tie"""
+percentage points, paired by seed, with its own 95 % t-interval. These describe single budgets; what is decided is one
+comparison per data set, under each table ({rules})"""
 HEADER = """\
-Test accuracy in percent of the last iterate: mean of n seeds with its 95 % t-interval{compared}. Epsilon is for \
-adding or removing one example;
-choosing the hyper-parameters is not accounted for.{reading} The same numbers are in
-`summary.csv`, unrounded{seeds}; one row per run is in `runs.csv`,
-one per epoch in `curves.csv`. What they say of {whose} claims is in `claims.md`. The workflow writes this file."""
-ALIGNMENT = ("right", "left", "right", "right", "right", "right", "left")
+Test accuracy in percent of the last iterate: mean of n seeds with its 95 % t-interval{compared}.
+Epsilon is for adding or removing one example; choosing the hyper-parameters is not accounted for.{reading} The same
+numbers are in `summary.csv` and `comparisons.csv`, unrounded; one row per run is in `runs.csv`, one per epoch in
+`curves.csv`. What they say of {whose} claims is in `claims.md`. The workflow writes this file."""
+ALIGNMENT = ("right", "left", "right", "right", "right")
 
 
-def _header(tables: Tables) -> str:
+def _header(tables: Tables, rules: str) -> str:
     reference, ours = escape_markdown(tables.reference_title()), escape_markdown(tables.reading())
     return HEADER.format(
-        compared=COMPARED.format(reference=reference) if reference else "",
+        compared=COMPARED.format(reference=reference, rules=rules) if reference else "",
         whose="the paper's" if ours else "the",
-        seeds=", and how many seeds it takes to see 0.1, 0.3 or 0.5 points" if reference else "",
         reading=f" {ours} is our reading of the paper." if ours else "",
     )
+
+
+def _compared(tables: Tables, dataset: str) -> str:
+    """The primary comparisons with the reference on a data set."""
+    found = tables.comparisons
+    of_one = found[(found["dataset"] == dataset) & (found["reference"] == tables.roles.reference) & (found["n"] > 0)]
+    if of_one.empty:
+        return ""
+    return comparison_lines(of_one, tables, f"minus {tables.reference_title()}")
 
 
 def _table(cells: pd.DataFrame, reference: str) -> str:
@@ -104,8 +111,6 @@ def _table(cells: pd.DataFrame, reference: str) -> str:
 
     compared = {
         f"difference to {reference}": [percent(row, "difference", "+") for _, row in cells.iterrows()],
-        "p (Holm)": [p_text(p) for p in cells["difference_p_holm"]],
-        "verdict": cells["verdict"].fillna("-"),
     }
     shown = pd.DataFrame(
         {

@@ -91,6 +91,28 @@ class Tables:
         return self.read("summary")
 
     @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """The primary ones, see docs/claims.md."""
+        return self._having("comparisons", "tuned", "decides")
+
+    @cached_property
+    def answer(self) -> pd.DataFrame:
+        """By pair of methods, the mean over data sets."""
+        return self._having("answer", "tuned")
+
+    @cached_property
+    def claims(self) -> pd.DataFrame:
+        return self._having("claims", "primary")
+
+    def _having(self, name: str, *flags: str) -> pd.DataFrame:
+        """A table with these columns of yes or no, which older ones lack: then it raises ``ValueError``."""
+        table = self.read(name)
+        if lacking := [column for column in flags if column not in table]:
+            path = self.folder / f"{name}.csv"
+            raise ValueError(f"{path}: has no column {lacking[0]!r}; `snakemake --cores 8` makes it anew")
+        return table.astype(dict.fromkeys(flags, bool))
+
+    @cached_property
     def finished(self) -> pd.DataFrame:
         """The cells of the summary that have a mean."""
         return self.summary[self.summary["n"] > 0]
@@ -106,6 +128,12 @@ class Tables:
         """Of finished runs only: what a diverged one did on its way is no result."""
         curves = self.read("curves")
         return curves[curves["status"] == "done"] if len(curves) else curves
+
+    @cached_property
+    def weights(self) -> pd.DataFrame:
+        """Those of settings that are the same at every budget: others are no one function."""
+        weights = self.read("weights")
+        return weights[weights["epsilon"].isna()].reset_index(drop=True) if "epsilon" in weights else weights
 
     @cached_property
     def controls(self) -> set[str]:

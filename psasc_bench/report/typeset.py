@@ -26,9 +26,9 @@ from psasc_bench.report.tables import Tables
 SPREAD = {"best": "max", "median": "median", "worst": "min"}
 
 
-def write_table(table: str, results: Path, output: Path) -> None:
+def write_table(table: str, results: Path, output: Path) -> list[Path]:
     """Write ``table`` (a key of ``TABLES``) made from the tidy tables in ``results`` to ``output``: ``.csv``, ``.md``,
-    ``.tex`` (for ``\\usepackage{booktabs}``) and ``.html``.
+    ``.tex`` (for ``\\usepackage{booktabs}``) and ``.html``; returns their paths.
 
     Raises ``ValueError`` for an unknown table and for one whose tidy table was not asked for; ``OSError`` for an absent
     table.
@@ -44,6 +44,7 @@ def write_table(table: str, results: Path, output: Path) -> None:
     }
     for suffix, text in texts.items():
         write_text(output / f"{table}.{suffix}", text)
+    return [output / f"{table}.{suffix}" for suffix in texts]
 
 
 def accuracy(tables: Tables) -> Table:

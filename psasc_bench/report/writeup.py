@@ -15,39 +15,29 @@ from typing import Any
 import jinja2
 
 from psasc_bench.analysis import beside_published, claims_about
-from psasc_bench.report.formats import escape_markdown
+from psasc_bench.report import sentences
+from psasc_bench.report.claim_sentences import claim_sentences
+from psasc_bench.report.formats import escape_markdown, rules_link
 from psasc_bench.report.protocol import Protocol, listed
 from psasc_bench.report.tables import Tables
-from psasc_bench.report.writeup_tables import accuracies, at_other_epsilons, beside_literature, comparisons
+from psasc_bench.report.writeup_tables import at_other_epsilons, primary_comparisons
 
 LINE = 125  # characters
+# Between these the README of a project has the answer of its study.
+OPENS, CLOSES = "<!-- the answer, written by `psasc-bench write-up` -->", "<!-- end of the answer -->"
 BLANK = re.compile(r"\n{3,}")
 # Whose implementations the paper says that it improves on.
 IMPROVED = {"dp-sgd", "auto-s", "nsgd", "dp-psac"}
-DECIDED = ["supported", "not supported"]
 
 
 @dataclass(frozen=True)
 class DecidedClaim:
-    """A claim and the ``comparisons`` that were to decide it: a table in Markdown, and the counts of their verdicts."""
+    """A claim, the figure that shows it, and what became of it."""
 
     name: str
     statement: str
     figure: str
-    counts: dict[str, int]
-    comparisons: str
-
-    @property
-    def decided(self) -> str:
-        """What those comparisons say that have been run: ``holds`` or ``fails`` in all, ``mixed``, ``holds in part`` or
-        ``fails in part`` where the rest is inconclusive, or ``open``."""
-        supported, contradicted = (self.counts.get(verdict, 0) for verdict in DECIDED)
-        if supported and contradicted:
-            return "mixed"
-        if not supported and not contradicted:
-            return "open"
-        outcome = "holds" if supported else "fails"
-        return f"{outcome} in part" if "inconclusive" in self.counts else outcome
+    sentences: str
 
 
 def render_write_up(results: Path, output: Path) -> str:
@@ -67,8 +57,20 @@ def render_write_up(results: Path, output: Path) -> str:
     environment.filters["wrap"] = _wrap
     root = Path(os.path.relpath(results.absolute().parent, output.absolute().parent))
     place = {"root": "" if root == Path() else f"{root.as_posix()}/", "results": results.absolute().name}
+    place["rules"] = rules_link(results, output)
     written = environment.from_string(template).render(**place, **_facts(tables))
     return BLANK.sub("\n\n", written).rstrip("\n") + "\n"  # what a study has nothing to say of leaves no gap
+
+
+def answered(text: str, results: Path) -> str:
+    """The Markdown ``text`` with the answer of the study in ``results`` between the comments that ask for it; as it is
+    where it has none. Raises ``OSError`` for an absent table."""
+    opened, there, rest = text.partition(OPENS)
+    _, closed, after = rest.partition(CLOSES)
+    if not (there and closed):
+        return text
+    said = _wrap(sentences.answer(Tables(results)))
+    return f"{opened}{OPENS}\n**{said}**\n{CLOSES}{after}" if said else text
 
 
 def _wrap(text: str) -> str:
@@ -77,22 +79,26 @@ def _wrap(text: str) -> str:
 
 def _facts(tables: Tables) -> dict[str, Any]:
     compared = beside_published(tables.finished, tables.published)
-    claims = {claim.name: claim for claim in _claims(tables)} if tables.roles.method else {}
+    judged = compared[compared["low"].notna()]
+    differing = judged[(judged["low"] > 0) | (judged["high"] < 0)]
     swept = at_other_epsilons(tables)
+    nothing = tables.nothing() if tables.finished.empty else ""
+    shown = "" if nothing else primary_comparisons(tables)
     return {
         **_about(tables, swept),
-        "datasets": _datasets(tables),
-        "nothing": tables.nothing() if tables.finished.empty else "",
-        "accuracies": accuracies(tables),
-        "claims": claims,
-        "published": beside_literature(compared),
+        "nothing": nothing,
+        "answer": "" if nothing else sentences.answer(tables),
+        "comparisons": shown,
+        "points": sentences.POINTS,
+        "few": bool((~tables.comparisons["decides"]).any()),
+        "runs": _runs(tables),
+        "claims": list(_claims(tables)) if tables.roles.method else [],
         "more_noise": " ".join(sentence for of_one in swept.values() for sentence in of_one),
-        "compared": compared["agrees"].notna().sum(),
-        "agreeing": compared["agrees"].sum(),
-        "astray": [
-            f"{escape_markdown(str(row.method_title))} on {escape_markdown(str(row.dataset_title))} "
-            f"({row.difference:+.2f} points to {row.source})"
-            for row in compared[compared["agrees"].eq(False)].itertuples()
+        "compared": len(judged),
+        "differing": [
+            f"{escape_markdown(str(row['method_title']))} on {escape_markdown(str(row['dataset_title']))} "
+            f"({sentences.interval(*(float(row[end]) for end in ('difference', 'low', 'high')))} to {row['source']})"
+            for _, row in differing.iterrows()
         ],
     }
 
@@ -115,6 +121,7 @@ def _about(tables: Tables, swept: Collection[str]) -> dict[str, Any]:
         "rivals": listed([titles[name] for name in rivals]),
         "shared": protocol.shared(weights_differ=_weights_differ(tables)) if protocol else "",
         "protocol": protocol.models_and_schedules() if protocol else "",
+        "accountants": protocol.accountants() if protocol else "",
         "untouched": protocol.untouched() if protocol else "",
         "filled": protocol.filled() if protocol else [],
         "private": bool(tables.methods),
@@ -125,44 +132,28 @@ def _about(tables: Tables, swept: Collection[str]) -> dict[str, Any]:
 
 
 def _weights_differ(tables: Tables) -> bool:
-    weights = tables.read("weights")
+    weights = tables.weights
     if weights.empty:
         return False
     functions = weights.groupby(["dataset", "method"])["weight"].apply(tuple)
     return bool((functions.groupby("dataset").nunique() > 1).any())
 
 
-def _datasets(tables: Tables) -> list[dict[str, Any]]:
-    """In the study's order: how many runs are planned and done, what those took, and the seeds that it would take."""
-    runs, summary = tables.read("runs"), tables.summary
-    facts = []
-    for name, of_dataset in runs.groupby("dataset", sort=False):
-        done = of_dataset[of_dataset["status"] == "done"]
-        cell = summary[(summary["dataset"] == name) & (summary["method"] == tables.roles.method)]
-        spent = {key: done[key].sum() if key in done else 0.0 for key in ("seconds", "seconds_diagnostics")}
-        facts.append(
-            {
-                "title": escape_markdown(of_dataset["dataset_title"].iloc[0]),
-                "planned": len(of_dataset),
-                "done": len(done),
-                "time": _time(spent["seconds"]) if len(done) else "",
-                "diagnostics": spent["seconds_diagnostics"] / spent["seconds"] if spent["seconds"] else 0.0,
-                "seeds_needed": cell["seeds_for_0_3_points"].median(),
-            }
+def _runs(tables: Tables) -> str:
+    """In the study's order: how many runs are done and planned."""
+    runs = tables.read("runs")
+    parts = []
+    for _, of_dataset in runs.groupby("dataset", sort=False):
+        done, title = int((of_dataset["status"] == "done").sum()), escape_markdown(of_dataset["dataset_title"].iloc[0])
+        parts.append(
+            f"{title} {len(of_dataset)}" if done == len(of_dataset) else f"{title} {done} of {len(of_dataset)}"
         )
-    return facts
-
-
-def _time(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
+    return listed(parts)
 
 
 def _claims(tables: Tables) -> Iterator[DecidedClaim]:
-    found = tables.read("claims")
+    found = tables.claims
     titles = {name: escape_markdown(title) for name, title in tables.method_titles.items()}
     for name, claim in claims_about(tables.roles, titles).items():
         rows = found[found["claim"] == name]
-        counts = {str(verdict): int(count) for verdict, count in rows["verdict"].value_counts().items()}
-        yield DecidedClaim(name, claim.statement, claim.figure, counts, comparisons(rows, tables))
+        yield DecidedClaim(name, claim.statement, claim.figure, claim_sentences(name, rows, tables))

@@ -8,84 +8,56 @@ import pandas as pd
 
 from psasc_bench.analysis import t_interval
 from psasc_bench.report.formats import escape_markdown, markdown_table
+from psasc_bench.report.sentences import POINTS, interval
 from psasc_bench.report.tables import Tables
 
-DIGITS = {"cosine": 3, "steps": 0, "grid": 0}  # by what is in a unit's name; else 2
 
-
-def accuracies(tables: Tables) -> str:
-    """Mean accuracy (percent) of each method, and the difference that the study is about."""
-    cells, roles = tables.finished, tables.roles
-    methods = list(cells["method"].unique())
-    compared = roles.reference and roles.method in methods
-    header = ["data set", "epsilon", *(tables.method_titles[method] for method in methods)]
-    if compared:
-        header.append(f"{tables.method_titles[str(roles.method)]} less {tables.reference_title()}")
-    lines = []
-    for (dataset, epsilon), rows in cells.groupby(["dataset", "epsilon"], sort=False):
-        found = {str(row["method"]): row for _, row in rows.iterrows()}
-        means = [f"{100 * found[method]['accuracy_mean']:.2f}" if method in found else "" for method in methods]
-        difference = [_difference(found[str(roles.method)]) if roles.method in found else ""] if compared else []
-        lines.append([escape_markdown(tables.titles[str(dataset)]), f"{epsilon:g}", *means, *difference])
-    return markdown_table(pd.DataFrame(lines, columns=[escape_markdown(title) for title in header])) if lines else ""
-
-
-def _difference(row: pd.Series[Any]) -> str:
-    mean, low, high = (100 * row[f"difference_{end}"] for end in ("mean", "low", "high"))
-    if pd.isna(mean):
+def primary_comparisons(tables: Tables) -> str:
+    """A line for each data set on which the method under test has been run beside the reference, and one for all."""
+    roles = tables.roles
+    found = tables.comparisons
+    found = found[(found["method"] == roles.method) & (found["reference"] == roles.reference) & (found["n"] > 0)]
+    if found.empty:
         return ""
-    return f"{mean:+.2f}" if pd.isna(low) else f"{mean:+.2f} [{low:+.2f}, {high:+.2f}], {row['verdict']}"
+    method, reference = (tables.method_titles[str(name)] for name in (roles.method, roles.reference))
+    return comparison_lines(found, tables, f"{method} minus {reference}", over_all=tables.answer)
 
 
-def comparisons(rows: pd.DataFrame, tables: Tables) -> str:
-    """A line for each data set, method, opponent and unit: the range of the differences, and the verdicts."""
-    tested = rows[rows["estimate"].notna()]
-    if tested.empty:
-        return ""
-    lines = []
-    for (dataset, method, reference, unit), group in tested.groupby(
-        ["dataset", "method", "reference", "unit"], sort=False
-    ):
-        digits = next((digits for word, digits in DIGITS.items() if word in str(unit)), 2)
-        low, high = (f"{end:+z.{digits}f}" for end in (group["estimate"].min(), group["estimate"].max()))
-        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in group["verdict"].value_counts().items())
-        lines.append(
-            {
-                "data set": escape_markdown(tables.titles.get(str(dataset), str(dataset))),
-                "method": escape_markdown(tables.method_titles.get(str(method), str(method))),
-                "against": escape_markdown(tables.method_titles.get(str(reference), str(reference))),
-                "epsilon": ", ".join(f"{epsilon:g}" for epsilon in group["epsilon"].unique()),
-                "difference": f"{low} {unit}" if low == high else f"{low} to {high} {unit}",
-                "verdicts": verdicts,
-            }
-        )
-    return markdown_table(pd.DataFrame(lines))
-
-
-def beside_literature(compared: pd.DataFrame) -> str:
-    """Our accuracies and published ones, from ``analysis.beside_published``."""
-    if compared.empty:
-        return ""
-    shown = pd.DataFrame(
+def comparison_lines(found: pd.DataFrame, tables: Tables, header: str, *, over_all: pd.DataFrame | None = None) -> str:
+    """Of rows of comparisons.csv: of one pair on several data sets, with the mean over these from answer.csv if that is
+    given, or of several methods on one."""
+    by_method = found["dataset"].nunique() == 1 and over_all is None
+    lines = [
         {
-            "data set": compared["dataset_title"].map(escape_markdown),
-            "method": compared["method_title"].map(escape_markdown),
-            "epsilon": [f"{epsilon:g}" for epsilon in compared["epsilon"]],
-            "ours": _plus_minus(compared, "ours", "half_width_ours"),
-            "n": compared["n"].astype(str),
-            "published": _plus_minus(compared, "published", "half_width"),
-            "source": compared["source"],
-            "intervals meet": compared["agrees"].map({True: "yes", False: "no"}).fillna("-"),
+            **(
+                {"method": escape_markdown(tables.method_titles[str(row["method"])])}
+                if by_method
+                else {"data set": escape_markdown(tables.titles[str(row["dataset"])])}
+            ),
+            "epsilon": row["budgets"],
+            "seeds": str(row["n"]),
+            escape_markdown(header): interval(*(100 * row[end] for end in ("mean", "low", "high"))),
+            "sign": _word(row, "sign"),
+            f"within ±{POINTS}": _word(row, "within"),
+            f"gain of {POINTS}": {"yes": "excluded", "no": "not excluded"}.get(str(row["gain_excluded"]), "-"),
+            "detectable": "-" if pd.isna(row["detectable"]) else f"{100 * row['detectable']:.2f}",
         }
-    )
-    return markdown_table(shown)
-
-
-def _plus_minus(rows: pd.DataFrame, value: str, half_width: str) -> list[str]:
-    return [
-        f"{one:.2f}" if pd.isna(half) else f"{one:.2f} ± {half:.2f}"
-        for one, half in zip(rows[value], rows[half_width], strict=True)
+        for _, row in found.iterrows()
     ]
+    if over_all is not None:
+        pair = found.iloc[0]
+        same = (over_all["method"] == pair["method"]) & (over_all["reference"] == pair["reference"])
+        for _, row in over_all[same & (over_all["datasets"] > 1)].iterrows():
+            mean = interval(*(100 * row[end] for end in ("mean", "low", "high")))
+            tuned = ", each method tuned" if row["tuned"] else ""
+            lines.append({"data set": f"mean of {row['datasets']} data sets{tuned}", escape_markdown(header): mean})
+    return markdown_table(pd.DataFrame(lines).fillna(""))
+
+
+def _word(row: pd.Series[Any], column: str) -> str:
+    if not row["decides"]:
+        return "decides nothing" if column == "sign" else "-"
+    return str(row[column]) if isinstance(row[column], str) else "-"
 
 
 def at_other_epsilons(tables: Tables) -> dict[str, list[str]]:

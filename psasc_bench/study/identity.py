@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from psasc_bench.study.settings import ConfigError
+from psasc_bench.study.settings import STANDING_FOR, ConfigError
 from psasc_bench.study.spec import RunSpec
 from psasc_bench.study.study import Study
 
@@ -37,15 +37,15 @@ def known_identities(study: Study, *, varied: Collection[str] = ()) -> set[tuple
 
 
 def varied_settings(trial: str) -> tuple[str, ...]:
-    """What a trial called ``C=0.1,epochs=3`` varies of a specification; a ``sensitivity`` stands for a ``C``."""
+    """What a trial called ``C=0.1,epochs=3`` varies of a specification, of which some settings stand for others."""
     names = [pair.partition("=")[0] for pair in trial.split(",") if pair]
-    return tuple("C" if name == "sensitivity" else name for name in names)
+    return tuple(STANDING_FOR.get(name, name) for name in names)
 
 
 def _identify(study: Study, data: str, spec: RunSpec, varied: Collection[str]) -> str:
     left_out = LEFT_OUT | set(varied)
     held: dict[str, Any] = {}
-    if varied and "C" not in varied and study.derives_threshold(spec.dataset, spec.label):
+    if varied and "C" not in varied and study.derives_threshold(spec.dataset, spec.label, spec.epsilon):
         left_out |= {"C"}  # it follows from what is varied
         held["sensitivity"] = study.dataset(spec.dataset).sensitivity
     values = held | {key: value for key, value in spec.to_json().items() if key not in left_out}

@@ -23,9 +23,14 @@ from pydantic import (
 from psasc_bench.data import Features
 from psasc_bench.methods import LARGEST, checked_title
 from psasc_bench.privacy import Accountant
+from psasc_bench.study.search import draw
 from psasc_bench.study.spec import format_epsilon
 
+OPTIMISER = ("learning_rate", "momentum")  # settings that are no hyper-parameters of a method
 MOST_EPOCHS = 1_000_000
+MOST_TRIALS = 10_000
+# What a trial may be given in place of another setting, which follows from it.
+STANDING_FOR = {"sensitivity": "C", "step": "learning_rate"}
 T = TypeVar("T")
 
 
@@ -73,6 +78,8 @@ def _of_distinct_keys(values: Any, validate: ValidatorFunctionWrapHandler) -> An
 def _of_settings(grid: dict[str, T]) -> dict[str, T]:
     if misplaced := [key for key in grid if key in MethodConfig.model_fields]:
         raise ValueError(f"must vary settings of a method, which {misplaced[0]!r} is not")
+    if both := [pair for pair in STANDING_FOR.items() if set(pair) <= set(grid)]:
+        raise ValueError(f"must not have both {both[0][0]} and {both[0][1]}, for which it stands")
     return grid
 
 
@@ -90,6 +97,7 @@ _Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(distinc
 Epsilons = Annotated[_Epsilons, BeforeValidator(_listed)]  # a single one needs no list
 Seeds = Annotated[_Seeds, BeforeValidator(_listed)]
 Settings = dict[str, Positive]
+_ByEpsilon = Annotated[dict[Epsilon, T], WrapValidator(_of_distinct_keys)]
 # Values of settings stand in file names, too.
 Grid = Annotated[dict[str, Epsilons], Field(min_length=1), AfterValidator(_of_settings)]
 Grids = Annotated[tuple[Grid, ...], BeforeValidator(_listed), Field(min_length=1)]
@@ -122,8 +130,15 @@ class DatasetConfig(Strict):
     probe_every_epochs: Annotated[int, BeforeValidator(_number), Field(ge=0)] = 0
     epsilons: Epsilons | None = None
     seeds: Seeds | None = None
-    more_seeds: Annotated[dict[Epsilon, Seeds], WrapValidator(_of_distinct_keys)] = {}
+    more_seeds: _ByEpsilon[Seeds] = {}
+    methods: Annotated[tuple[MethodName, ...], Field(min_length=1), AfterValidator(distinct)] | None = None
+    tuned: bool = False
     overrides: dict[str, Settings] = {}
+    overrides_by_epsilon: _ByEpsilon[dict[str, Settings]] = {}
+
+    def said_of(self, method: str, epsilon: float) -> Settings:
+        """What it sets for a method at this budget, infinite where there is none."""
+        return self.overrides.get(method, {}) | self.overrides_by_epsilon.get(epsilon, {}).get(method, {})
 
 
 class MethodConfig(BaseModel):
@@ -159,16 +174,33 @@ class ClaimsConfig(Strict):
 
 
 class Sweep(Strict):
-    """Grids of settings around a study's own: every point of every grid of a method is a trial."""
+    """Settings to try around a study's own. Without ``trials`` every point of every grid of a method is one; or else
+    its grids are ranges, of which each has so many drawn from it at random."""
 
     evaluation: Literal["test", "validation"]
+    choose: bool = True
     datasets: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(distinct)]
     epsilons: Epsilons
     seeds: Seeds
+    trials: Annotated[tuple[Annotated[Count, Field(le=MOST_TRIALS)], ...], BeforeValidator(_listed)] = ()
     methods: dict[str, Grids] = Field(min_length=1)
 
-    def trials(self, method: str) -> list[Settings]:
-        """The settings of the method's trials, in the order of its grids."""
-        return [
-            dict(zip(grid, values, strict=True)) for grid in self.methods[method] for values in product(*grid.values())
-        ]
+    @property
+    def chosen_from(self) -> bool:
+        """Whether the best trial of each method is chosen."""
+        return self.choose and self.evaluation == "validation"
+
+    def settings(self, method: str) -> list[Settings]:
+        """Those of the method's trials, in the order of its grids. Raises ``ValueError`` for what cannot be drawn
+        from."""
+        grids = self.methods[method]
+        if not self.trials:
+            return [dict(zip(grid, values, strict=True)) for grid in grids for values in product(*grid.values())]
+        if len(grids) != len(self.trials):
+            raise ValueError(
+                f"must have a set of ranges for each number in trials, {len(self.trials)}; has {len(grids)}"
+            )
+        found: list[Settings] = []
+        for part, (ranges, trials) in enumerate(zip(grids, self.trials, strict=True)):
+            found += draw(ranges, trials, part=part, others=found)
+        return found

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
@@ -14,7 +14,7 @@ from psasc_bench import data, methods
 from psasc_bench.methods import Method
 from psasc_bench.study.roles import Roles, find_roles
 from psasc_bench.study.settings import (
-    MOST_EPOCHS,
+    OPTIMISER,
     ClaimsConfig,
     ConfigError,
     DatasetConfig,
@@ -30,8 +30,7 @@ from psasc_bench.study.settings import (
     distinct,
 )
 from psasc_bench.study.spec import RunSpec, format_epsilon
-
-OPTIMISER = ("learning_rate", "momentum")
+from psasc_bench.study.threshold import threshold
 
 
 @dataclass(frozen=True, order=True)
@@ -68,9 +67,14 @@ class Study(Strict):
     def cells(self) -> Iterator[Cell]:
         """Every cell once. A method of unbounded sensitivity has one per data set, at epsilon infinity."""
         for dataset in self.datasets:
-            for method in self.methods:
+            for method in self.methods_on(dataset):
                 for epsilon in self.cell_epsilons(dataset, method):
                     yield Cell(dataset, method, epsilon)
+
+    def methods_on(self, dataset: str) -> list[str]:
+        """The methods that the data set is trained with."""
+        chosen = self.dataset(dataset).methods
+        return [name for name in self.methods if chosen is None or name in chosen]
 
     def budgets(self, dataset: str) -> tuple[float, ...]:
         """The epsilons of the data set's private runs."""
@@ -111,9 +115,10 @@ class Study(Strict):
             raise ConfigError(f"datasets.{dataset}.path: {error}") from None
         return Path("data", "prepared", f"{name}.npz")
 
-    def method(self, dataset: str, name: str) -> Method:
-        """The method with its hyper-parameters for ``dataset``."""
-        return methods.create(self.implementation(name), self._settings(dataset, name)[0])
+    def method(self, dataset: str, name: str, epsilon: float = math.inf) -> Method:
+        """The method with its hyper-parameters for ``dataset`` at ``epsilon``, or at those that have none of their
+        own."""
+        return methods.create(self.implementation(name), self._settings(dataset, name, epsilon)[0])
 
     def implementation(self, name: str) -> str:
         """Which method it is that the study calls ``name``."""
@@ -136,21 +141,25 @@ class Study(Strict):
         private = [name for name in self.methods if name not in controls]
         return find_roles(self.claims, {name: self.implementation(name) for name in private})
 
-    def derives_threshold(self, dataset: str, method: str) -> bool:
+    def said(self, dataset: str, method: str, epsilon: float) -> Settings:
+        """What the study sets for a method on a data set at a budget."""
+        return self._method(method).settings | self.dataset(dataset).said_of(method, epsilon)
+
+    def derives_threshold(self, dataset: str, method: str, epsilon: float) -> bool:
         """Whether the method's ``C`` is the one that gives the data set's sensitivity, for none is said."""
-        lacks = "C" not in self._said(dataset, method) and "C" in methods.required(self.implementation(method))
+        lacks = "C" not in self.said(dataset, method, epsilon) and "C" in methods.required(self.implementation(method))
         return lacks and self.dataset(dataset).sensitivity is not None
 
     def spec(self, cell: Cell, seed: int) -> RunSpec:
         """The run of ``cell`` with ``seed``, every default and override resolved."""
         dataset = self.dataset(cell.dataset)
-        _, optimiser = self._settings(cell.dataset, cell.method)
+        _, optimiser = self._settings(cell.dataset, cell.method, cell.epsilon)
         return RunSpec(
             dataset=cell.dataset,
             model=dataset.model,
             method=self.implementation(cell.method),
             listed_as="" if self.implementation(cell.method) == cell.method else cell.method,
-            parameters=methods.parameters(self.method(cell.dataset, cell.method)),
+            parameters=methods.parameters(self.method(cell.dataset, cell.method, cell.epsilon)),
             epsilon=cell.epsilon,
             delta=dataset.delta,
             accountant=dataset.accountant,
@@ -161,59 +170,19 @@ class Study(Strict):
             seed=seed,
         )
 
-    def trial(self, sweep: Sweep, dataset: str, method: str, settings: Settings) -> Study:
-        """One trial, as a study of its own: ``settings`` go before all others. Of these, ``epochs`` takes the place of
-        the data set's, and ``sensitivity`` stands for the ``C`` that gives it. Raises ``ValueError`` for settings that
-        the method has not."""
-        protocol = self.dataset(dataset)
-        merged = self._said(dataset, method) | settings
-        epochs = merged.pop("epochs", protocol.epochs)
-        if epochs != int(epochs) or epochs > MOST_EPOCHS:
-            raise ConfigError(f"epochs must be a whole number up to {MOST_EPOCHS}, got {epochs:g}")
-        if "sensitivity" in merged:
-            sensitivity = merged.pop("sensitivity")
-            merged["C"] = _threshold(self.implementation(method), merged, sensitivity=sensitivity)
-        own: dict[str, Any] = {"epochs": int(epochs), "overrides": {}}
-        own |= {"epsilons": None, "seeds": None, "more_seeds": {}}
-        changes: dict[str, Any] = {
-            "datasets": {dataset: protocol.model_copy(update=own)},
-            "methods": {method: self.methods[method].having(merged)},
-            "claims": ClaimsConfig(),
-        }
-        return self.model_copy(
-            update=changes | {"epsilons": sweep.epsilons, "seeds": sweep.seeds, "train": None, "sweeps": {}}
-        )
-
     def _method(self, name: str) -> MethodConfig:
         if name not in self.methods:
             raise ConfigError(f"methods: no method {name!r}; there are: {', '.join(self.methods)}")
         return self.methods[name]
 
-    def _said(self, dataset: str, method: str) -> Settings:
-        """What the study sets for a method on a data set."""
-        return self._method(method).settings | self.dataset(dataset).overrides.get(method, {})
-
-    def _settings(self, dataset: str, method: str) -> tuple[Settings, Settings]:
-        """The method's hyper-parameters and the optimiser's settings for it on ``dataset``. A ``C`` that is not given
-        is the one that gives the data set's sensitivity."""
+    def _settings(self, dataset: str, method: str, epsilon: float) -> tuple[Settings, Settings]:
+        """The method's hyper-parameters and the optimiser's settings for it on ``dataset`` at ``epsilon``. A ``C`` that
+        is not given is the one that gives the data set's sensitivity."""
         config = self.dataset(dataset)
         defaults = {key: getattr(config, key) for key in OPTIMISER}
-        merged = defaults | self._said(dataset, method)
+        merged = defaults | self.said(dataset, method, epsilon)
         parameters = {key: value for key, value in merged.items() if key not in OPTIMISER}
         name = self.implementation(method)
-        if config.sensitivity and self.derives_threshold(dataset, method):
-            parameters["C"] = _threshold(name, parameters, sensitivity=config.sensitivity)
+        if config.sensitivity and self.derives_threshold(dataset, method, epsilon):
+            parameters["C"] = threshold(name, parameters, sensitivity=config.sensitivity)
         return parameters, {key: merged[key] for key in OPTIMISER}
-
-
-def _threshold(name: str, settings: Settings, *, sensitivity: float) -> float:
-    """The ``C`` at which the method has this sensitivity, if the one is proportional to the other."""
-    parameters = {key: value for key, value in settings.items() if key not in OPTIMISER}
-
-    def at(threshold: float) -> float:
-        return methods.sensitivity(name, methods.create(name, parameters | {"C": threshold}))
-
-    threshold = sensitivity / at(1.0)
-    if not math.isclose(at(threshold), sensitivity):
-        raise ConfigError(f"sensitivity: that of {name} is not proportional to its C; vary C itself")
-    return threshold

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from psasc_bench.methods import Method, create
-from psasc_bench.training.step import GradientSum, Objective
+from psasc_bench.privacy import noise_scale
+from psasc_bench.training.step import GradientSum, Objective, averaging
 
 QUANTILES = (0.1, 0.5, 0.9)
 
@@ -49,24 +51,50 @@ class Diagnostics:
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far a method's scaled mean gradient is from the true mean gradient over the same n examples. ``g_i`` is
-    example i's gradient, ``v_i`` what the method weighs (``g_i``, or its inner momentum).
+    """What a method's weights make of the true mean gradient over n examples. ``g_i`` is example i's gradient, ``g =
+    sum_i g_i / n``, ``v_i`` what the method weighs (``g_i``, or its inner momentum), ``x_i = ||v_i||``, ``w_i =
+    w(x_i)``, and ``s = sum_i w_i v_i / n`` the scaled mean. What has no value is NaN.
 
-    ``cosine``: of the angle between ``sum_i w(||v_i||) v_i`` and ``sum_i g_i``.
+    Of the weights:
 
-    ``relative_error``: ``||m - g|| / ||g||`` with ``m = sum_i w(||v_i||) v_i / sum_i w(||v_i||)`` and ``g = sum_i g_i /
-    n``. The scaled mean comes in units of the threshold, and the learning rate makes up for any factor, so that its own
-    distance from ``g`` would be a matter of units. Divided by the mean weight, it is the mean gradient under the
-    probabilities ``w_i / sum_j w_j`` in place of ``1/n``: the error is what the *inequality* of weights does, in
-    direction and in length, 0 if all examples weigh the same and close to 1 where weight goes to vanishing gradients.
-    The multiple of the scaled mean that is nearest to ``g`` would leave the sine of the angle, which the cosine says.
+    ``quarter_weight``: the share of ``sum_i w_i`` that the quarter of the examples with the smallest ``x_i`` has; 1/4
+    if all weigh the same.
 
-    ``below_peak``: the share of ``||v_i||`` below the norm where the weight peaks. What has no value is NaN.
+    ``effective_sample_size``: ``(sum_i w_i)^2 / (n sum_i w_i^2)`` (Kish 1965), from 1/n, one example with all the
+    weight, to 1, all weigh the same.
+
+    ``below_peak``: the share of ``x_i`` below the norm where the weight peaks.
+
+    Of the direction:
+
+    ``cosine``: of the angle between ``s`` and ``g``: the bias alone.
+
+    ``relative_error``: ``||m - g|| / ||g||`` with ``m = sum_i w_i v_i / sum_i w_i``. The scaled mean comes in units of
+    the threshold, and the learning rate makes up for any factor, so that its own distance from ``g`` would be a matter
+    of units. Divided by the mean weight, it is the mean gradient under the probabilities ``w_i / sum_j w_j`` in place
+    of ``1/n``: the error is what the *inequality* of weights does, in direction and in length, 0 if all examples weigh
+    the same and close to 1 where weight goes to vanishing gradients. The multiple of the scaled mean that is nearest
+    to ``g`` would leave the sine of the angle, which the cosine says.
+
+    ``released_cosine``: the cosine to expect between ``g`` and what one step releases, bias and noise in one number.
+    The step releases ``s^ = (sum_i b_i w_i v_i + z) / (q n)`` with independent ``b_i ~ Bernoulli(q)`` and, in P
+    dimensions, ``z ~ N(0, sigma^2 Delta^2 I)``. So ``E s^ = s``, and ``E ||s^||^2 = ||s||^2 + v`` with the variance
+
+        v = P sigma^2 Delta^2 / (q n)^2 + (1 - q) / (q n^2) sum_i w_i^2 x_i^2,
+
+    because ``Var b_i = q (1 - q)``. In many dimensions the length of ``s^`` hardly varies, so that
+
+        E cos(s^, g) = <s, g> / (||g|| sqrt(||s||^2 + v)),
+
+    with a relative error of the order of ``Var ||s^||^2 / (E ||s^||^2)^2``, to which the noise contributes some 1/P.
     """
 
     cosine: float
     relative_error: float
     below_peak: float
+    quarter_weight: float
+    effective_sample_size: float
+    released_cosine: float
 
 
 def deviations(
@@ -76,26 +104,58 @@ def deviations(
     *,
     iterates: Sequence[Tensor],
     micro_batch_size: int,
+    sampling_rate: float = 1.0,
+    noise_multiplier: float = 0.0,
 ) -> list[Deviation]:
     """Of each of ``methods`` over the examples ``batch [n]`` at the newest of ``iterates`` (each ``[P]``, oldest
-    first). A method with inner momentum averages over as many of them as it would, or as there are."""
+    first). A method with inner momentum averages over as many of them as it would, or as there are. Methods that
+    average alike share a pass. By default a step draws all examples and adds no noise, and ``released_cosine`` is
+    ``cosine``.
 
-    def gradient_sum(method: Method) -> GradientSum:
-        seen = iterates[-int(method.iterates) :]
-        return objective.gradient_sum(method, batch, iterates=seen, micro_batch_size=micro_batch_size)
+    Raises ``ValueError`` for noise against an unbounded sensitivity.
+    """
+    plain = create("nonprivate", {})
+    alike: dict[tuple[float, ...], list[Method]] = {}
+    for method in dict.fromkeys([plain, *methods]):
+        count = min(int(method.iterates), len(iterates))
+        alike.setdefault(tuple(averaging(count, method.decay)), []).append(method)
+    sums: dict[Method, GradientSum] = {}
+    for coefficients, group in alike.items():
+        seen = iterates[-len(coefficients) :]
+        found = objective.gradient_sums(group, batch, iterates=seen, micro_batch_size=micro_batch_size)
+        sums |= zip(group, found, strict=True)
+    true_mean = sums[plain].total.double() / len(batch)
+    return [
+        _deviation(method, sums[method], true_mean, sampling_rate=sampling_rate, noise_multiplier=noise_multiplier)
+        for method in methods
+    ]
 
-    true_mean = gradient_sum(create("nonprivate", {})).total.double() / len(batch)
-    return [_deviation(method, gradient_sum(method), true_mean) for method in methods]
 
-
-def _deviation(method: Method, scaled: GradientSum, true_mean: Tensor) -> Deviation:
-    total, length = scaled.total.double(), true_mean.norm()
-    mean = total / method.weight(scaled.norms).double().sum()
+def _deviation(
+    method: Method, scaled: GradientSum, true_mean: Tensor, *, sampling_rate: float, noise_multiplier: float
+) -> Deviation:
+    total, norms, length = scaled.total.double(), scaled.norms.double(), true_mean.norm()
+    weights = method.weight(scaled.norms).double()
+    mean = total / weights.sum()
+    noise = noise_scale(sensitivity=method.sensitivity(), noise_multiplier=noise_multiplier)
+    # of n s^, whose mean is the total
+    variance = len(total) * (noise / sampling_rate) ** 2
+    variance += (1 / sampling_rate - 1) * float((weights * norms).square().sum())
     return Deviation(
         cosine=float(total @ true_mean / (total.norm() * length)),
         relative_error=float((mean - true_mean).norm() / length),
         below_peak=_share_below(scaled.norms, method.peak()),
+        quarter_weight=_weight_of_smallest_quarter(norms, weights),
+        effective_sample_size=float(weights.sum().square() / (len(weights) * weights.square().sum())),
+        released_cosine=float(total @ true_mean / (length * (total.square().sum() + variance).sqrt())),
     )
+
+
+def _weight_of_smallest_quarter(norms: Tensor, weights: Tensor) -> float:
+    """A quarter that is no whole number of examples has a part of the next one's weight."""
+    shares = F.pad((weights / weights.sum())[norms.argsort()].cumsum(0), (1, 0))  # of the 0, 1, ..., n smallest
+    whole = len(norms) // 4
+    return float(shares[whole].lerp(shares[whole + 1], len(norms) / 4 - whole))
 
 
 def _quantiles(name: str, values: Tensor) -> dict[str, float]:

@@ -47,24 +47,38 @@ class Objective:
     ) -> GradientSum:
         """Over the indices in ``batch [n]``, ``v_i`` being example i's gradient averaged over ``iterates`` (each
         ``[P]``, oldest first; without any, at the initial parameters). The model is left at the newest iterate."""
+        return self.gradient_sums([method], batch, micro_batch_size=micro_batch_size, iterates=iterates, clock=clock)[0]
+
+    def gradient_sums(
+        self,
+        methods: Sequence[Method],
+        batch: Tensor,
+        *,
+        micro_batch_size: int,
+        iterates: Sequence[Tensor] = (),
+        clock: Clock | None = None,
+    ) -> list[GradientSum]:
+        """As ``gradient_sum``, of several ``methods`` in one pass. Raises ``ValueError`` unless all average alike."""
         iterates, clock = iterates or [self.parameters], clock or Clock()
-        total, nonfinite = torch.zeros_like(self.parameters), 0
-        norms, losses = [total.new_zeros(0)], [total.new_zeros(0)]
+        (coefficients,) = {tuple(averaging(len(iterates), method.decay)) for method in methods}
+        totals, nonfinite = [torch.zeros_like(self.parameters) for _ in methods], 0
+        norms, losses = [self.parameters.new_zeros(0)], [self.parameters.new_zeros(0)]
         for indices, mask in micro_batches(batch, micro_batch_size):
             with clock("passes"):
                 losses_now = self.losses(indices)
-                for iterate, coefficient in zip(iterates, averaging(len(iterates), method.decay), strict=True):
+                for iterate, coefficient in zip(iterates, coefficients, strict=True):
                     point_at(self._views, iterate)
                     each = losses_now()
                     self._books.record(each, mask, coefficient=coefficient)
             with clock("weighting"):
-                weighted = self._books.weighted_sum(method.weight)
-                total += gather(self._views, weighted.sums)
+                weighted = self._books.weighted_sums([method.weight for method in methods])
+                for total, of_one in zip(totals, weighted, strict=True):
+                    total += gather(self._views, of_one.sums)
             drawn = mask.bool()
-            norms.append(weighted.norms[drawn])
+            norms.append(weighted[0].norms[drawn])
             losses.append(each.detach()[drawn])
-            nonfinite += weighted.nonfinite
-        return GradientSum(total, torch.cat(norms), torch.cat(losses), nonfinite)
+            nonfinite += weighted[0].nonfinite
+        return [GradientSum(total, torch.cat(norms), torch.cat(losses), nonfinite) for total in totals]
 
 
 def release(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from psasc_bench.analysis import claims, results
@@ -21,19 +20,19 @@ NARROW = [[0.90, 0.895, 0.80, 0.70], [0.91, 0.90, 0.80, 0.70], [0.90, 0.80, 0.80
 WIDE = [[0.80, 0.795, 0.795, 0.795], [0.80, 0.79, 0.79, 0.79], [0.80, 0.795, 0.795, 0.70]]  # 4, 4 and 3 of 4
 
 
-def runs(**accuracies: list[float]) -> pd.DataFrame:
+def runs(*, test_examples: int = 10_000, **accuracies: list[float]) -> pd.DataFrame:
     """Of methods with underscores for dashes; NaN is a run that is missing."""
     rows: list[dict[str, Any]] = []
     for name, values in accuracies.items():
         for seed, accuracy in enumerate(values):
             status = "missing" if math.isnan(accuracy) else "done"
             run = {"method": name.replace("_", "-"), "seed": seed, "status": status, "test_accuracy": accuracy}
-            rows.append(LABELS | run | {"steps_taken": 100})
+            rows.append(LABELS | run | {"steps_taken": 100, "test_examples": test_examples})
     return pd.DataFrame(rows)
 
 
-def study(**accuracies: list[float]) -> dict[str, pd.DataFrame]:
-    table = runs(**accuracies)
+def study(*, test_examples: int = 10_000, **accuracies: list[float]) -> dict[str, pd.DataFrame]:
+    table = runs(test_examples=test_examples, **accuracies)
     return {"runs": table, "summary": results.summarise(table, "dp-sgd")}
 
 
@@ -50,10 +49,12 @@ def curves(**epochs: list[list[float]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def deviation(trajectory: str = "dp-sgd", **cosines: list[list[float]]) -> pd.DataFrame:
-    """Per method and seed, the cosine of each epoch."""
-    table = curves(**cosines).rename(columns={"test_accuracy": "cosine"}).drop(columns=["status", "step"])
-    return table.assign(trajectory=trajectory, below_peak=np.where(table["method"] == "dp-psasc", 0.25, 0.0))
+def deviation(trajectory: str = "dp-sgd", column: str = "released_cosine", **values: list[float]) -> pd.DataFrame:
+    """Per method and seed, the value of a column at each of four epochs; in the others all methods are alike."""
+    table = curves(**{method: [[value] * 4 for value in seeds] for method, seeds in values.items()})
+    table = table.rename(columns={"test_accuracy": column}).drop(columns=["status", "step"])
+    alike = {"quarter_weight": 0.25, "effective_sample_size": 1.0, "released_cosine": 0.5}
+    return table.assign(trajectory=trajectory, **{name: alike[name] for name in alike.keys() - {column}})
 
 
 def sweep(name: str = "grid", evaluation: str = "validation", **grids: list[list[float]]) -> pd.DataFrame:
@@ -105,11 +106,11 @@ def found(claim: str, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return rows[rows["claim"] == claim].reset_index(drop=True)
 
 
-def only(claim: str, tables: dict[str, pd.DataFrame], *, unit: str = "") -> pd.Series:
-    (row,) = (row for _, row in found(claim, tables).iterrows() if unit in row["unit"])
+def only(claim: str, tables: dict[str, pd.DataFrame], *, measure: str = "") -> pd.Series:
+    """The one finding, of a measure that is called so if there are several."""
+    (row,) = (row for _, row in found(claim, tables).iterrows() if measure in ("", row["measure"]))
     return row
 
 
-def late(*, early: float, end: list[float]) -> list[list[float]]:
-    """Eight epochs of which the last two count."""
-    return [[early] * 6 + [value - 0.1, value + 0.1] for value in end]
+def words(rows: pd.DataFrame) -> list[tuple[str, str, str]]:
+    return list(rows[["sign", "within", "gain_excluded"]].itertuples(index=False, name=None))

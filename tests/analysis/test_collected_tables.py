@@ -139,6 +139,19 @@ def test_weights_table_is_the_formula(study: Study) -> None:
     assert set(psasc["sensitivity"]) == {0.1}
 
 
+def test_weights_are_told_by_epsilon_where_settings_differ_by_it() -> None:
+    own = {"methods": ["dp-psasc"], "epsilons": [1, 3], "overrides_by_epsilon": {1: {"dp-psasc": {"C": 0.4}}}}
+    tuned = STUDY["datasets"]["digits"] | own | {"title": "Tuned"}
+    table = results.weights(parse(datasets=STUDY["datasets"] | {"tuned": tuned}))
+    found = table.drop_duplicates(["dataset", "epsilon", "method"]).fillna({"epsilon": 0})
+    assert [tuple(row) for row in found[["dataset", "epsilon", "method", "sensitivity"]].to_numpy()] == [
+        ("digits", 0, "dp-sgd", 0.1),
+        ("digits", 0, "dp-psasc", 0.1),
+        ("tuned", 1, "dp-psasc", 0.2),
+        ("tuned", 3, "dp-psasc", 0.1),
+    ]
+
+
 def test_study_of_controls_alone_has_no_weights(tmp_path: Path) -> None:
     study = parse(methods={"nonprivate": {}})
     collect(study, tmp_path / "runs", tmp_path)

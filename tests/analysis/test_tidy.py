@@ -43,6 +43,18 @@ def test_text_that_looks_like_a_number_stays_as_it_was_written(column: str, text
     assert read_table(tmp_path / "table.csv")[column].tolist() == [text]
 
 
+@pytest.mark.parametrize("column", ["budgets", "sign", "within", "gain_excluded", "measure", "reference_title"])
+def test_words_of_comparisons_are_text(column: str, tmp_path: Path) -> None:
+    pd.DataFrame({column: ["3", "NA", ""]}).to_csv(tmp_path / "comparisons.csv", index=False)
+    assert read_table(tmp_path / "comparisons.csv")[column].fillna("missing").tolist() == ["3", "NA", "missing"]
+
+
+def test_budgets_of_a_claim_are_text_and_those_of_runs_numbers(tmp_path: Path) -> None:
+    for name, epsilon in (("claims", "3"), ("runs", 3.0)):
+        pd.DataFrame({"epsilon": [epsilon]}).to_csv(tmp_path / f"{name}.csv", index=False)
+        assert read_table(tmp_path / f"{name}.csv")["epsilon"].tolist() == [epsilon]
+
+
 def test_file_that_is_no_table_is_named(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes(b'a,b\n1,"2')
     with pytest.raises(ValueError, match=r"table\.csv: not a table \(.*\); make it anew"):
@@ -50,7 +62,7 @@ def test_file_that_is_no_table_is_named(tmp_path: Path) -> None:
 
 
 def test_what_is_empty_is_missing(tmp_path: Path) -> None:
-    (tmp_path / "table.csv").write_text("verdict,estimate\n,\n")
+    (tmp_path / "table.csv").write_text("sign,estimate\n,\n")
     assert read_table(tmp_path / "table.csv").isna().to_numpy().all()
     (tmp_path / "table.csv").write_text("\n")
     assert read_table(tmp_path / "table.csv").empty

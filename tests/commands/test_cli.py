@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from command_calls import train
 from shipped_methods import SHIPPED
 
 from psasc_bench import cli
+from psasc_bench.commands import overview
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,27 @@ def test_info_loads_no_large_library() -> None:
     code = "import sys; from psasc_bench import cli; cli.main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     ran = subprocess.run([sys.executable, "-c", code, "info", *SHIPPED], capture_output=True, text=True, check=True)
     assert not {"torch", "opacus", "pandas", "scipy", "matplotlib", "sklearn"} & set(ran.stderr.split())
+
+
+def test_help_begins_with_what_one_needs_and_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--help"])
+    said = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert [line.split()[0] for line in said.splitlines() if line.startswith("  ")][:3] == ["status", "table", "check"]
+    with pytest.raises(SystemExit):
+        cli.main(["no-command"])
+    known = set(re.findall(r"'([a-z-]+)'", capsys.readouterr().err.split("choose from")[1]))
+    assert {name for names in overview.HEADINGS.values() for name in names} == known
+
+
+def test_version_names_the_commit(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--version"])
+    assert stopped.value.code == 0
+    assert re.match(r"psasc-bench \d+\.\d+\.\d+, commit [0-9a-f]{40}", capsys.readouterr().out)
+
+
+def test_command_says_what_it_wrote(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status", "--config", str(study)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "psasc-bench: wrote results/status.csv"

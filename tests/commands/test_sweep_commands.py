@@ -34,7 +34,11 @@ def rows_of(path: Path) -> list[Mapping[str, str]]:
 def test_tuning_writes_table_and_choice(swept: Path) -> None:
     assert cli.main(["tune", "--config", "study.yaml"]) == 0
     chosen = yaml.safe_load((swept / "results" / "tuned.yaml").read_text())
-    assert chosen["datasets"]["digits"]["overrides"] == {"nonprivate": {"learning_rate": 0.2}}
+    assert chosen["datasets"]["digits"] == {
+        "tuned": True,
+        "methods": ["nonprivate"],
+        "overrides": {"nonprivate": {"learning_rate": 0.2}},
+    }
     path = swept / "results/sweeps/tuning/learning_rate=0.2/runs/digits/nonprivate/eps-inf/seed-100.json"
     accuracy = records.read(path).result["validation_accuracy"]
     assert [line["accuracy"] for line in rows_of(swept / "results" / "tuning.csv")][1] == str(accuracy)

@@ -113,6 +113,19 @@ def test_books_are_closed_by_the_sum() -> None:
     assert torch.equal(results[0].norms, results[1].norms)
 
 
+@pytest.mark.parametrize("name", models.MODELS)
+def test_sums_under_several_weights_are_those_under_each(name: str) -> None:
+    """To the last bit, although the books are closed once."""
+    model, (x, y) = models.create(name, seed=0), images(name, batch=3, dtype=torch.float32)
+    weights = [clip, torch.ones_like, torch.square]
+    books = GradientBooks(model)
+    books.record(cross_entropy(x, y)(model), torch.ones(3))
+    for weight, together in zip(weights, books.weighted_sums(weights), strict=True):
+        alone = from_books(model, cross_entropy(x, y), weight)
+        assert torch.equal(together.norms, alone.norms)
+        assert all(torch.equal(together.sums[p], alone.sums[p]) for p in model.parameters())
+
+
 def test_bfloat16_forward_pass_gives_gradients_to_its_precision() -> None:
     model, (x, y) = models.create("digits_cnn", seed=0), images("digits_cnn", dtype=torch.float32)
     sums, norms = explicit_sums(explicit_gradients(model, cross_entropy(x, y)), clip)

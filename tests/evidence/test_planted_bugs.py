@@ -60,7 +60,7 @@ BUGS = {
     "PSAC with misplaced parentheses": Bug(("formula",), method=planted.MisplacedParentheses(C=0.2, r=0.1)),
     "weight applied twice": Bug(
         ("own contribution", "reference run"),
-        lambda monkeypatch: monkeypatch.setattr(gradients.GradientBooks, "weighted_sum", planted.weighted_twice),
+        lambda monkeypatch: monkeypatch.setattr(gradients.GradientBooks, "weighted_sums", planted.weighted_twice),
     ),
     "weight that looks at the batch": Bug(
         ("own weights", "own contribution", "neighbours"), method=planted.WeighedAgainstTheBatch(C=0.2, s=0.5, r=0.1)

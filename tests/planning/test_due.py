@@ -54,9 +54,16 @@ def made_of(study: Study, path: Path) -> dict[str, list[object]]:
 def test_what_the_trained_runs_are_made_of_is_written_by_data_set_and_method(tmp_path: Path) -> None:
     study = planned(train=["letters"])
     assert made_of(study, tmp_path / "results" / "made_of.json") == {
-        f"letters/{method}": [cell_study(study, "letters", method), trained_by(study, "letters", method)]
+        f"letters/{method}": [cell_study(study, "letters", method, 3), trained_by(study, "letters", method)]
         for method in METHODS
     }
+
+
+def test_of_settings_by_epsilon_all_are_written(tmp_path: Path) -> None:
+    study = with_digits(overrides_by_epsilon={10: {"dp-sgd": {"C": 2}}}, methods=["dp-sgd"])
+    found = made_of(study, tmp_path / "made_of.json")
+    assert found["digits/dp-sgd"][:2] == [cell_study(study, "digits", "dp-sgd", epsilon) for epsilon in (10, 0.5)]
+    assert "digits/nonprivate" not in found
 
 
 def test_what_stands_there_already_is_left_as_old_as_it_is(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from planned_studies import DIGITS, LETTERS, METHODS, STUDY, SWEEPS, planned, wi
 
 from psasc_bench.planning import audited_study, cell_study, study_trials, sweep_study, trajectory_study
 from psasc_bench.study import Cell, ConfigError, Study, format_epsilon, method_trials, parse_study
+
+BY_EPSILON = {10: {"dp-sgd": {"C": 0.5}}, 0.5: {"dp-sgd": {"C": 0.2, "learning_rate": 3}}}
 
 
 def parsed(narrowed: str) -> Study:
@@ -23,7 +26,7 @@ def parsed(narrowed: str) -> Study:
 @pytest.mark.parametrize("cell", list(planned().cells()), ids=lambda cell: f"{cell.dataset}/{cell.method}")
 def test_cell_is_trained_as_the_study_says(cell: Cell) -> None:
     study = planned()
-    narrowed = parsed(cell_study(study, cell.dataset, cell.method))
+    narrowed = parsed(cell_study(study, cell.dataset, cell.method, cell.epsilon))
     assert narrowed.spec(cell, seed=7) == study.spec(cell, seed=7)
 
 
@@ -41,11 +44,13 @@ def test_cell_is_trained_as_the_study_says(cell: Cell) -> None:
         {"datasets": {"digits": DIGITS | {"title": "Ziffern"}, "letters": LETTERS}},
         {"datasets": {"digits": DIGITS | {"share_process": False, "more_seeds": {10: [5]}}, "letters": LETTERS}},
         {"datasets": {"digits": DIGITS | {"overrides": {"nonprivate": {"momentum": 0.5}}}, "letters": LETTERS}},
+        {"datasets": {"digits": DIGITS | {"methods": ["dp-sgd"], "tuned": True}, "letters": LETTERS}},
+        {"datasets": {"digits": DIGITS | {"overrides_by_epsilon": {0.5: {"dp-sgd": {"C": 2}}}}, "letters": LETTERS}},
     ],
     ids=str,
 )
 def test_cell_is_not_due_for_what_does_not_concern_it(changes: dict[str, Any]) -> None:
-    assert cell_study(planned(**changes), "digits", "dp-sgd") == cell_study(planned(), "digits", "dp-sgd")
+    assert cell_study(planned(**changes), "digits", "dp-sgd", 10) == cell_study(planned(), "digits", "dp-sgd", 10)
 
 
 @pytest.mark.parametrize(
@@ -55,22 +60,29 @@ def test_cell_is_not_due_for_what_does_not_concern_it(changes: dict[str, Any]) -
         {"datasets": {"digits": DIGITS | {"epochs": 9}, "letters": LETTERS}},
         {"datasets": {"digits": DIGITS | {"probe_every_epochs": 0}, "letters": LETTERS}},
         {"datasets": {"digits": DIGITS | {"overrides": {"dp-sgd": {"momentum": 0.5}}}, "letters": LETTERS}},
+        {"datasets": {"digits": DIGITS | {"overrides_by_epsilon": {10: {"dp-sgd": {"C": 2}}}}, "letters": LETTERS}},
     ],
     ids=str,
 )
 def test_cell_is_due_for_what_concerns_it(changes: dict[str, Any]) -> None:
-    assert cell_study(planned(**changes), "digits", "dp-sgd") != cell_study(planned(), "digits", "dp-sgd")
+    assert cell_study(planned(**changes), "digits", "dp-sgd", 10) != cell_study(planned(), "digits", "dp-sgd", 10)
+
+
+def test_cell_of_settings_by_epsilon_is_trained_as_the_study_says() -> None:
+    study = with_digits(overrides_by_epsilon=BY_EPSILON)
+    for cell in study.cells():
+        narrowed = parsed(cell_study(study, cell.dataset, cell.method, cell.epsilon))
+        assert narrowed.spec(cell, seed=7) == study.spec(cell, seed=7)
 
 
 def test_override_of_what_the_method_says_anyway_changes_nothing() -> None:
-    assert cell_study(with_digits(overrides={"dp-sgd": {"C": 0.1}}), "digits", "dp-sgd") == cell_study(
-        planned(), "digits", "dp-sgd"
-    )
+    same = with_digits(overrides={"dp-sgd": {"C": 0.1}})
+    assert cell_study(same, "digits", "dp-sgd", 10) == cell_study(planned(), "digits", "dp-sgd", 10)
 
 
 def test_unknown_data_set_has_no_cells() -> None:
     with pytest.raises(ConfigError, match="no data set 'cifar'"):
-        cell_study(planned(), "cifar", "dp-sgd")
+        cell_study(planned(), "cifar", "dp-sgd", 10)
 
 
 # ------------------------------------------------------------------------------------------------ audit, deviations
@@ -84,6 +96,17 @@ def test_audit_is_of_all_methods_as_on_the_first_data_set_at_the_studys_epsilons
     assert {name: audited.method("letters", name) for name in audited.methods} == {
         name: study.method("letters", name) for name in study.methods
     }
+
+
+def test_audit_is_of_each_method_as_on_the_first_data_set_that_has_it_at_each_epsilon() -> None:
+    digits = DIGITS | {"methods": ["dp-sgd"], "overrides_by_epsilon": {10: {"dp-sgd": {"C": 0.5}}}}
+    study = planned(datasets={"digits": digits, "letters": LETTERS})
+    audited = parsed(audited_study(study))
+    assert [(name, audited.methods_on(name)) for name in audited.datasets] == [
+        ("digits", ["dp-sgd"]),
+        ("letters", ["nonprivate"]),
+    ]
+    assert [audited.method("digits", "dp-sgd", epsilon).sensitivity() for epsilon in audited.epsilons] == [0.5, 0.1]
 
 
 def test_audit_is_due_for_other_epsilons_and_not_for_other_seeds() -> None:
@@ -100,6 +123,14 @@ def test_deviations_are_of_all_methods_under_the_title_of_the_data_set() -> None
         assert narrowed.spec(cell, seed=7) == study.spec(cell, seed=7)
 
 
+def test_deviations_are_of_the_data_sets_methods_with_their_settings_by_epsilon() -> None:
+    study = with_digits(overrides_by_epsilon=BY_EPSILON)
+    narrowed = parsed(trajectory_study(study, "digits"))
+    for cell in (cell for cell in study.cells() if cell.dataset == "digits"):
+        assert narrowed.spec(cell, seed=7) == study.spec(cell, seed=7)
+    assert list(parsed(trajectory_study(with_digits(methods=["dp-sgd"]), "digits")).methods) == ["dp-sgd"]
+
+
 def test_deviations_are_due_for_another_title_and_not_for_other_probes() -> None:
     assert trajectory_study(with_digits(title="Ziffern"), "digits") != trajectory_study(planned(), "digits")
     assert trajectory_study(with_digits(probe_every_epochs=0), "digits") == trajectory_study(planned(), "digits")
@@ -112,6 +143,28 @@ def test_shared_job_has_all_trials_of_its_method() -> None:
     study = planned()
     narrowed = parsed(sweep_study(study, "tuning", "digits", "dp-sgd"))
     assert method_trials(narrowed, "tuning", "digits", "dp-sgd") == study_trials(study)["tuning", "digits", "dp-sgd"]
+
+
+def test_shared_job_draws_the_trials_of_the_study() -> None:
+    ranges = {"dp-sgd": [{"step": [0.01, 1], "C": [0.1, 1]}, {"step": [1, 2]}]}
+    drawn = {"tuning": SWEEPS["tuning"] | {"methods": ranges, "trials": [5, 3]}}
+    for shared in (True, False):
+        study = planned(sweeps=drawn, datasets={"digits": DIGITS | {"share_process": shared}, "letters": LETTERS})
+        trials = study_trials(study)["tuning", "digits", "dp-sgd"]
+        assert len(trials) == 8
+        for trial in trials:
+            one = {} if shared else {"settings": trial.name, "epsilon": "3", "seed": "100"}
+            narrowed = parsed(sweep_study(study, "tuning", "digits", "dp-sgd", **one))
+            expected = trials if shared else [replace(trial, runs=trial.runs[1:])]
+            assert method_trials(narrowed, "tuning", "digits", "dp-sgd") == expected
+
+
+def test_trials_have_the_settings_of_their_epsilon() -> None:
+    study = with_digits(overrides_by_epsilon={3: {"dp-sgd": {"C": 0.5}}}, epsilons=[3])
+    narrowed = parsed(sweep_study(study, "tuning", "digits", "dp-sgd"))
+    found = method_trials(narrowed, "tuning", "digits", "dp-sgd")
+    assert found == study_trials(study)["tuning", "digits", "dp-sgd"]
+    assert {(run.epsilon, run.parameters["C"]) for trial in found for run in trial.runs} == {(1, 0.1), (3, 0.5)}
 
 
 @pytest.mark.parametrize("method", ["dp-sgd", "nonprivate"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from planned_studies import DIGITS, LETTERS, RESULTS, all_trials, planned
+from planned_studies import DIGITS, LETTERS, RESULTS, SWEEPS, all_trials, planned
 
 from psasc_bench.planning import job_trials, job_trials_label, study_trials, sweep_budgets, sweep_records
 from psasc_bench.study import Study
@@ -11,8 +11,8 @@ from psasc_bench.study import Study
 TUNED = [f"results/sweeps/tuning/learning_rate={rate}/runs/digits/dp-sgd" for rate in ("0.5", "1")]
 
 
-def records(study: Study, evaluation: str) -> list[str]:
-    return sweep_records(study, RESULTS, all_trials(study), evaluation=evaluation)
+def records(study: Study, *, chosen_from: bool = False) -> list[str]:
+    return sweep_records(study, RESULTS, all_trials(study), chosen_from=chosen_from)
 
 
 def test_trials_are_found_by_sweep_data_set_and_method() -> None:
@@ -28,29 +28,28 @@ def test_trials_are_found_by_sweep_data_set_and_method() -> None:
 def test_study_without_sweeps_has_no_trials() -> None:
     study = planned(sweeps={})
     assert study_trials(study) == {}
-    assert records(study, "test") == []
+    assert records(study) == []
 
 
-def test_records_are_those_of_the_sweeps_with_an_evaluation() -> None:
+def test_records_are_those_of_all_sweeps_or_of_those_that_settings_are_chosen_from() -> None:
     study = planned()
-    assert records(study, "validation") == [
-        f"{folder}/eps-{label}/seed-100.json" for folder in TUNED for label in ("1", "3")
-    ]
+    tuning = [f"{folder}/eps-{label}/seed-100.json" for folder in TUNED for label in ("1", "3")]
+    assert records(study, chosen_from=True) == tuning
     longer = [
         "C=0.2,epochs=4/runs/letters/dp-sgd/eps-3",
         "C=0.2,epochs=8/runs/letters/dp-sgd/eps-3",
         "learning_rate=0.1/runs/letters/nonprivate/eps-inf",
     ]
-    assert records(study, "test") == [
-        f"results/sweeps/longer/{cell}/seed-{seed}.json" for cell in longer for seed in (0, 1)
-    ]
+    shown = [f"results/sweeps/longer/{cell}/seed-{seed}.json" for cell in longer for seed in (0, 1)]
+    assert records(study) == [*tuning, *shown]
+    assert records(planned(sweeps=SWEEPS | {"tuning": SWEEPS["tuning"] | {"choose": False}}), chosen_from=True) == []
 
 
 def test_sweeps_of_data_sets_that_are_not_trained_are_planned_but_not_asked_for() -> None:
     study = planned(train=["letters"])
     assert ("tuning", "digits", "dp-sgd") in study_trials(study)
-    assert records(study, "validation") == []
-    assert records(study, "test")
+    assert records(study, chosen_from=True) == []
+    assert records(study)
 
 
 def test_trials_need_a_budget_for_each_schedule_and_epsilon() -> None:
@@ -93,4 +92,4 @@ def test_a_sweeps_records_are_what_its_jobs_write(shared: bool) -> None:
         for spec in trial.runs
     ]
     outputs = {run.format(**one) for run in job_trials(study, RESULTS, *key, trials=trials) for one in wildcards}
-    assert {f"{run}.json" for run in outputs} == set(records(study, "validation"))
+    assert {f"{run}.json" for run in outputs} == set(records(study, chosen_from=True))

@@ -138,8 +138,8 @@ def test_command_takes_results_folders(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(make("one"), tmp_path / "elsewhere" / "runs")
     assert cli.main(["merge", "elsewhere"]) == 0
-    assert capsys.readouterr().out == "1 records copied to results/runs\n"
+    assert capsys.readouterr().out == "psasc-bench: 1 records copied to results/runs\n"
     assert cli.main(["merge", "elsewhere", "--into", "results"]) == 0
-    assert capsys.readouterr().out == "0 records copied to results/runs\n"
+    assert capsys.readouterr().out == "psasc-bench: 0 records copied to results/runs\n"
     assert cli.main(["merge", "nowhere"]) == 2
     assert capsys.readouterr().err == "psasc-bench: error: nowhere: not a folder\n"

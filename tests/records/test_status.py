@@ -40,6 +40,14 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     return parse_study(STUDY, source="study")
 
 
+def test_runs_are_those_of_the_data_sets_methods(tmp_path: Path) -> None:
+    some = STUDY["datasets"]["digits"] | {"methods": ["nonprivate"]}
+    values = STUDY | {"methods": STUDY["methods"] | {"nonprivate": {}}, "datasets": {"digits": some}}
+    surveyed = list(status.survey(parse_study(values, source="study"), tmp_path))
+    assert {run.spec.method for run in surveyed} == {"nonprivate"}
+    assert len(surveyed) == 6
+
+
 def write(study: Study, runs: Path, *, seed: int, **changes: Any) -> None:
     spec = study.spec(Cell("digits", "dp-sgd", 3.0), seed)
     budget = Budget(

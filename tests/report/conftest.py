@@ -40,18 +40,23 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def open_page(browser: Browser, explored: Path) -> Iterator[Open]:
-    """Opens the page; afterwards it must have asked for nothing, and said nothing on the console."""
+    """Opens the page, or a ``view`` of it; afterwards it must have asked for nothing, and said nothing on the
+    console."""
     said: list[str] = []
     asked: list[str] = []
 
     def open_(
-        size: tuple[int, int] = DESKTOP, *, scheme: Any = "light", path: Path = explored / "explorer.html"
+        size: tuple[int, int] = DESKTOP,
+        *,
+        scheme: Any = "light",
+        path: Path = explored / "explorer.html",
+        view: str = "",
     ) -> Page:
         page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(path.as_uri())
+        page.goto(f"{path.as_uri()}#{view}" if view else path.as_uri())
         page.wait_for_selector("body[data-ready]")
         return page
 
@@ -60,4 +65,4 @@ def open_page(browser: Browser, explored: Path) -> Iterator[Open]:
     for page in pages:
         page.close()
     assert said == []
-    assert {re.sub("file://.*/", "", url) for url in asked if not url.startswith("blob:")} == {"explorer.html"}
+    assert {re.sub("file://.*/|#.*", "", url) for url in asked if not url.startswith("blob:")} == {"explorer.html"}

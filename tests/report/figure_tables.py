@@ -18,8 +18,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 
-from psasc_bench.analysis import results
+from psasc_bench.analysis import default_roles, primary, results
 from psasc_bench.report import plots, style
+from psasc_bench.study import Roles
 
 Key = tuple[str, float, int]
 Tables = Callable[..., Path]
@@ -71,6 +72,7 @@ def write_tables(
     frames = {
         "runs": table,
         "summary": results.summarise(table, "dp-sgd"),
+        **primary_tables(table),
         "curves": pd.DataFrame(curves),
         "weights": _weights(datasets, contestants),
         "audit": _audit(contestants, refuted),
@@ -82,6 +84,19 @@ def write_tables(
     for name, frame in frames.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
     return folder
+
+
+def primary_tables(runs: pd.DataFrame, roles: Roles | None = None) -> dict[str, pd.DataFrame]:
+    """``comparisons`` and ``answer`` of hand-made runs, for methods in these roles, or in those that their names have.
+    An answer is only given for data sets of which one test example is less than the margin; runs that do not say how
+    many there are have enough."""
+    decisions = primary.primary_decisions(runs, roles or default_roles(runs))
+    titles = dict(zip(runs["method"], runs["method_title"], strict=True))
+    datasets = dict(zip(runs["dataset"], runs["dataset_title"], strict=True))
+    return {
+        "comparisons": primary.comparison_table(decisions, titles, datasets),
+        "answer": primary.answer_table(decisions, titles),
+    }
 
 
 def _epoch(epoch: int, score: float) -> dict[str, float]:
@@ -126,7 +141,8 @@ def _deviation(datasets: Iterable[str], methods: Iterable[str], epsilons: Iterab
     rows = itertools.product(datasets, methods, epsilons, [0, 1], range(1, EPOCHS + 1))
     table = pd.DataFrame(rows, columns=keys)
     cosine = 1 / table["epoch"] - 0.1 * table["seed"] if len(table) else None
-    return table.assign(trajectory="dp-sgd", cosine=cosine, relative_error=0.5)
+    weights = {"quarter_weight": 0.3, "effective_sample_size": 0.9}
+    return table.assign(trajectory="dp-sgd", cosine=cosine, relative_error=0.5, released_cosine=cosine, **weights)
 
 
 def _sweeps(runs: pd.DataFrame) -> pd.DataFrame:

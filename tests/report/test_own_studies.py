@@ -10,17 +10,8 @@ import pandas as pd
 import pytest
 from own_studies import FREE, HOSTILE, TYPESET, explored, run, show, train, words, working_in
 
-from psasc_bench import data
-
 ESCAPED = r"&lt;b>\$x_1\$ & \|pipe\| \*star\*&lt;/b>"
 PAGES = ["study.md", "results/README.md", "results/claims.md", *(f"results/tables/{name}.md" for name in TYPESET)]
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("digits") / "digits.npz"
-    data.prepare("digits", path, root=path.parent)
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -133,5 +124,5 @@ def test_study_is_told_by_its_own_methods(hostile: Path) -> None:
         assert [name for name in ("DP-SGD", "DP-PSASC", "Auto-S", "our reading") if name in text] == [], page
     assert "Difference to None" in words(hostile, "accuracy")
     assert "Difference to None" in words(hostile, "differences")
-    titles = [figure["metrics"] for figure in explored(hostile)["figures"] if figure["name"] == "budget"]
+    titles = [figure["metrics"] for figure in explored(hostile)["figures"] if figure["name"] == "difference"]
     assert "Difference to None, paired by seed (percentage points)" in titles[0].values()

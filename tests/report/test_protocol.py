@@ -87,6 +87,21 @@ def test_what_private_methods_do_not_share_is_said(methods: dict[str, Any], said
     assert own.untouched() == ""
 
 
+def test_data_set_whose_settings_were_chosen_for_each_method_is_spoken_of_by_itself() -> None:
+    """The settings of each method are its own there, which says nothing of the others."""
+    chosen = {3: {"dp-sgd": {"learning_rate": 2}, "dp-psasc": {"s": 8, "C": 2}}}
+    tuned = {"source": "fashion_mnist", "title": "Tuned", "tuned": True, "overrides_by_epsilon": chosen}
+    own = protocol(datasets={"fashion_mnist": {}, "tuned": tuned})
+    shared = own.shared(weights_differ=True)
+    assert "the sensitivity 0.1 and one learning rate a data set; what differs is the weight." in shared
+    assert shared.endswith(
+        "On Tuned, each method has at each budget the learning rate and hyper-parameters that did "
+        "best on held-out training examples."
+    )
+    assert own.untouched() == "on Fashion-MNIST none of a private method was chosen by looking at the data"
+    assert protocol(datasets={"tuned": tuned}).untouched() == ""
+
+
 def test_inner_momentum_is_spoken_of_where_a_method_has_it() -> None:
     assert "inner momentum" not in protocol().shared(weights_differ=True)
     having = protocol(methods={"dp-psasc": {}, "again": {"method": "dp-psasc", "iterates": 4}})

@@ -138,6 +138,53 @@ def test_override_beats_method_beats_data_set() -> None:
     assert parse(values).spec(Cell("digits", "dp-psasc", 1.0), seed=0).learning_rate == 0.5
 
 
+BY_EPSILON = {8: {"dp-sgd": {"C": 0.4, "learning_rate": 3}}}
+
+
+def test_override_for_an_epsilon_goes_before_all_others_there() -> None:
+    values = changed("datasets.digits.overrides", {"dp-sgd": {"C": 0.3, "momentum": 0.5}})
+    values["datasets"]["digits"] |= {"overrides_by_epsilon": BY_EPSILON}
+    study = parse(values)
+    specs = [study.spec(Cell("digits", "dp-sgd", epsilon), seed=0) for epsilon in (1.0, 8.0)]
+    assert [(spec.parameters["C"], spec.learning_rate, spec.momentum) for spec in specs] == [
+        (0.3, 0.5, 0.5),
+        (0.4, 3, 0.5),
+    ]
+    assert [study.method("digits", "dp-sgd", epsilon).sensitivity() for epsilon in (1, 8, math.inf)] == [0.3, 0.4, 0.3]
+    assert study.spec(Cell("digits", "dp-psasc", 8.0), seed=0).learning_rate == 0.5
+
+
+def test_threshold_that_gives_the_sensitivity_follows_from_what_an_epsilon_has() -> None:
+    values = changed("methods.dp-psasc", {"s": 2, "r": 0.1})
+    values["datasets"]["digits"] |= {"sensitivity": 0.1, "overrides_by_epsilon": {8: {"dp-psasc": {"s": 4}}}}
+    study = parse(values)
+    found = [study.spec(Cell("digits", "dp-psasc", epsilon), seed=0).parameters["C"] for epsilon in (1.0, 8.0)]
+    assert found == [pytest.approx(0.2), pytest.approx(0.4)]
+
+
+def test_study_with_overrides_for_epsilons_comes_back_as_it_was() -> None:
+    study = parse(changed("datasets.digits.overrides_by_epsilon", BY_EPSILON))
+    assert config.parse_study(study.model_dump(mode="json"), source="json") == study
+
+
+def test_data_set_may_have_some_of_the_methods() -> None:
+    some = DATASET | {"title": "Some", "methods": ["nonprivate", "dp-psasc"], "epsilons": [3], "tuned": True}
+    study = parse(STUDY | {"datasets": {"digits": DATASET, "some": some}})
+    assert study.methods_on("digits") == ["dp-sgd", "dp-psasc", "nonprivate"]
+    assert study.methods_on("some") == ["dp-psasc", "nonprivate"]
+    cells = [cell for cell in study.cells() if cell.dataset == "some"]
+    assert cells == [Cell("some", "dp-psasc", 3.0), Cell("some", "nonprivate", math.inf)]
+    assert [dataset.tuned for dataset in study.datasets.values()] == [False, True]
+
+
+def test_method_needs_settings_only_where_it_is_trained() -> None:
+    mine = DATASET | {"source": "npz", "path": "mine.npz"}
+    there = mine | {"overrides": {"dp-sgd": {"C": 1}}}
+    not_there = mine | {"title": "Not there", "methods": ["nonprivate"]}
+    values = STUDY | {"methods": {"dp-sgd": {}, "nonprivate": {}}, "datasets": {"there": there, "not_there": not_there}}
+    assert len(list(parse(values).cells())) == 4
+
+
 @pytest.mark.parametrize(("dataset", "method"), [("cifar", "dp-sgd"), ("digits", "dp-psac")])
 def test_asking_for_what_the_study_has_not_names_what_it_has(dataset: str, method: str) -> None:
     with pytest.raises(
@@ -321,6 +368,29 @@ def test_key_of_an_npz_in_the_wrong_place_is_refused(values: dict[str, Any], key
     ids=str,
 )
 def test_impossible_additional_seeds_are_refused(values: dict[str, Any], problem: str) -> None:
+    (line,) = problems(changed("datasets.digits", DATASET | values))
+    assert line.startswith(f"study.yaml: datasets.digits.{problem}")
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"overrides_by_epsilon": {3: {"dp-sgd": {"C": 1}}}}, "overrides_by_epsilon: 3 is no epsilon of this data set"),
+        ({"overrides_by_epsilon": {8: {"auto-s": {"C": 1}}}}, "overrides_by_epsilon.8.auto-s: not a method of this st"),
+        ({"overrides_by_epsilon": {8: {"dp-sgd": {"r": 1}}}}, "overrides_by_epsilon.8.dp-sgd: dp-sgd has no hyper-par"),
+        ({"overrides_by_epsilon": {8: {"dp-sgd": {"momentum": 1}}}}, "overrides_by_epsilon.8.dp-sgd.momentum: must be"),
+        ({"overrides_by_epsilon": {8: {"dp-sgd": {"C": 0}}}}, "overrides_by_epsilon.8.dp-sgd.C: "),
+        ({"overrides_by_epsilon": {8: {}, "8": {}}}, "overrides_by_epsilon: must not have a key twice, as 8, got "),
+        ({"methods": ["auto-s"]}, "methods: not in this study: auto-s; there are: dp-sgd, dp-psasc, nonprivate"),
+        ({"methods": ["dp-sgd", "dp-sgd"]}, "methods: must not name a value twice"),
+        ({"methods": []}, "methods: "),
+        ({"tuned": "perhaps"}, "tuned: "),
+    ],
+    ids=str,
+)
+def test_impossible_override_for_an_epsilon_or_choice_of_methods_is_refused(
+    values: dict[str, Any], problem: str
+) -> None:
     (line,) = problems(changed("datasets.digits", DATASET | values))
     assert line.startswith(f"study.yaml: datasets.digits.{problem}")
 
@@ -581,6 +651,7 @@ garbage = st.recursive(
 PLACES = [
     *STUDY,
     *(f"datasets.digits.{key}" for key in [*DATASET, "overrides", "overrides.dp-sgd", "path", "mean", "share_process"]),
+    *(f"datasets.digits.{key}" for key in ["methods", "tuned", "overrides_by_epsilon", "overrides_by_epsilon.8"]),
     "datasets.digits",
     "methods.dp-sgd",
     "methods.dp-sgd.C",

@@ -1,4 +1,4 @@
-"""Sweeps as they are declared: which trials a grid has, and which grids are refused."""
+"""Sweeps as they are declared: which trials a grid or a random search has, and which are refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sweep_study import STUDY, SWEEP
 
-from psasc_bench.study import ConfigError, RunSpec, Study, method_trials, parse_study, sweep_trials
+from psasc_bench.study import ConfigError, RunSpec, Study, method_trials, parse_study, sweep_names, sweep_trials
 
 
 def study(**changes: Any) -> Study:
@@ -77,6 +77,80 @@ def test_no_two_runs_of_a_sweep_share_a_file() -> None:
     assert len(set(found)) == len(found) == 2 * 4 * 2
 
 
+def test_step_stands_for_the_learning_rate_that_makes_it_the_longest() -> None:
+    """DP-PSASC at C = 0.2 and s = 2 has sensitivity 0.1, DP-SGD that of its C."""
+    swept = study(methods={"dp-psasc": {"step": [0.05, 0.1]}, "dp-sgd": {"step": 0.06, "C": [0.1, 0.3]}})
+    assert {runs[0].learning_rate for runs in trials(swept, "dp-psasc").values()} == {0.5, 1.0}
+    found = {name: runs[0].learning_rate for name, runs in trials(swept, "dp-sgd").items()}
+    assert found == {"C=0.1,step=0.06": pytest.approx(0.6), "C=0.3,step=0.06": pytest.approx(0.2)}
+
+
+def test_step_is_over_the_sensitivity_of_the_trial_or_of_the_data_set() -> None:
+    own = {"digits": STUDY["datasets"]["digits"] | {"sensitivity": 0.2}}
+    grid = {"dp-sgd": {"step": [0.1, 0.2]}, "dp-psasc": {"step": 0.1, "sensitivity": [0.05, 0.1]}}
+    values = {"methods": {"dp-sgd": {}, "dp-psasc": {"s": 2, "r": 0.1}}, "datasets": own}
+    given = parse_study(STUDY | values | {"sweeps": {"tuning": SWEEP | {"methods": grid}}}, source="study.yaml")
+    assert [runs[0].learning_rate for runs in trials(given, "dp-sgd").values()] == [0.5, 1.0]
+    assert [runs[0].learning_rate for runs in trials(given, "dp-psasc").values()] == [2.0, 1.0]
+
+
+def test_trials_have_what_the_study_sets_at_their_epsilon() -> None:
+    values = copy.deepcopy(STUDY)
+    values["datasets"]["digits"]["overrides_by_epsilon"] = {1: {"dp-psasc": {"r": 0.3, "s": 4}}, 8: {}}
+    given = parse_study(values | {"sweeps": {"tuning": SWEEP | {"epsilons": [1, 3]}}}, source="study.yaml")
+    runs = trials(given, "dp-psasc")["learning_rate=0.2,s=0.5,sensitivity=0.1"]
+    found = {run.epsilon: (run.parameters["C"], run.parameters["s"], run.parameters["r"]) for run in runs}
+    assert found == {1: (0.05, 0.5, 0.3), 3: (0.05, 0.5, 0.1)}
+
+
+# ------------------------------------------------------------------------------------------------ random search
+
+RANGES: dict[str, Any] = {
+    "dp-sgd": {"C": [0.05, 5], "step": [0.01, 0.1]},
+    "dp-psasc": {"sensitivity": 0.1, "s": [0.5, 8], "r": [0.01, 1], "step": [0.01, 0.1]},
+}
+
+
+def values_tried(given: Study, method: str, key: str) -> list[float]:
+    found = [dict(pair.split("=") for pair in name.split(",")) for name in trials(given, method)]
+    return [float(settings[key]) for settings in found]
+
+
+def test_so_many_trials_are_drawn_for_every_method() -> None:
+    given = study(methods=RANGES, trials=6)
+    assert [len(trials(given, method)) for method in RANGES] == [6, 6]
+    assert all(0.5 <= s <= 8 for s in values_tried(given, "dp-psasc", "s"))
+    assert values_tried(given, "dp-psasc", "step") == values_tried(given, "dp-sgd", "step")
+    assert {
+        round(runs[0].parameters["C"] / runs[0].parameters["s"], 9) for runs in trials(given, "dp-psasc").values()
+    } == {0.1}
+
+
+def test_more_trials_keep_those_there_are() -> None:
+    fewer, more = (trials(study(methods=RANGES, trials=number), "dp-psasc") for number in (4, 9))
+    assert list(more)[:4] == list(fewer)
+
+
+def test_further_range_adds_trials_to_those_there_are() -> None:
+    wider = {method: [ranges, ranges | {"step": [0.1, 0.4]}] for method, ranges in RANGES.items()}
+    given = study(methods=wider, trials=[4, 3])
+    assert list(trials(given, "dp-sgd"))[:4] == list(trials(study(methods=RANGES, trials=4), "dp-sgd"))
+    steps = values_tried(given, "dp-sgd", "step")
+    assert len(steps) == 7
+    assert max(steps[:4]) <= 0.1 <= min(steps[4:])
+
+
+def test_name_of_a_sweep_decides_no_trial() -> None:
+    renamed = parse_study(STUDY | {"sweeps": {"other": SWEEP | {"methods": RANGES, "trials": 4}}}, source="study.yaml")
+    found = [trial.name for trial in method_trials(renamed, "other", "digits", "dp-psasc")]
+    assert found == list(trials(study(methods=RANGES, trials=4), "dp-psasc"))
+
+
+def test_study_with_a_random_search_comes_back_as_it_was() -> None:
+    given = study(methods=RANGES, trials=4)
+    assert parse_study(given.model_dump(mode="json"), source="json") == given
+
+
 # ------------------------------------------------------------------------------------------------ what is refused
 
 
@@ -109,6 +183,11 @@ def test_tuning_shares_no_seed_with_the_study() -> None:
         ({"methods": {"dp-sgd": {"C": [0.1, 0.1]}}}, "sweeps.tuning.methods.dp-sgd.0.C: must not name a value twice"),
         ({"methods": {"dp-sgd": {"C": [0]}}}, "sweeps.tuning.methods.dp-sgd.0.C.0: input should be greater than 0"),
         ({"methods": {"dp-sgd": {"C": 0.1234567}}}, "sweeps.tuning.methods.dp-sgd.0.C.0: must have at most 6"),
+        ({"methods": {"dp-sgd": {"C": 1, "sensitivity": 1}}}, "sweeps.tuning.methods.dp-sgd.0: must not have both se"),
+        ({"methods": {"nonprivate": {"step": 1}}}, "sweeps.tuning.methods.nonprivate: step: nonprivate has no sensi"),
+        ({"methods": {"dp-sgd": {"C": [1, 2, 3]}}, "trials": 4}, "sweeps.tuning.methods.dp-sgd: C: a range to draw"),
+        ({"methods": {"dp-sgd": {"C": [1, 2]}}, "trials": [4, 4]}, "sweeps.tuning.methods.dp-sgd: must have a set of"),
+        ({"trials": 0}, "sweeps.tuning.trials.0: input should be greater than or equal to 1"),
         ({"evaluation": "train"}, "sweeps.tuning.evaluation: input should be 'test' or 'validation'"),
     ],
     ids=str,
@@ -123,8 +202,15 @@ def test_epochs_of_a_sweep_are_whole() -> None:
 
 
 def test_data_set_is_tuned_once() -> None:
-    with pytest.raises(ConfigError, match=r"sweeps\.more\.datasets: digits is tuned by sweeps\.tuning already"):
+    with pytest.raises(ConfigError, match=r"sweeps\.more\.datasets: sweeps\.tuning chooses for digits already"):
         parse_study(STUDY | {"sweeps": {"tuning": SWEEP, "more": SWEEP}}, source="study.yaml")
+
+
+def test_sweep_that_nothing_is_chosen_from_may_be_beside_another() -> None:
+    shown = {"tuning": SWEEP, "shown": SWEEP | {"choose": False}, "ablation": SWEEP | {"evaluation": "test"}}
+    given = parse_study(STUDY | {"sweeps": shown}, source="study.yaml")
+    assert sweep_names(given) == ["tuning", "shown", "ablation"]
+    assert sweep_names(given, chosen_from=True) == ["tuning"]
 
 
 def test_asking_for_another_sweep_names_those_there_are() -> None:

@@ -1,11 +1,14 @@
-"""A run of the training loop, watched at the end of each epoch."""
+"""A run of the training loop, watched at the end of each epoch, and a long one for processes of its own."""
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Any
 
 import pytest
-from small_runs import CPU, Train, budget_for
+from processes import Run
+from small_runs import CPU, MakeSpec, Train, budget_for
 from torch import Tensor, nn
 
 from psasc_bench.data import Dataset
@@ -35,3 +38,9 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Train:
         return outcome, iterates
 
     return run
+
+
+@pytest.fixture(scope="session")
+def long(digits_spec: MakeSpec, prepared: Path) -> Run:
+    spec = digits_spec(method="nonprivate", parameters={}, epsilon=math.inf, epochs=10, learning_rate=0.1)
+    return Run(spec, prepared)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from small_runs import CPU, PLAIN, PSASC, MakeSpec, budget_for, first, rows_in_training
+from small_runs import CPU, PLAIN, PSASC, MakeSpec, budget_for, first, initial, rows_in_training
 from torch import Tensor
 
 from psasc_bench import methods
@@ -16,8 +17,11 @@ from psasc_bench.data import Dataset
 from psasc_bench.methods import Method
 from psasc_bench.records import record
 from psasc_bench.study import RunSpec
-from psasc_bench.training import deviation, runner, train
-from psasc_bench.training.loop import Outcome
+from psasc_bench.training import Examples, Objective, deviation, runner, train
+from psasc_bench.training.diagnostics import deviations
+from psasc_bench.training.loop import Outcome, cross_entropies
+
+SGD = methods.create("dp-sgd", {"C": 0.1})
 
 # ------------------------------------------------------------------------------------------------ a run and its probe
 
@@ -87,7 +91,8 @@ def test_probe_has_no_more_rows_than_there_are_examples(digits: Dataset, digits_
     with rows_in_training() as rows:
         probe = deviation.own_deviation(spec, dataset, every_epochs=1, **how)
         train(spec, dataset, budget_for(spec, dataset), probe=probe, **how)
-        deviation.along_one_trajectory(spec, {"dp-psasc": PSASC}, dataset, budget_for(spec, dataset), **how)
+        budget = budget_for(spec, dataset)
+        deviation.along_one_trajectory(spec, {"dp-psasc": PSASC}, dataset, budget, measurements=2, **how)
     assert max(rows) == 40
 
 
@@ -121,20 +126,68 @@ def test_interval_is_recorded_and_no_part_of_the_spec(digits: Dataset, digits_sp
 # ------------------------------------------------------------------------------------------------ one trajectory
 
 
-def shared(spec: RunSpec, dataset: Dataset, contestants: dict[str, Method]) -> list[dict[str, Any]]:
-    budget = budget_for(spec, dataset)
-    return deviation.along_one_trajectory(spec, contestants, dataset, budget, micro_batch_size=64, device=CPU)
+def shared(
+    spec: RunSpec, dataset: Dataset, compared: dict[str, Method], *, measurements: int = 10
+) -> list[dict[str, Any]]:
+    how: dict[str, Any] = {"micro_batch_size": 64, "device": CPU, "measurements": measurements}
+    return deviation.along_one_trajectory(spec, compared, dataset, budget_for(spec, dataset), **how)
 
 
-def test_contestants_are_compared_along_one_run(digits: Dataset, digits_spec: MakeSpec) -> None:
+def test_methods_are_compared_along_one_run(digits: Dataset, digits_spec: MakeSpec) -> None:
+    """A threshold above all norms leaves the true gradient."""
     spec = digits_spec(method="dp-sgd", parameters={"C": 0.1}, epochs=2)
-    contestants = {"dp-sgd": methods.create("dp-sgd", {"C": 0.1}), "dp-psasc": PSASC, "plain": PLAIN}
-    rows = shared(spec, digits, contestants)
-    assert [(row["epoch"], row["method"]) for row in rows] == [(e, name) for e in (1, 2) for name in contestants]
+    compared = {"dp-sgd": SGD, "dp-psasc": PSASC, "unclipped": methods.create("dp-sgd", {"C": 1e3})}
+    rows = shared(spec, digits, compared)
+    assert [(row["epoch"], row["method"]) for row in rows] == [(e, name) for e in (1, 2) for name in compared]
     assert {(row["trajectory"], row["seed"], row["epsilon"]) for row in rows} == {("dp-sgd", 0, 3.0)}
-    curve = trained(spec, digits, probe=own(spec, digits, 1)).curve
-    assert [row["cosine"] for row in rows[::3]] == [row["nonprivate_cosine"] for row in curve]
-    assert [row["cosine"] for row in rows[2::3]] == pytest.approx([1, 1])
+    for row in rows[2::3]:
+        assert [row["cosine"], row["effective_sample_size"]] == pytest.approx([1, 1])
+        assert row["quarter_weight"] == pytest.approx(0.25)
+        assert row["released_cosine"] < 0.01  # of the noise that such a threshold asks for
+
+
+def test_deviation_is_over_all_training_examples_at_the_rate_and_noise_of_the_run(
+    digits: Dataset, digits_spec: MakeSpec
+) -> None:
+    dataset, spec = first(digits, 600), digits_spec(method="dp-sgd", parameters={"C": 0.1}, epochs=1)
+    (row,) = shared(spec, dataset, {"dp-psasc": PSASC})
+    end = trained(spec, dataset).parameters
+    model = initial(spec)
+    objective = Objective(model, cross_entropies(model, Examples(dataset, "train", CPU)))
+    (expected,) = deviations(
+        objective,
+        [PSASC],
+        torch.arange(600),
+        iterates=[end],
+        micro_batch_size=64,
+        sampling_rate=spec.expected_batch_size / 600,
+        noise_multiplier=budget_for(spec, dataset).noise_multiplier,
+    )
+    assert {key: row[key] for key in asdict(expected)} == pytest.approx(asdict(expected), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "measurements", "expected"), [(7, 3, [1, 4, 7]), (7, 2, [1, 7]), (2, 10, [1, 2]), (1, 10, [1])]
+)
+def test_measurements_are_evenly_spaced_from_the_first_epoch_to_the_last(
+    epochs: int, measurements: int, expected: list[int], digits: Dataset, digits_spec: MakeSpec
+) -> None:
+    spec = digits_spec(method="dp-sgd", parameters={"C": 0.1}, epochs=epochs, expected_batch_size=40)
+    rows = shared(spec, first(digits, 40), {"dp-psasc": PSASC}, measurements=measurements)
+    assert [row["epoch"] for row in rows] == expected
+
+
+def test_trajectory_is_the_run_without_measurements(digits: Dataset, digits_spec: MakeSpec) -> None:
+    """However often it is measured, what is measured at the end is the same to the last bit."""
+    spec = digits_spec(method="dp-sgd", parameters={"C": 0.1}, epochs=3)
+    often, seldom = (shared(spec, digits, {"dp-psasc": PSASC}, measurements=count)[-1] for count in (3, 2))
+    assert often == seldom
+
+
+def test_method_that_no_noise_is_enough_for_is_refused_before_training(digits: Dataset, digits_spec: MakeSpec) -> None:
+    spec = digits_spec(method="dp-sgd", parameters={"C": 0.1}, learning_rate=1e39)  # would diverge
+    with pytest.raises(ValueError, match="no noise gives privacy here"):
+        shared(spec, digits, {"nonprivate": PLAIN})
 
 
 def test_more_iterates_than_the_trajectory_keeps_are_refused(digits: Dataset, digits_spec: MakeSpec) -> None:

@@ -18,7 +18,10 @@ for name in STUDY.datasets:
         params:
             dataset=name,
             study=planning.trajectory_study(STUDY, name),
-            code=[planning.trained_by(STUDY, name, method) for method in STUDY.methods],
+            code=[
+                planning.trained_by(STUDY, name, method)
+                for method in STUDY.methods_on(name)
+            ],
         shell:
             "python -m psasc_bench deviation --config /dev/stdin --dataset {params.dataset} "
             "--epsilon {wildcards.epsilon} --seed {wildcards.seed} --data {input.data:q} --budget {input.budget:q} "
@@ -39,4 +42,8 @@ rule deviation:
         others=list(planning.of_others(STUDY, RESULTS / "deviation", "csv")),
         shown=planning.of_others(STUDY, RESULTS / "deviation", "csv"),
     shell:
-        "awk 'NR == 1 || FNR > 1' {input.trajectories} {params.others} < /dev/null > {output} 2> {log}"
+        # What an earlier version has left may have other columns.
+        "awk 'NR == 1 {{ header = $0; print }} FNR > 1 {{ print }} FNR == 1 && $0 != header {{ "
+        'print FILENAME ": has other columns than those before it; delete it" > "/dev/stderr"; exit 1 }}'
+        "' "
+        "{input.trajectories} {params.others} < /dev/null > {output} 2> {log}"

@@ -2,7 +2,10 @@ rule explorer:
     input:
         expand(
             "results/{table}.csv",
-            table=["runs", "curves", "summary", "weights", "audit", "claims"],
+            table=[
+                *["runs", "curves", "summary", "weights"],
+                *["comparisons", "answer", "audit", "claims"],
+            ],
         ),
         "results/study.json",
     output:

@@ -1,5 +1,5 @@
-# No part of the study itself: `snakemake tune` trains the sweeps that are evaluated on validation examples, and chooses;
-# `snakemake sweeps` trains them all. For update() and ancient(), see train.smk and data.smk.
+# No part of the study itself: `snakemake tune` trains the sweeps that settings are chosen from, and chooses; `snakemake
+# sweeps` trains them all. For update() and ancient(), see train.smk and data.smk.
 
 for (sweep, dataset, method), trials in TRIALS.items():
 
@@ -34,13 +34,12 @@ for (sweep, dataset, method), trials in TRIALS.items():
             code=planning.trained_by(STUDY, dataset, method),
         shell:
             "python -m psasc_bench train-sweep --config /dev/stdin --sweep {params.sweep} --dataset {params.dataset} "
-            "--data {input.data:q} --budgets {input.budgets:q} --threads {threads} > {log} 2>&1 <<< {params.study:q} "
-            "&& (grep '^psasc-bench: warning' {log} >&2 || true)"
+            "--data {input.data:q} --budgets {input.budgets:q} --threads {threads} > {log} 2>&1 <<< {params.study:q}"
 
 
 rule tune:
     input:
-        planning.sweep_records(STUDY, RESULTS, ALL_TRIALS, evaluation="validation"),
+        planning.sweep_records(STUDY, RESULTS, ALL_TRIALS, chosen_from=True),
         made_of=str(MADE_OF),  # younger than tables that came with the clone
     output:
         "results/tuned.yaml",
@@ -52,13 +51,12 @@ rule tune:
     params:
         study=STUDY.model_dump_json(),
     shell:
-        "python -m psasc_bench tune --config /dev/stdin > {log} 2>&1 <<< {params.study:q} && cat {log} >&2"
+        "python -m psasc_bench tune --config /dev/stdin > {log} 2>&1 <<< {params.study:q}"
 
 
 rule sweeps:
     input:
-        planning.sweep_records(STUDY, RESULTS, ALL_TRIALS, evaluation="validation"),
-        planning.sweep_records(STUDY, RESULTS, ALL_TRIALS, evaluation="test"),
+        planning.sweep_records(STUDY, RESULTS, ALL_TRIALS),
         made_of=str(MADE_OF),
     output:
         "results/sweeps.csv",
@@ -71,4 +69,4 @@ rule sweeps:
         shown=planning.of_others(STUDY, RESULTS / "sweeps"),
         study=STUDY.model_dump_json(),
     shell:
-        "python -m psasc_bench collect-sweeps --config /dev/stdin > {log} 2>&1 <<< {params.study:q} && cat {log} >&2"
+        "python -m psasc_bench collect-sweeps --config /dev/stdin > {log} 2>&1 <<< {params.study:q}"

@@ -76,10 +76,11 @@ FIGURES = {
         tables=("summary", "weights", "curves"),
     ),
     "deviation": Plan(
-        caption="How far a method's scaled mean gradient is from the true one, on a fixed set of training examples: "
-        "along one run that all methods share, and along each method's own runs; and how much larger than the noise "
-        "its sum is. Not private.",
-        tables=("summary", "curves"),
+        caption="At common parameters, those of one run that all methods share: the share of all weight that the "
+        "quarter of the examples with the smallest gradients gets, the effective sample size, and the expected cosine "
+        "between what one step releases, noise included, and the true mean gradient. Means and 95 % t-intervals over "
+        "the seeds. Not private.",
+        tables=("summary",),
         shows=("deviation",),
     ),
     "robustness": Plan(

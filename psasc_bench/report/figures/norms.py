@@ -24,7 +24,7 @@ def draw(tables: Tables) -> Figure:
         return layout.blank("no run of a private method has finished")
     quantiles = [averages(curves[f"nonprivate_norm_{q}"], curves) for q in QUANTILES]
     shares = averages(100 * curves["nonprivate_below_peak"], curves)
-    peaks = _peaks(weights)
+    peaks = _peaks(tables.weights)
     columns = len(shown) + 1
     figure, panels = layout.panels(columns, len(cells), abreast=columns, height=1.05)
     for row, (dataset, epsilon) in enumerate(cells):

@@ -26,7 +26,7 @@ def draw(tables: Tables) -> Figure:
     budget of a sweep, a column per method."""
     tuning = _tuning(tables)
     if tuning.empty:
-        others = tables.left_out("tuning", "sweeps")
+        others = tables.left_out("sweeps", "tuning")
         return layout.blank("no sweep has finished a trial on held-out examples", others)
     methods = [method for method in tables.methods if method in set(tuning["method"])]
     grids = [grid for _, grid in tuning.groupby(["sweep", "dataset", "epsilon"], sort=False)]
@@ -42,7 +42,7 @@ def draw(tables: Tables) -> Figure:
         "Mean over seeds on held-out training examples, a frame around each best. Blank: not tried;",
         f"{TIMES}: a seed has no result. Titles: share of the settings within {100 * NEAR:g} point of the best.",
         "Δ: the sensitivity; times the learning rate, it is the longest step that an example can make.",
-        *tables.left_out("tuning", "sweeps"),
+        *tables.left_out("sweeps", "tuning"),
         *unfinished(tuning["status"].value_counts()),
     ]
     layout.annotate(figure, [], notes)
@@ -51,11 +51,12 @@ def draw(tables: Tables) -> Figure:
 
 def _tuning(tables: Tables) -> pd.DataFrame:
     """The runs that were evaluated on held-out examples, of data sets with a trial that all seeds have finished; with
-    ``step``, their learning rate times the sensitivity."""
-    sweeps = tables.requested("tuning", "sweeps")
+    ``step``, their learning rate times the sensitivity. What was drawn at random is left out: it forms no grid."""
+    sweeps = tables.requested("sweeps", "tuning")
     if sweeps.empty:
         return sweeps
     tuning = sweeps[(sweeps["evaluation"] == "validation") & sweeps["method"].isin(tables.methods)]
+    tuning = tuning[~tuning["drawn"]] if "drawn" in tuning else tuning
     trials = [tuning[key] for key in ("dataset", "sweep", "epsilon", "method", "settings")]
     finished = (tuning["status"] == "done").groupby(trials).transform("all")
     step = (tuning["learning_rate"] * tuning["sensitivity"]).round(9)

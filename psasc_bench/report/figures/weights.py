@@ -15,7 +15,7 @@ def draw(tables: Tables) -> Figure:
     """Weight ``w(x)`` and contribution ``x w(x)`` against the gradient norm ``x``, both in units of the sensitivity; so
     is the noise, which makes methods with other thresholds comparable. Below them, the norms of each method's own
     training."""
-    table = tables.read("weights")
+    table = tables.weights.copy()
     if table.empty:
         return layout.blank("the study has no private method, and a control has no weight to choose")
     table["weight"] /= table["sensitivity"]

@@ -1,0 +1,133 @@
+"""What became of each claim, in two or three sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import pandas as pd
+
+from psasc_bench.analysis import shares_near_best, small_gradient_shares
+from psasc_bench.report.formats import escape_markdown
+from psasc_bench.report.protocol import listed
+from psasc_bench.report.sentences import counted, number, shares, signs_and_size, title_of
+from psasc_bench.report.tables import Tables
+
+
+def claim_sentences(name: str, rows: pd.DataFrame, tables: Tables) -> str:
+    """Of the ``rows`` of a claim in claims.csv; where these say only what to run, that."""
+    primary = rows[rows["primary"] & rows["sign"].notna()]
+    said = list(SENTENCES[name](primary, tables)) if len(primary) else []
+    said += list(_undecided(rows, tables)) if name in ("C1", "C2") else []
+    if not said:
+        return f"{'Not decided' if rows['n'].any() else 'Not tested'}: {rows['evidence'].iloc[0]}."
+    return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in said)
+
+
+def _higher_accuracy(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
+    for method, of_method in rows.groupby("method", sort=False):
+        yield f"{_title(method, tables)} is {signs_and_size(of_method, tables)}"
+
+
+def _beats_earlier_scaling(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
+    rows = rows[rows["method"] == tables.roles.method]
+    if len(rows):
+        yield f"{_title(tables.roles.method, tables)} is {counted(rows)}"
+    for sign in ("higher", "lower"):
+        of_sign = rows[rows["sign"] == sign]
+        where = [
+            f"than {_title(row['reference'], tables)} on {title_of(row, tables)} ({number(row)})"
+            for _, row in of_sign.iterrows()
+        ]
+        if where:
+            yield f"it is {sign} {listed(where)}"
+
+
+def _weighs_small_gradients(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
+    measured = tables.requested("deviation")
+    if len(measured) and "quarter_weight" in measured:
+        means = small_gradient_shares(measured).groupby(["method", "dataset"])["value"].mean().groupby("method").mean()
+        shown = [name for name in tables.methods if name in means.index and name != tables.roles.momentum]
+        weights = shares([(tables.method_titles[name], float(means[name])) for name in shown])
+        yield (
+            "late in training the quarter of the examples with the smallest gradients, whose equal share is a "
+            f"quarter of the weight, gets {weights}"
+        )
+    for measure, words in [
+        ("cosine of what is released", "the expected cosine between what a step releases and the true gradient"),
+        ("effective sample size", "the effective sample size"),
+    ]:
+        of_measure = rows[rows["measure"] == measure]
+        if len(of_measure):
+            yield f"{words} is {counted(of_measure)}"
+
+
+def _needs_no_tuning(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
+    tried = tables.requested("sweeps")
+    tried = tried[tried["evaluation"] == "validation"] if len(tried) else tried
+    compared = [name for name in (tables.roles.method, tables.roles.reference, *tables.roles.earlier) if name]
+    if len(tried):
+        means = shares_near_best(tried).groupby("method")["value"].mean()
+        shown = [(tables.method_titles[name], float(means[name])) for name in compared if name in means.index]
+        where = listed([escape_markdown(title) for title in tried["dataset_title"].unique()])
+        yield f"of the settings tried on {where}, those within a point of the method's own best are {shares(shown)}"
+    yield f"that share is {counted(rows)}"
+
+
+def _speeds_convergence(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
+    whole = rows[rows["measure"] == "accuracy over the curve"]
+    inner = whole[whole["reference"] == tables.roles.method]
+    if len(inner):
+        yield f"with inner momentum the accuracy averaged over the curve is {signs_and_size(inner, tables)}"
+    early = rows[rows["measure"] == "accuracy over the curve, first quarter"]
+    ahead, behind = early[early["sign"] == "higher"], early[early["sign"] == "lower"]
+    tested, reference = (_title(name, tables) for name in (tables.roles.method, tables.roles.reference))
+    if len(ahead):
+        crossing = [
+            f"{title_of(row, tables)} ({number(row)}, {row['evidence'].rsplit('; ', 1)[-1]})"
+            for _, row in ahead.iterrows()
+        ]
+        yield f"over the first quarter of training {tested}, without momentum, leads {reference} on {listed(crossing)}"
+    elif len(early):
+        where = (
+            f" and is behind on {listed([title_of(row, tables) for _, row in behind.iterrows()])}"
+            if len(behind)
+            else ""
+        )
+        yield f"over the first quarter of training {tested}, without momentum, leads {reference} on no data set{where}"
+
+
+def _preserves_privacy(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
+    attacked = rows[rows["low"].notna()]
+    refuted = rows[rows["sign"] == "refuted"]
+    if len(refuted):
+        where = [f"{_title(row['method'], tables)} at epsilon {row['epsilon']}" for _, row in refuted.iterrows()]
+        yield f"refuted for {listed(where)}"
+    elif len(attacked):
+        nearest = attacked.assign(share=attacked["low"] / attacked["high"]).nlargest(1, "share").iloc[0]
+        yield (
+            f"not refuted: the nearest attack proves epsilon {nearest['low']:.2f} of {nearest['high']:.2f}, what "
+            "the steps that it attacks cost, and every ledger holds; that is no proof"
+        )
+
+
+SENTENCES: Mapping[str, Callable[[pd.DataFrame, Tables], Iterator[str]]] = {
+    "C1": _higher_accuracy,
+    "C2": _beats_earlier_scaling,
+    "C3": _weighs_small_gradients,
+    "C4": _needs_no_tuning,
+    "C5": _speeds_convergence,
+    "C6": _preserves_privacy,
+}
+
+
+def _undecided(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
+    """The numbers of data sets that decide nothing."""
+    shown = rows[~rows["primary"] & rows["estimate"].notna() & (rows["method"] == tables.roles.method)]
+    for dataset, of_one in shown.groupby("dataset", sort=False):
+        numbers = [f"{number(row)} to {_title(row['reference'], tables)}" for _, row in of_one.iterrows()]
+        where = title_of({"dataset": dataset}, tables)
+        yield f"on {where}, where nothing is decided, the difference is {listed(numbers)}"
+
+
+def _title(name: object, tables: Tables) -> str:
+    return escape_markdown(tables.method_titles.get(str(name), str(name)))
