@@ -16,6 +16,7 @@ from psasc_bench import data, planning, records
 from psasc_bench.commands import auditing, notices, reporting, training
 from psasc_bench.commands.overview import overview
 from psasc_bench.data import Features
+from psasc_bench.privacy import Accountant
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -169,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--delta", type=float, required=True)
     added.add_argument("--expected-batch-size", type=_at_least(1), required=True)
     added.add_argument("--epochs", type=_at_least(1), required=True)
+    added.add_argument("--accountant", choices=get_args(Accountant), default="rdp", help="(%(default)s)")
     added.add_argument("--evaluation", choices=["test", "validation"], default="test", help="(%(default)s)")
     added.add_argument("outputs", type=Path, nargs="+", metavar="eps-EPSILON.json")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes import Run
@@ -25,7 +26,7 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Train:
     ) -> tuple[Outcome, list[Tensor]]:
         iterates: list[Tensor] = []
 
-        def watched(model: nn.Module, examples: training.Examples) -> dict[str, float]:
+        def watched(model: nn.Module, examples: training.Examples) -> tuple[dict[str, float], dict[str, Any]]:
             iterates.append(nn.utils.parameters_to_vector(p.contiguous() for p in model.parameters()).detach())
             return evaluate(model, examples)
 
