@@ -18,6 +18,7 @@ from .results import CELL, LABELS, UNFINISHED, collect
 from .statistics import ALPHA, CONFIDENCE, MARGIN, POWER, p_text, t_interval
 from .sweeps import sweep_cost, sweep_curves, sweep_table
 from .tidy import IDENTITIES, REQUESTED, default_roles, of_the_study, read_study, read_table
+from .times import read_times
 from .tuning import edge_notes, tuned_study
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "ranks",
     "read_study",
     "read_table",
+    "read_times",
     "released_cosines",
     "shares_near_best",
     "small_gradient_shares",

@@ -98,7 +98,7 @@ def collect(options: argparse.Namespace) -> None:
     withheld = {**_unsound({spec.name(): spec for spec in specs}, options.checks), **_unaccounted(options)}
     _name_withheld(withheld)
     tables = analysis.collect(study, options.runs, options.output, withheld=withheld)
-    for line in analysis.unlike_origins(analysis.read_table(options.output / "runs.csv"), study.roles().reference):
+    for line in analysis.unlike_origins(analysis.read_table(options.output / "times.csv"), study.roles().reference):
         warn(line)
     files.write_text(options.output / "README.md", report.render_results_page(study, options.output))
     wrote(*tables, options.output / "README.md")
