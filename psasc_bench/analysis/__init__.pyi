@@ -2,15 +2,15 @@ from .claims import Claim, claims_about, write_claims
 from .comparisons import budgets_text
 from .literature import beside_published, published
 from .metrics import (
-    ENOUGH,
     NEAR,
+    QUARTERS,
     RUN,
     accuracies,
+    curve_means,
     effective_sample_sizes,
     released_cosines,
     shares_near_best,
     small_gradient_shares,
-    steps_to_enough,
 )
 from .origins import unlike_origins
 from .ranking import performance_profiles, ranks
@@ -25,12 +25,12 @@ __all__ = [
     "ALPHA",
     "CELL",
     "CONFIDENCE",
-    "ENOUGH",
     "IDENTITIES",
     "LABELS",
     "MARGIN",
     "NEAR",
     "POWER",
+    "QUARTERS",
     "REQUESTED",
     "RUN",
     "UNFINISHED",
@@ -40,6 +40,7 @@ __all__ = [
     "budgets_text",
     "claims_about",
     "collect",
+    "curve_means",
     "default_roles",
     "edge_notes",
     "effective_sample_sizes",
@@ -54,7 +55,6 @@ __all__ = [
     "released_cosines",
     "shares_near_best",
     "small_gradient_shares",
-    "steps_to_enough",
     "sweep_cost",
     "sweep_curves",
     "sweep_table",
