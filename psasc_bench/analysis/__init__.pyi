@@ -14,6 +14,7 @@ from .metrics import (
 )
 from .origins import unlike_origins
 from .ranking import performance_profiles, ranks
+from .reproduction import CellPair, Reproduction, compare_results
 from .results import CELL, LABELS, UNFINISHED, collect
 from .statistics import ALPHA, CONFIDENCE, MARGIN, POWER, p_text, t_interval
 from .sweeps import sweep_cost, sweep_curves, sweep_table
@@ -34,12 +35,15 @@ __all__ = [
     "REQUESTED",
     "RUN",
     "UNFINISHED",
+    "CellPair",
     "Claim",
+    "Reproduction",
     "accuracies",
     "beside_published",
     "budgets_text",
     "claims_about",
     "collect",
+    "compare_results",
     "curve_means",
     "default_roles",
     "edge_notes",
