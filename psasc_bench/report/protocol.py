@@ -13,6 +13,7 @@ from psasc_bench.study import Cell, ConfigError, RunSpec, Study, parse_study
 # Of a published protocol, what decides a model and its schedule.
 PUBLISHED = ("model", "expected_batch_size", "epochs", "delta", "learning_rate", "momentum")
 PAPERS = {"AdaSig": "AdaSig (NeurIPS 2025)", "Tramer & Boneh": "Tramer & Boneh (2021)"}
+ACCOUNTANTS = {"rdp": "Opacus' RDP accountant", "pld": "dp-accounting's privacy loss distributions"}
 SHARED = {"sensitivity": "sensitivities", "learning_rate": "learning rates", "momentum": "momenta of SGD"}
 UNTRAINED = ("dataset", "method", "seed", "evaluation", "listed_as")  # the parts of a specification that train nothing
 
@@ -121,8 +122,14 @@ class Protocol:
         return f"on {where} none of a private method was chosen by looking at the data"
 
     def accountants(self) -> str:
-        """STUB until merged."""
-        return "The noise multiplier is from Opacus' RDP accountant, checked by two others."
+        """Whose accountant the noise multipliers are calibrated by; of data sets, where these differ."""
+        used: dict[str, list[str]] = {}
+        for name, title in self.titles.items():
+            used.setdefault(self.study.dataset(name).accountant, []).append(title)
+        if len(used) == 1:
+            return f"Noise multipliers are calibrated by {ACCOUNTANTS[next(iter(used))]}, and checked by others."
+        parts = [f"by {ACCOUNTANTS[kind]} on {listed(titles)}" for kind, titles in used.items()]
+        return f"Noise multipliers are calibrated {listed(parts)}, and checked by others."
 
     def filled(self) -> list[tuple[str, str]]:
         """Where values are from that the study does not give, and which."""
