@@ -164,7 +164,7 @@ class Study(Strict):
             delta=dataset.delta,
             accountant=dataset.accountant
             if math.isfinite(cell.epsilon)
-            else "rdp",  # where there is no noise none decides
+            else "rdp",  # no noise, no accountant
             expected_batch_size=dataset.expected_batch_size,
             epochs=dataset.epochs,
             learning_rate=optimiser["learning_rate"],
