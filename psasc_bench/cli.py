@@ -246,9 +246,17 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--output", type=Path, default=Path("figures"), help="(%(default)s)")
 
     added = command(reporting.table)
-    added.add_argument("tables", nargs="+", metavar="table", help="accuracy, convergence, claims, robustness or cost")
+    kinds = "accuracy, literature, convergence, claims, robustness or cost"
+    added.add_argument("tables", nargs="*", metavar="table", help=f"what to write: {kinds}")
+    added.add_argument("--dataset", help="print its cells instead")
+    added.add_argument("--epsilon", type=float, help="print those of this budget; inf for none")
+    added.add_argument("--method", help="print those of this method of the study")
     added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=Path("results/tables"), help="(%(default)s)")
+
+    added = command(reporting.compare)
+    added.add_argument("first", type=Path, metavar="A", help="a results folder, or a study's file")
+    added.add_argument("second", type=Path, metavar="B", help="another")
 
     added = command(reporting.explorer)
     added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")

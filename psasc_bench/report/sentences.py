@@ -56,8 +56,12 @@ def _mean(tables: Tables, *, tuned: bool) -> str:
     mean = interval(*(100 * float(row[end]) for end in ENDS))
     return (
         f"Over the {row['datasets']} data sets the mean difference is {mean} points, and the probability of a gain of "
-        f"more than {POINTS} on a further one is {row['probability_higher']:.2f}."
+        f"more than {POINTS} on a further one is {_probability(row['probability_higher'])}."
     )
+
+
+def _probability(value: float) -> str:
+    return "below 0.01" if value < 0.01 else "above 0.99" if value > 0.99 else f"{value:.2f}"
 
 
 def _why_not(rows: pd.DataFrame, tables: Tables) -> str:
