@@ -162,9 +162,7 @@ class Study(Strict):
             parameters=methods.parameters(self.method(cell.dataset, cell.method, cell.epsilon)),
             epsilon=cell.epsilon,
             delta=dataset.delta,
-            accountant=dataset.accountant
-            if math.isfinite(cell.epsilon)
-            else "rdp",  # no noise, no accountant
+            accountant=dataset.accountant if math.isfinite(cell.epsilon) else "rdp",  # no noise, no accountant
             expected_batch_size=dataset.expected_batch_size,
             epochs=dataset.epochs,
             learning_rate=optimiser["learning_rate"],
