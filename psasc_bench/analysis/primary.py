@@ -39,8 +39,8 @@ def datasets_of(runs: pd.DataFrame) -> Datasets:
 
 
 def primary_decisions(runs: pd.DataFrame, roles: Roles) -> list[Decision]:
-    """Of every method that is no control against the reference, and of those under test against each earlier one, on the
-    data sets on which both have been run."""
+    """Of every method that is no control against the reference, and of those under test against each earlier one, on
+    the data sets on which both have been run."""
     values, datasets = metrics.accuracies(runs), datasets_of(runs)
     compared = [str(name) for name in runs.loc[~runs["control"].astype(bool), "method"].unique()]
     against: dict[str, list[str]] = {}

@@ -221,10 +221,10 @@ def test_momentum_is_held_against_the_same_without_in_curve_accuracy_and_cosine(
 @pytest.mark.parametrize(
     ("gains", "sign", "crossing"),
     [
-        ((0.05, 0.05, 0.01, 0.01, -0.02, -0.02, -0.02, -0.02), "higher", "ahead until 50 % of training"),
+        ((0.05, 0.05, 0.01, 0.01, -0.02, -0.02, -0.02, -0.02), "higher", "last ahead after 50 % of training"),
         ((0.05, 0.05, 0.01, 0.01, 0.02, 0.02, 0.02, 0.02), "higher", "ahead at the end"),
         ((-0.05, -0.05, -0.01, -0.01, -0.02, -0.02, -0.02, -0.02), "lower", "never ahead"),
-        ((0.05, 0.05, -0.01, 0.0, 0.0, 0.01, 0.0, -0.02), "higher", "ahead until 75 % of training"),
+        ((0.05, 0.05, -0.01, 0.0, 0.0, 0.01, 0.0, -0.02), "higher", "last ahead after 75 % of training"),
     ],
 )
 def test_early_lead_is_primary_and_says_until_when_it_lasts(gains: list[float], sign: str, crossing: str) -> None:
