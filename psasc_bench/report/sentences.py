@@ -35,7 +35,7 @@ def answer(tables: Tables) -> str:
     shown = decided[~decided["tuned"]] if (~decided["tuned"]).any() else decided
     if shown.empty:
         return f"Whether {method} is more accurate than {reference} is not decided: {_why_not(rows, tables)}."
-    said, excluded = signs(shown, tables), shown["gain_excluded"] == "yes"
+    said, excluded = signs(shown, tables), (shown["gain_excluded"] == "yes") | (shown["sign"] == "identical")
     if excluded.all() and not (shown["sign"] == "higher").any():
         where = title_of(shown.iloc[0], tables) if len(shown) == 1 else f"any of {len(shown)} data sets"
         first = f"{method} does not gain {POINTS} over {reference} on {where}: its accuracy is {said}"

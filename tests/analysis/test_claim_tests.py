@@ -46,7 +46,7 @@ NO_WORDS = ("", "", "")
         ([0.5001, 0.6, 0.6999], ("unresolved", "yes", "yes")),
         ([0.5004, 0.6005, 0.7006], ("higher", "yes", "yes")),
         ([0.52, 0.60, 0.68], ("unresolved", "unresolved", "no")),
-        (SGD, ("identical", "unresolved", "no")),
+        (SGD, ("identical", "", "")),
     ],
     ids=["ahead", "behind", "tied", "ahead by little", "open", "identical"],
 )
