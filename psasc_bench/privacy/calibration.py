@@ -29,7 +29,8 @@ def calibrate(
     *, epsilon: float, delta: float, sampling_rate: float, steps: int, accountant: Accountant = "rdp"
 ) -> Budget:
     """The smallest noise multiplier (to 0.1 % of epsilon) with which ``steps`` releases at ``sampling_rate`` satisfy
-    (epsilon, delta)-DP by the ``accountant``. Raises ``ValueError`` where no noise can, or a value makes no sense."""
+    (epsilon, delta)-DP by the ``accountant``: none where epsilon is infinite, whoever that is. Raises ``ValueError``
+    where no noise can, or a value makes no sense."""
     _check(epsilon=epsilon, delta=delta, sampling_rate=sampling_rate, steps=steps)
     by_rdp: Spent = cache(partial(epsilon_by_rdp, sampling_rate=sampling_rate, steps=steps, delta=delta))
     by_pld = partial(epsilon_by_pld, sampling_rate=sampling_rate, steps=steps)
@@ -48,7 +49,7 @@ def calibrate(
         noise_multiplier=noise_multiplier,
         epsilon_rdp=spent_rdp,
         epsilon_pld=spent_pld,
-        accountant=accountant,
+        accountant=accountant if noise_multiplier else "rdp",
     )
 
 

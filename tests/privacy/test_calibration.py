@@ -98,6 +98,7 @@ def test_small_epsilon_is_within_reach_at_the_protocols_delta(epsilon: float) ->
 @pytest.mark.parametrize("accountant", ACCOUNTANTS)
 def test_infinite_epsilon_needs_no_noise(accountant: Accountant) -> None:
     budget = calibrate(epsilon=math.inf, accountant=accountant)
+    assert budget == calibrate(epsilon=math.inf)
     assert (budget.noise_multiplier, budget.epsilon_rdp, budget.epsilon_pld) == (0.0, math.inf, math.inf)
 
 
@@ -133,5 +134,5 @@ def test_budget_comes_back_from_json_as_it_was(accountant: Accountant, epsilon: 
 
 def test_budget_by_rdp_is_written_as_it_was_before_there_was_another() -> None:
     """Shipped ledgers have no such key, and two records of one run are to have one ledger."""
-    assert "accountant" not in calibrate(epsilon=math.inf).to_json()
-    assert calibrate(epsilon=math.inf, accountant="pld").to_json()["accountant"] == "pld"
+    assert "accountant" not in calibrate().to_json()
+    assert calibrate(accountant="pld").to_json()["accountant"] == "pld"

@@ -66,6 +66,7 @@ def test_noise_is_calibrated_as_published_or_else_by_the_tighter_accountant(
     study = parsed(datasets=dataset)
     (name,) = dataset
     assert study.spec(Cell(name, "dp-sgd", 3.0), seed=0).accountant == accountant
+    assert study.spec(Cell(name, "dp-sgd", float("inf")), seed=0).accountant == "rdp"  # no noise to calibrate
 
 
 def test_data_set_of_ones_own_has_the_tighter_accountant() -> None:
