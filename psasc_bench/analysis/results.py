@@ -24,7 +24,7 @@ LABELS = ["dataset_title", "method_title"]
 UNFINISHED = ["missing", "running", "stale", "diverged", "failed"]
 Row = dict[str, Any]
 NORMS = np.logspace(-4, 2, 241)
-PROTOCOL = ("learning_rate", "momentum", "delta", "expected_batch_size", "epochs")
+PROTOCOL = ("learning_rate", "momentum", "delta", "accountant", "expected_batch_size", "epochs")
 INNER = ("iterates", "decay")
 MOST_NAMED = 10  # of what is wrong in one way
 
@@ -115,8 +115,7 @@ def _check_one_data_set(table: pd.DataFrame, runs: Path) -> None:
 
 def _columns(spec: RunSpec, found: Record | None) -> Row:
     columns: Row = {"implementation": spec.method, "model": spec.model, "settings": _settings(spec)}
-    columns |= {key: getattr(spec, key) for key in PROTOCOL}
-    columns |= {"accountant": getattr(spec, "accountant", "rdp"), "test_accuracy": np.nan}
+    columns |= {key: getattr(spec, key) for key in PROTOCOL} | {"test_accuracy": np.nan}
     if found is None:
         return columns
     ledger = {key: found.ledger[key] for key in ("noise_multiplier", "sensitivity", "sampling_rate", "steps_taken")}

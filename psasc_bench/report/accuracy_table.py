@@ -11,7 +11,7 @@ from psasc_bench.report.formats import DASH, Block, Table
 from psasc_bench.report.tables import Tables, epsilon_text
 
 TERMS = ["implementation", "model", "settings", "learning_rate", "momentum", "expected_batch_size", "sampling_rate"]
-TERMS += ["steps_taken", "noise_multiplier", "sensitivity", "delta"]
+TERMS += ["steps_taken", "noise_multiplier", "sensitivity", "delta", "accountant"]
 CAPTION = (
     "Test accuracy of the last iterate in percent: mean ± half-width of the {confidence:g} % t-interval over the "
     "seeds, whose number is in the last row{others}.{single}"

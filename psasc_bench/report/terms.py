@@ -29,7 +29,7 @@ def protocol(runs: pd.DataFrame) -> str:
     private = runs[runs["epsilon"] < math.inf]
     if private.empty:
         return f"{', '.join(parts)}."
-    accountant = str(one.get("accountant", "rdp")).upper()
+    accountant = str(private.iloc[0]["accountant"]).upper()
     sigmas = private.sort_values("epsilon").groupby("epsilon")["noise_multiplier"].first()
     by_epsilon = zip(sigmas.index, sigmas, strict=True)
     noise = ", ".join(f"{sigma:.4g} at ε = {epsilon_text(epsilon)}" for epsilon, sigma in by_epsilon)
