@@ -6,20 +6,20 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from playwright.sync_api import Page
-from scipy import stats
 
-from psasc_bench.analysis import MARGIN, results, t_interval
+from psasc_bench.analysis import default_roles, primary, results
 
 METHODS = {"dp-sgd": "DP-SGD", "dp-psasc": "DP-PSASC", "mine": "My method", "nonprivate": "non-private"}
 HOSTILE = '</script><img src="http://example.org/x.png" onerror="document.title=1"> & "co", 1'
 DATASETS = {"digits": "Digits", "hostile": HOSTILE}
+TEST_EXAMPLES = {"digits": 10_000, "hostile": 100}  # the latter too few to decide anything
 DESKTOP, PHONE = (1280, 900), (390, 844)
 CELLS = [*itertools.product([1.0, 8.0], ["dp-sgd", "dp-psasc", "mine"]), (math.inf, "nonprivate")]
 Open = Callable[..., Page]
@@ -30,7 +30,9 @@ ANSWER |= {"probability_within": 0.25, "probability_lower": 0.125}
 
 
 def score(method: str, epsilon: float, seed: int) -> float:
-    return 0.8 + 0.01 * list(METHODS).index(method) + 0.002 * min(epsilon, 20) + 0.01 * seed**2
+    """Each method a point above the one before, give or take a hundredth from seed to seed."""
+    place = list(METHODS).index(method)
+    return 0.8 + 0.01 * place + 0.0001 * place * (seed - 1) + 0.002 * min(epsilon, 20) + 0.01 * seed**2
 
 
 def write_study(folder: Path) -> Path:
@@ -43,6 +45,7 @@ def write_study(folder: Path) -> Path:
             key |= {"dataset_title": title, "method_title": METHODS[method], "status": "diverged" if failed else "done"}
             accuracy = np.nan if failed else score(method, epsilon, seed)
             result = {"control": method == "nonprivate", "delta": 1e-5, "test_accuracy": accuracy}
+            result["test_examples"] = TEST_EXAMPLES[dataset]
             runs.append(key | result | {"test_loss": 0.5, "reason": HOSTILE if failed else None})
             curves += [key | {"epoch": i, "test_accuracy": accuracy * i / 3, "test_loss": 1 / i} for i in (1, 2, 3)]
         for method in ("dp-sgd", "dp-psasc", "mine"):
@@ -57,7 +60,8 @@ def write_study(folder: Path) -> Path:
     table = pd.DataFrame(runs)
     frames = {"runs": table, "summary": results.summarise(table, "dp-sgd"), "curves": pd.DataFrame(curves)}
     frames |= {"weights": pd.concat(weights), "audit": pd.DataFrame(audit)}
-    frames["comparisons"] = compare(table, "dp-sgd", undecided=["hostile"])
+    decisions = primary.primary_decisions(table, default_roles(table))
+    frames["comparisons"] = primary.comparison_table(decisions, METHODS, DATASETS)
     frames["answer"] = pd.DataFrame([ANSWER])
     folder.mkdir(exist_ok=True)
     for name, frame in frames.items():
@@ -67,38 +71,6 @@ def write_study(folder: Path) -> Path:
     study = {"epsilons": [1, 8], "methods": {"dp-sgd": {}, "dp-psasc": {}, "mine": mine, "nonprivate": {}}}
     (folder / "study.json").write_text(json.dumps(study | {"datasets": {"digits": {}, "hostile": of_hostile}}))
     return folder
-
-
-def compare(runs: pd.DataFrame, reference: str, *, undecided: Collection[str] = ()) -> pd.DataFrame:
-    """A row per method that is no control and data set: seeds' mean differences over the budgets, by t-tests that are
-    not corrected."""
-    rows = []
-    values = runs[~runs["control"]].pivot(
-        index=["dataset", "seed"], columns=["method", "epsilon"], values="test_accuracy"
-    )
-    titles = dict(zip(runs["dataset"], runs["dataset_title"], strict=True))
-    for dataset, method in itertools.product(titles, values.columns.unique("method").drop(reference)):
-        differences = (values[method] - values[reference]).loc[dataset].mean(axis=1, skipna=False).dropna()
-        mean, low, high = t_interval(differences.to_numpy())
-        inner = (high - mean) * stats.t.ppf(0.95, len(differences) - 1) / stats.t.ppf(0.975, len(differences) - 1)
-        decides = dataset not in undecided
-        row = {"dataset": dataset, "dataset_title": titles[dataset], "method": method, "method_title": METHODS[method]}
-        row |= {"reference": reference, "reference_title": METHODS[reference], "tuned": False, "decides": decides}
-        row |= {"budgets": "1, 8", "n": len(differences), "mean": mean, "low": low, "high": high}
-        row |= {
-            "low_90": mean - inner,
-            "high_90": mean + inner,
-            "sd": differences.std(),
-            "identical": 0,
-            "p_holm": 0.04,
-        }
-        row |= {"sign": "", "p_holm": 0.04, "within_p_holm": 1.0, "within": "", "gain_p_holm": 1.0, "gain_excluded": ""}
-        if decides:
-            sign = "higher" if low > 0 else "lower" if high < 0 else "unresolved"
-            within = "yes" if max(-row["low_90"], row["high_90"]) < MARGIN else "no" if low > MARGIN else "unresolved"
-            row |= {"sign": sign, "within": within, "gain_excluded": "yes" if row["high_90"] < MARGIN else "no"}
-        rows.append(row | {"detectable": 0.0031, "seeds_needed": 7})
-    return pd.DataFrame(rows)
 
 
 def choose(page: Page, label: str, *, checked: bool = True) -> None:
