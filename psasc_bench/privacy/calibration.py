@@ -67,7 +67,7 @@ def _noise_by_rdp(spent: Spent, epsilon: float, delta: float, steps: int) -> flo
 
 def _noise_by_pld(spent_at: Callable[..., float], epsilon: float, delta: float, *, start: float) -> float:
     """Around ``start``, which is what RDP asks for: first with coarse losses, whose epsilon is an upper bound, too, and
-    from there with fine ones, by false position. The last of delta that the computation may lose is never spent."""
+    from there with fine ones, by false position. What the computation may lose of delta is not spent."""
     found: float | None = None
     for coarser, factor in SEARCHES if delta > LOST else ():
         interval = coarser * loss_interval(epsilon)
@@ -94,8 +94,8 @@ def _enough(spent: Spent, epsilon: float, *, start: float, factor: float, most: 
 
 
 def _least(spent: Spent, epsilon: float, *, low: float, high: float, between: Callable[[float, float], float]) -> float:
-    """The smallest noise multiplier within ``epsilon``, between ``low``, which is not, and ``high``, which is; where
-    ``between`` them to look next may be chosen freely."""
+    """The smallest noise multiplier within ``epsilon``, from between ``low``, which is not, and ``high``, which is;
+    ``between`` says where to look next."""
     for _ in range(MOST_HALVINGS):
         if not _unspent(spent, epsilon, high):
             break
