@@ -85,7 +85,7 @@ def differences(whole: Path, broken: Path) -> list[str]:
     problems = [f"{name}: in one study only" for name in expected.keys() ^ found.keys()]
     for name in expected.keys() & found.keys():
         one, two = records.read(expected[name]), records.read(found[name])
-        for key in ("spec", "fingerprint", "status", "reason", "result", "ledger", "nonprivate"):
+        for key in ("spec", "fingerprint", "status", "reason", "result", "ledger", "nonprivate", "predictions"):
             if getattr(one, key) != getattr(two, key):
                 problems.append(f"{name}: another {key}")
         if expected[name].with_suffix(".csv").read_bytes() != found[name].with_suffix(".csv").read_bytes():

@@ -16,6 +16,7 @@ from psasc_bench import data, planning, records
 from psasc_bench.commands import auditing, notices, reporting, training
 from psasc_bench.commands.overview import overview
 from psasc_bench.data import Features
+from psasc_bench.privacy import Accountant
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -169,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--delta", type=float, required=True)
     added.add_argument("--expected-batch-size", type=_at_least(1), required=True)
     added.add_argument("--epochs", type=_at_least(1), required=True)
+    added.add_argument("--accountant", choices=get_args(Accountant), default="rdp", help="(%(default)s)")
     added.add_argument("--evaluation", choices=["test", "validation"], default="test", help="(%(default)s)")
     added.add_argument("outputs", type=Path, nargs="+", metavar="eps-EPSILON.json")
 
@@ -244,9 +246,17 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--output", type=Path, default=Path("figures"), help="(%(default)s)")
 
     added = command(reporting.table)
-    added.add_argument("tables", nargs="+", metavar="table", help="accuracy, convergence, claims, robustness or cost")
+    kinds = "accuracy, literature, convergence, claims, robustness or cost"
+    added.add_argument("tables", nargs="*", metavar="table", help=f"what to write: {kinds}")
+    added.add_argument("--dataset", help="print its cells instead")
+    added.add_argument("--epsilon", type=float, help="print those of this budget; inf for none")
+    added.add_argument("--method", help="print those of this method of the study")
     added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
     added.add_argument("--output", type=Path, default=Path("results/tables"), help="(%(default)s)")
+
+    added = command(reporting.compare)
+    added.add_argument("first", type=Path, metavar="A", help="a results folder, or a study's file")
+    added.add_argument("second", type=Path, metavar="B", help="another")
 
     added = command(reporting.explorer)
     added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,10 +36,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> data.Dataset:
-    folder = tmp_path_factory.mktemp("digits")
-    data.prepare("digits", folder / "digits.npz", root=folder)
-    return data.load(folder / "digits.npz")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("digits") / "digits.npz"
+    data.prepare("digits", path, root=path.parent)
+    return path
+
+
+@pytest.fixture(scope="session")
+def digits(prepared: Path) -> data.Dataset:
+    return data.load(prepared)
 
 
 @pytest.fixture(scope="session")

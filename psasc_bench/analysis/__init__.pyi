@@ -2,43 +2,49 @@ from .claims import Claim, claims_about, write_claims
 from .comparisons import budgets_text
 from .literature import beside_published, published
 from .metrics import (
-    ENOUGH,
     NEAR,
+    QUARTERS,
     RUN,
     accuracies,
+    curve_means,
     effective_sample_sizes,
     released_cosines,
     shares_near_best,
     small_gradient_shares,
-    steps_to_enough,
 )
 from .origins import unlike_origins
 from .ranking import performance_profiles, ranks
+from .reproduction import CellPair, Reproduction, compare_results
 from .results import CELL, LABELS, UNFINISHED, collect
 from .statistics import ALPHA, CONFIDENCE, MARGIN, POWER, p_text, t_interval
 from .sweeps import sweep_cost, sweep_curves, sweep_table
 from .tidy import IDENTITIES, REQUESTED, default_roles, of_the_study, read_study, read_table
+from .times import read_times
 from .tuning import edge_notes, tuned_study
 
 __all__ = [
     "ALPHA",
     "CELL",
     "CONFIDENCE",
-    "ENOUGH",
     "IDENTITIES",
     "LABELS",
     "MARGIN",
     "NEAR",
     "POWER",
+    "QUARTERS",
     "REQUESTED",
     "RUN",
     "UNFINISHED",
+    "CellPair",
     "Claim",
+    "Reproduction",
     "accuracies",
     "beside_published",
     "budgets_text",
     "claims_about",
     "collect",
+    "compare_results",
+    "curve_means",
     "default_roles",
     "edge_notes",
     "effective_sample_sizes",
@@ -49,10 +55,10 @@ __all__ = [
     "ranks",
     "read_study",
     "read_table",
+    "read_times",
     "released_cosines",
     "shares_near_best",
     "small_gradient_shares",
-    "steps_to_enough",
     "sweep_cost",
     "sweep_curves",
     "sweep_table",

@@ -241,19 +241,13 @@ def _by_distance(shares: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_crossings(comparisons: Sequence[Comparison], curves: pd.DataFrame) -> list[Comparison]:
-    """Their notes say until when the method is ahead."""
+    """Their notes say when the method is last ahead, by the mean over budgets and seeds."""
     found = []
     for one in comparisons:
         budgets = curves[curves["epsilon"].isin(one.budgets)]
-        until = metrics.last_crossing(budgets, one.method, one.reference).get(one.dataset, math.nan)
-        note = (
-            "never ahead"
-            if math.isnan(until)
-            else "ahead at the end"
-            if until == 1
-            else f"ahead until {100 * until:.0f} %"
-        )
-        found.append(replace(one, note=f"{note}{' of training' if 0 < until < 1 else ''}"))
+        last = metrics.last_crossing(budgets, one.method, one.reference).get(one.dataset, math.nan)
+        note = "never ahead" if math.isnan(last) else f"last ahead after {100 * last:.0f} % of training"
+        found.append(replace(one, note="ahead at the end" if last == 1 else note))
     return found
 
 

@@ -201,9 +201,8 @@ def _statements(
     comparison: Comparison, found: PairedDifference, p: float, tie_p: float, beyond_p: float, gain_p: float
 ) -> Statements:
     if found.n > 1 and found.identical == found.n:
-        sign = "identical"
-    else:
-        sign = "unresolved" if not p < ALPHA else "higher" if found.mean > 0 else "lower"
+        return Statements("identical")  # there is nothing to test
+    sign = "unresolved" if not p < ALPHA else "higher" if found.mean > 0 else "lower"
     if comparison.measure.margin is None:
         return Statements(sign)
     within = "yes" if tie_p < ALPHA else "no" if beyond_p < ALPHA else "unresolved"

@@ -13,7 +13,6 @@ CELL = ["dataset", "epsilon"]
 RUN = [*CELL, "method", "seed"]
 LATE = 0.75  # the last quarter of the epochs
 NEAR = 0.01  # a setting is near the best within a point of accuracy
-ENOUGH = 0.95  # of the final accuracy
 QUARTERS = ("first", "second", "third", "last")
 
 
@@ -62,14 +61,6 @@ def shares_near_best(sweep: pd.DataFrame) -> pd.DataFrame:
         for method, mean, settings in zip(runs["method"], share, runs["settings"], strict=True)
     ]
     return runs.assign(note=notes)
-
-
-def steps_to_enough(curves: pd.DataFrame) -> pd.DataFrame:
-    """Minus the steps until a run first has 95 % of its own final test accuracy, seen at the end of an epoch."""
-    ordered = curves.sort_values("epoch")
-    final = ordered.groupby(RUN)["test_accuracy"].transform("last")
-    first = ordered[ordered["test_accuracy"] >= ENOUGH * final].groupby(RUN)["step"].min()
-    return (-first).rename("value").reset_index()
 
 
 def curve_means(curves: pd.DataFrame, quarter: int | None = None) -> pd.DataFrame:

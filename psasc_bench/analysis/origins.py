@@ -6,18 +6,17 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-MACHINE = ["device", "cpu", "torch"]
+from psasc_bench.analysis.times import MACHINE
+
 PAIR = ["dataset", "epsilon", "seed"]
 CELL = ["dataset", "method", "epsilon"]
 
 
-def unlike_origins(runs: pd.DataFrame, reference: str | None) -> list[str]:
-    """A line for each cell of finished ``runs`` (the table ``runs.csv``) that is paired with runs of the ``reference``
+def unlike_origins(times: pd.DataFrame, reference: str | None) -> list[str]:
+    """A line for each cell of finished runs (in the table ``times.csv``) that is paired with runs of the ``reference``
     on another device, processor or torch, or that has records of a modified package beside records of an unmodified
     one: what differs there need not be the method."""
-    if not {*MACHINE, "modified"} <= set(runs.columns):
-        return []
-    done = runs[runs["status"] == "done"]
+    done = times[times["status"] == "done"]
     if done.empty:
         return []
     return [*_unlike_pairs(done, reference), *_modified(done)]

@@ -39,7 +39,8 @@ def datasets_of(runs: pd.DataFrame) -> Datasets:
 
 
 def primary_decisions(runs: pd.DataFrame, roles: Roles) -> list[Decision]:
-    """Of every method that is no control against the reference, and of those under test against each earlier one."""
+    """Of every method that is no control against the reference, and of those under test against each earlier one, on
+    the data sets on which both have been run."""
     values, datasets = metrics.accuracies(runs), datasets_of(runs)
     compared = [str(name) for name in runs.loc[~runs["control"].astype(bool), "method"].unique()]
     against: dict[str, list[str]] = {}
@@ -52,6 +53,7 @@ def primary_decisions(runs: pd.DataFrame, roles: Roles) -> list[Decision]:
         decision
         for name, references in against.items()
         for decision in decide(compare(values, name, references, datasets=datasets))
+        if decision.found.n
     ]
 
 

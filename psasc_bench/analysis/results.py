@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from psasc_bench import methods, records
-from psasc_bench.analysis import statistics
+from psasc_bench.analysis import statistics, times
+from psasc_bench.analysis.metrics import RUN
 from psasc_bench.analysis.primary import answer_table, comparison_table, primary_decisions
 from psasc_bench.data import count_test_examples
 from psasc_bench.files import write_text
@@ -23,13 +24,16 @@ LABELS = ["dataset_title", "method_title"]
 UNFINISHED = ["missing", "running", "stale", "diverged", "failed"]
 Row = dict[str, Any]
 NORMS = np.logspace(-4, 2, 241)
+PROTOCOL = ("learning_rate", "momentum", "delta", "accountant", "expected_batch_size", "epochs")
+INNER = ("iterates", "decay")
 MOST_NAMED = 10  # of what is wrong in one way
 
 
 def collect(study: Study, runs: Path, output: Path, *, withheld: Mapping[str, str] | None = None) -> list[Path]:
     """Write ``runs.csv``, ``curves.csv``, ``summary.csv``, ``comparisons.csv``, ``answer.csv``, ``weights.csv`` and
-    ``study.json`` (the configuration as resolved from all files, flags and protocols) to ``output``; returns where they
-    are.
+    ``study.json`` (the configuration as resolved from all files, flags and protocols) to ``output``, and ``times.csv``,
+    which alone says when, where and in what time runs were made: the others are the same whoever makes them. Returns
+    where they are.
 
     Runs of the study without a current record are listed with their status and enter no mean; nor do those
     ``withheld``, by name and with the reason, which count as failed. Raises ``ValueError`` for a damaged record or
@@ -41,7 +45,8 @@ def collect(study: Study, runs: Path, output: Path, *, withheld: Mapping[str, st
     decisions = primary_decisions(table, roles)
     titles = {name: study.method_title(name) for name in study.methods}
     tables = {
-        "runs": table,
+        "runs": table.drop(columns=times.COLUMNS, errors="ignore"),
+        "times": table.reindex(columns=[*RUN, "status", *times.COLUMNS]),
         "curves": curves,
         "summary": summarise(table, roles.reference),
         "weights": weights(study),
@@ -109,9 +114,8 @@ def _check_one_data_set(table: pd.DataFrame, runs: Path) -> None:
 
 
 def _columns(spec: RunSpec, found: Record | None) -> Row:
-    columns: Row = {"learning_rate": spec.learning_rate, "momentum": spec.momentum, "delta": spec.delta}
-    columns["expected_batch_size"] = spec.expected_batch_size
-    columns["test_accuracy"] = np.nan
+    columns: Row = {"implementation": spec.method, "model": spec.model, "settings": _settings(spec)}
+    columns |= {key: getattr(spec, key) for key in PROTOCOL} | {"test_accuracy": np.nan}
     if found is None:
         return columns
     ledger = {key: found.ledger[key] for key in ("noise_multiplier", "sensitivity", "sampling_rate", "steps_taken")}
@@ -122,13 +126,16 @@ def _columns(spec: RunSpec, found: Record | None) -> Row:
         **ledger,
         **spent,
         **found.nonprivate,
-        "seconds": found.seconds["total"],
-        "seconds_diagnostics": found.seconds.get("diagnostics"),
-        "peak_memory_mib": found.provenance["peak_memory_mib"],
-        "commit": found.provenance["commit"],
-        **{key: found.provenance.get(key) for key in ("modified", "device", "cpu", "torch")},
         "data_sha256": found.provenance["data_sha256"],
+        **times.made(found),
     }
+
+
+def _settings(spec: RunSpec) -> str:
+    """The method's hyper-parameters, as ``C=0.2,s=2,r=0.1``; those of the inner momentum last."""
+    own = {key: value for key, value in spec.parameters.items() if key not in INNER}
+    values = own | {key: spec.parameters[key] for key in INNER if key in spec.parameters}
+    return ",".join(f"{key}={value:.9g}" for key, value in values.items())
 
 
 def summarise(table: pd.DataFrame, reference_method: str | None) -> pd.DataFrame:

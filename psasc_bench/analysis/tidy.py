@@ -12,7 +12,8 @@ TEXT = (
     *("claim", "dataset", "dataset_title", "method", "method_title", "reference", "trajectory", "sweep", "settings"),
     *("reference_title", "measure", "budgets", "sign", "within", "gain_excluded"),
     *("unit", "evidence", "figure", "status", "reason", "run", "problem"),
-    *("identity", "trajectory_identity", "data_sha256", "commit", "device", "cpu", "torch"),
+    *("implementation", "model", "accountant"),
+    *("identity", "trajectory_identity", "data_sha256", "commit", "device", "cpu", "torch", "ended"),
 )
 # The columns of tables made on request that say what a row is of, see ``study.identity``.
 IDENTITIES = ("identity", "trajectory_identity")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from psasc_bench import analysis, evidence, files, methods, records, report
+from psasc_bench import analysis, evidence, files, methods, planning, records, report
 from psasc_bench.commands.notices import say, warn, wrote
 from psasc_bench.study import RunSpec, Study, load_study, sweep_names, sweep_trials
 
@@ -98,7 +98,7 @@ def collect(options: argparse.Namespace) -> None:
     withheld = {**_unsound({spec.name(): spec for spec in specs}, options.checks), **_unaccounted(options)}
     _name_withheld(withheld)
     tables = analysis.collect(study, options.runs, options.output, withheld=withheld)
-    for line in analysis.unlike_origins(analysis.read_table(options.output / "runs.csv"), study.roles().reference):
+    for line in analysis.unlike_origins(analysis.read_table(options.output / "times.csv"), study.roles().reference):
         warn(line)
     files.write_text(options.output / "README.md", report.render_results_page(study, options.output))
     wrote(*tables, options.output / "README.md")
@@ -173,9 +173,31 @@ def figure(options: argparse.Namespace) -> None:
 
 
 def table(options: argparse.Namespace) -> None:
-    """Typeset tables from the tidy ones: CSV, Markdown, LaTeX and HTML."""
+    """Typeset tables from the tidy ones, as CSV, Markdown, LaTeX and HTML; or print cells, with all that is needed to
+    cite their accuracy."""
+    cells = {key: getattr(options, key) for key in ("dataset", "epsilon", "method")}
+    asked = any(value is not None for value in cells.values())
+    if asked == bool(options.tables):
+        tables = f"tables to write ({', '.join(report.TABLES)})"
+        raise ValueError(f"either name {tables}, or give --dataset, --epsilon or --method to print cells")
+    if asked:
+        print(report.render_cells(options.results, **cells))
     for name in options.tables:
         wrote(*report.write_table(name, options.results, options.output))
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Print what is not the same in two studies: accuracies, with the interval of their difference, and settings."""
+    print(report.render_comparison(*(_results(path) for path in (options.first, options.second))))
+
+
+def _results(path: Path) -> Path:
+    """A results folder, given as such, as the folder of a study that has one, or as the study's file."""
+    folder = planning.folder_of(path, project=Path()) if path.is_file() else path
+    for results in (folder, folder / "results"):
+        if (results / "runs.csv").is_file():
+            return results
+    raise ValueError(f"{path}: no results folder with a runs.csv, nor a study that has one")
 
 
 def explorer(options: argparse.Namespace) -> None:

@@ -56,7 +56,9 @@ def budgets(options: argparse.Namespace) -> None:
     schedule = Schedule(dataset=options.dataset, expected_batch_size=options.expected_batch_size, epochs=options.epochs)
     for path in options.outputs:
         epsilon = float(path.stem.removeprefix("eps-"))
-        budget = training.schedule_budget(schedule, examples, epsilon=epsilon, delta=options.delta)
+        budget = training.schedule_budget(
+            schedule, examples, epsilon=epsilon, delta=options.delta, accountant=options.accountant
+        )
         files.write_text(path, json.dumps(budget.to_json(), indent=1) + "\n")
         print(f"epsilon {epsilon:g}: noise multiplier {budget.noise_multiplier:.4f} for {budget.steps} steps")
     wrote(*options.outputs)
@@ -80,12 +82,12 @@ def train_sweep(options: argparse.Namespace) -> None:
 
     def budget(spec: RunSpec) -> Budget:
         examples = len(data.as_seen(dataset, spec.evaluation).y_train)
-        plan = (spec.epsilon, spec.delta, spec.sampling_rate(examples), spec.epoch_ends(examples)[-1])
-        fitting = [one for one in known if (one.epsilon, one.delta, one.sampling_rate, one.steps) == plan]
-        if not fitting:
-            fitting = [training.schedule_budget(spec, examples, epsilon=spec.epsilon, delta=spec.delta)]
-            known.extend(fitting)
-        return fitting[0]
+        plan = (spec.epsilon, spec.delta, spec.sampling_rate(examples), spec.epoch_ends(examples)[-1], spec.accountant)
+        for one in known:
+            if (one.epsilon, one.delta, one.sampling_rate, one.steps, one.accountant) == plan:
+                return one
+        known.append(_calibrated(spec, examples))
+        return known[-1]
 
     for method in study.sweep(options.sweep).methods:
         for trial in method_trials(study, options.sweep, options.dataset, method):
@@ -184,7 +186,11 @@ def _inputs(options: argparse.Namespace, study: Study, spec: RunSpec) -> tuple[D
     dataset = training.prepared_dataset(study, spec.dataset, options.data, warn=warn)
     if options.budget:
         return dataset, training.read_budget(options.budget)
-    return dataset, training.schedule_budget(spec, len(dataset.y_train), epsilon=spec.epsilon, delta=spec.delta)
+    return dataset, _calibrated(spec, len(dataset.y_train))
+
+
+def _calibrated(spec: RunSpec, examples: int) -> Budget:
+    return training.schedule_budget(spec, examples, epsilon=spec.epsilon, delta=spec.delta, accountant=spec.accountant)
 
 
 @contextmanager

@@ -24,8 +24,8 @@ DAMAGE = (ValueError, OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZ
 @dataclass(frozen=True)
 class Published:
     """A data set that torchvision knows: what it is called here and what its class is called there, the channel means
-    and standard deviations of pixels in [0, 1] as commonly published, and the md5 of unpacked files that torchvision
-    does not check itself."""
+    and standard deviations of pixels in [0, 1] as commonly published, which are of the training images, and the md5 of
+    unpacked files that torchvision does not check itself."""
 
     source: str
     name: str

@@ -1,7 +1,8 @@
 """The ledgers of finished runs, audited: what was spent is recomputed by accountants that took no part in the run.
 
-Two upper bounds that disagree refute nothing. A ledger is refused for what cannot be right: numbers that are not those
-of its run, or that the accountant that it names does not give; and a budget that no upper bound keeps within.
+A ledger is refused for numbers that are not those of its run, or that their accountants do not give; and for a budget
+that is not kept by the accountant that calibrated its noise. The other one decides nothing: RDP, which is looser, says
+that noise calibrated by PLD has spent more.
 """
 
 from __future__ import annotations
@@ -9,36 +10,38 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from psasc_bench import methods, records
 from psasc_bench.evidence.accountants import (
-    LOST,
     epsilon_at_least,
+    epsilon_at_least_by_prv,
     epsilon_at_most,
     epsilon_by_dp_accounting,
     epsilon_by_quadrature,
 )
 from psasc_bench.methods import LARGEST, SMALLEST
-from psasc_bench.privacy import loss_interval
+from psasc_bench.privacy import LOST, Accountant, loss_interval
 from psasc_bench.records import Record
 from psasc_bench.study import RunSpec
 
 # Opacus' RDP and the quadrature agree to 1e-9 wherever they were compared (docs/privacy.md). A budget may be exceeded
 # by the first, which is rounding; what a ledger says may be off by the second, as from a library's other version.
 ROUNDING, TOLERANCE = 1e-6, 1e-3
-PLD_TOLERANCE = 1e-2
+PLD_TOLERANCE = 1e-2  # of a PLD by which nothing was calibrated
+PRV_ERROR, LEAST_PRV_ERROR = 5e-3, 5e-4  # of epsilon; and in all, for a smaller one would take minutes
+COARSER = (10, 1)  # a PLD ten times as coarse is ten times as fast, and nearly always decides
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """One run's ledger: where the ``run`` is filed, the budget, epsilon spent as it says (RDP and PLD, of the planned
-    steps) and as dp-accounting's RDP has it (of those taken), and what is wrong with it: nothing, or why. What it lacks
-    is NaN."""
+    """One run's ledger: where the ``run`` is filed, the ``accountant`` that calibrated its noise, the budget, epsilon
+    spent as it says (RDP and PLD, of the planned steps) and as dp-accounting's RDP has it (of those taken), and what is
+    wrong with it: nothing, or why. What it lacks is NaN."""
 
     run: str
+    accountant: str = ""
     epsilon: float = math.nan
     delta: float = math.nan
     noise_multiplier: float = math.nan
@@ -59,6 +62,7 @@ def verify_ledgers(paths: Iterable[Path]) -> list[Verified]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Ledger:
+    accountant: Accountant
     epsilon: float
     delta: float
     noise_multiplier: float
@@ -81,6 +85,7 @@ def _verify(path: Path, found: Record) -> Verified:
         return Verified(run=run, problem=f"its ledger lacks or garbles {error}")
     return Verified(
         run=run,
+        accountant=ledger.accountant,
         epsilon=ledger.epsilon,
         delta=ledger.delta,
         noise_multiplier=ledger.noise_multiplier,
@@ -101,12 +106,14 @@ def _read(values: Mapping[str, Any]) -> _Ledger:
     """Raises ``ValueError`` naming the first value that is absent, or none that a ledger can have."""
     counts = "steps", "steps_taken"
     numbers: dict[str, Any] = {}
-    for key in _Ledger.__dataclass_fields__:
+    if (accountant := values.get("accountant", "rdp")) not in get_args(Accountant):
+        raise ValueError(f"'accountant': {accountant!r}")
+    for key in [key for key in _Ledger.__dataclass_fields__ if key != "accountant"]:
         try:
             numbers[key] = int(values[key]) if key in counts else float(values[key])
         except (KeyError, TypeError, ValueError, OverflowError):
             raise ValueError(repr(key)) from None
-    ledger = _Ledger(**numbers)
+    ledger = _Ledger(accountant=accountant, **numbers)
     makes_sense = {
         "epsilon": ledger.epsilon > 0,
         "delta": 0 < ledger.delta < 1,
@@ -126,6 +133,8 @@ def _not_its_runs(ledger: _Ledger, found: Record) -> str | None:
     if ledger.epsilon != spec.epsilon or ledger.delta != spec.delta:
         planned_for = f"epsilon {spec.epsilon:g}, delta {spec.delta:g}"
         return f"its ledger is for epsilon {ledger.epsilon:g}, delta {ledger.delta:g}; its spec for {planned_for}"
+    if ledger.accountant != spec.accountant:
+        return f"its noise was calibrated by {ledger.accountant}; its spec is for {spec.accountant}"
     if problem := _another_schedule(ledger, spec):
         return problem
     if taken > planned or (taken < planned and found.status == "done"):
@@ -153,19 +162,31 @@ def _another_schedule(ledger: _Ledger, spec: RunSpec) -> str | None:
 
 
 def _overspent(ledger: _Ledger) -> str | None:
-    """Whether no accountant certifies that the budget was kept."""
+    """Whether the accountant that calibrated the noise does not certify that the budget was kept, or another
+    implementation of PLD proves what the one that calibrated it denies."""
     if math.isinf(ledger.epsilon):
         return None
     schedule, interval = ledger.schedule(ledger.steps_taken), loss_interval(ledger.epsilon)
-    spent = math.inf
-    for accountant in (epsilon_by_quadrature, epsilon_by_dp_accounting, partial(epsilon_at_most, interval=interval)):
-        spent = min(spent, accountant(*schedule))
-        if spent <= ledger.epsilon * (1 + ROUNDING):
-            return None
-    for coarser in (10, 1):
+    if (spent := _recomputed(ledger)) <= ledger.epsilon * (1 + ROUNDING):
+        error = max(PRV_ERROR * ledger.epsilon, LEAST_PRV_ERROR)
+        proved = epsilon_at_least_by_prv(*schedule, error=error) if ledger.accountant == "pld" else 0.0
+        return f"it spent epsilon {proved:.4f} at least, of {ledger.epsilon:g}" if proved > ledger.epsilon else None
+    for coarser in COARSER:
         if (proved := epsilon_at_least(*schedule, interval=coarser * interval)) > ledger.epsilon:
             return f"it spent epsilon {proved:.4f} at least, of {ledger.epsilon:g}"
-    return f"it spent epsilon {spent:.4f} by the least of three accountants, of {ledger.epsilon:g}"
+    return f"it spent epsilon {spent:.4f} by {ledger.accountant}, which calibrated its noise, of {ledger.epsilon:g}"
+
+
+def _recomputed(ledger: _Ledger) -> float:
+    """Epsilon of the steps taken, by the accountant that calibrated the noise."""
+    schedule, interval = ledger.schedule(ledger.steps_taken), loss_interval(ledger.epsilon)
+    if ledger.accountant == "rdp":
+        return epsilon_by_quadrature(*schedule)
+    spent = math.inf
+    for coarser in COARSER:
+        if (spent := epsilon_at_most(*schedule, interval=coarser * interval)) <= ledger.epsilon:
+            break
+    return spent
 
 
 def _miscounted(ledger: _Ledger) -> str | None:
@@ -176,10 +197,10 @@ def _miscounted(ledger: _Ledger) -> str | None:
     spent = epsilon_by_quadrature(*schedule)
     if not math.isclose(ledger.epsilon_rdp, spent, rel_tol=TOLERANCE):
         return f"its ledger says that it spent epsilon {ledger.epsilon_rdp:.4f}; recomputed it is {spent:.4f}"
-    interval = loss_interval(ledger.epsilon)
-    for coarser in (10, 1):  # the first is ten times as fast, and nearly always does
+    interval, tolerance = loss_interval(ledger.epsilon), TOLERANCE if ledger.accountant == "pld" else PLD_TOLERANCE
+    for coarser in COARSER:
         spent = epsilon_at_most(*schedule, interval=coarser * interval, lost=-LOST)
-        if ledger.epsilon_pld >= spent * (1 - PLD_TOLERANCE):
+        if ledger.epsilon_pld >= spent * (1 - tolerance):
             return None
     if math.isinf(spent):
         return None

@@ -65,6 +65,7 @@ def audit_run(
         delta=spec.delta,
         sampling_rate=spec.sampling_rate(len(kept)),
         steps=spec.epoch_ends(len(kept))[-1],
+        accountant=spec.accountant,
     )
     outcome = train(spec, trained_on, budget, micro_batch_size=micro_batch_size, device=device)
     suspects = replace(dataset, x_test=dataset.x_train[chosen], y_test=labels[chosen])

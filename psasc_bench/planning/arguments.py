@@ -55,6 +55,7 @@ def schedule_arguments(study: Study, dataset: str, *, epochs: int, evaluation: s
                 "delta": [protocol.delta],
                 "expected-batch-size": [protocol.expected_batch_size],
                 "epochs": [epochs],
+                "accountant": [protocol.accountant] if protocol.accountant != "rdp" else None,
                 "evaluation": [evaluation] if evaluation != "test" else None,
             }
         )

@@ -39,6 +39,8 @@ def budget_file(
     protocol = study.dataset(dataset)
     schedule = f"{protocol.model}_batch-{protocol.expected_batch_size}_epochs-{epochs or protocol.epochs}"
     schedule += f"_delta-{protocol.delta!r}"
+    if protocol.accountant != "rdp":
+        schedule += f"_{protocol.accountant}"
     if evaluation != "test":
         schedule += f"_{evaluation}"
     return f"{results}/budgets/{dataset}/{study.prepared(dataset).stem}/{schedule}/eps-{{epsilon}}.json"

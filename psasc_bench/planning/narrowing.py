@@ -43,7 +43,7 @@ def sweep_study(
     ``epsilon`` and ``seed`` say which, as they stand in its file's name. Raises ``ConfigError`` for a sweep or a data
     set that the study has not."""
     grids = study.sweep(sweep).model_dump(mode="json")
-    grids |= {"datasets": [dataset], "methods": {method: grids["methods"][method]}}
+    grids |= {"choose": True, "datasets": [dataset], "methods": {method: grids["methods"][method]}}
     if not study.dataset(dataset).share_process:
         pairs = (pair.split("=") for pair in settings.split(","))
         grids |= {"methods": {method: {key: float(value) for key, value in pairs}}, "trials": [], "seeds": [int(seed)]}

@@ -15,6 +15,7 @@ from psasc_bench.study import Study
 # Tables to typeset, each with those that are made on request of which it needs one.
 TYPESET: dict[str, tuple[str, ...]] = {
     "accuracy": (),
+    "literature": (),
     "convergence": (),
     "claims": (),
     "robustness": ("tuning", "sweeps"),

@@ -1,9 +1,13 @@
-from .accounting import RDP_ORDERS, Budget, LossDistribution, calibrate, epsilon_by_pld, loss_interval
+from .accounting import LOST, RDP_ORDERS, LossDistribution, epsilon_by_pld, loss_interval
+from .budget import Accountant, Budget
+from .calibration import calibrate
 from .mechanism import noise_scale, privatise
 from .sampling import micro_batches, poisson_batch
 
 __all__ = [
+    "LOST",
     "RDP_ORDERS",
+    "Accountant",
     "Budget",
     "LossDistribution",
     "calibrate",

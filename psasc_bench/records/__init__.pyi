@@ -2,6 +2,7 @@ from .folder import find, misfiled, place, read_curve, records_folder
 from .identity import fingerprint
 from .merging import merge
 from .origin import code_version
+from .predictions import pack_predictions, unpack_predictions
 from .record import GENERATION, REMEDY, Record, Status, ledger, provenance, read, write
 from .spool import checkpoint_file, lock_file, spool_beside
 from .status import PresentData, Run, look, present_data, status_grid, status_rows, survey
@@ -22,6 +23,7 @@ __all__ = [
     "look",
     "merge",
     "misfiled",
+    "pack_predictions",
     "place",
     "present_data",
     "provenance",
@@ -32,5 +34,6 @@ __all__ = [
     "status_grid",
     "status_rows",
     "survey",
+    "unpack_predictions",
     "write",
 ]

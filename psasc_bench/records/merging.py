@@ -32,6 +32,8 @@ class Found:
         """In what two records of one run contradict each other."""
         fields = [key for key in COMPARED if getattr(self.record, key) != getattr(other.record, key)]
         data = [one.record.provenance.get("data_sha256") for one in (self, other)]
+        kept = [one.record.predictions for one in (self, other) if one.record.predictions is not None]
+        fields += ["predictions"] * (kept[1:] != kept[:-1])
         return fields + ["data"] * (data[0] != data[1]) + ["curve"] * (self.curve != other.curve)
 
 

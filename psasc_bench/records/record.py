@@ -32,7 +32,8 @@ REMEDY = "delete it and run the workflow again"
 class Record:
     """One run that has ended, well (``done``) or not. ``ledger`` is what was spent and on what terms; ``result`` the
     last iterate's metrics (null unless finite, and if the run failed); ``nonprivate`` holds diagnostics that looked at
-    private data; ``seconds`` are per phase."""
+    private data; ``seconds`` are per phase. ``predictions`` are the classes that the last iterate predicts, see
+    ``unpack_predictions``, if they were kept. Of ``provenance``, ``data_sha256`` is a function of private data."""
 
     spec: RunSpec
     fingerprint: str
@@ -44,6 +45,7 @@ class Record:
     seconds: Mapping[str, float]
     provenance: Mapping[str, Any]
     generation: int = GENERATION
+    predictions: Mapping[str, Any] | None = None
 
     def current(
         self, spec: RunSpec, fingerprint: str, *, data_sha256: str | None = None, made_of: str | None = None
@@ -59,7 +61,8 @@ class Record:
 
 
 def ledger(budget: Budget, *, sensitivity: float, steps_taken: int) -> dict[str, Any]:
-    """What the run spent: the budget's terms, the sensitivity noised against, and the releases made."""
+    """What the run spent: the budget's terms, the sensitivity noised against, and the releases made. It is what this
+    run spent by itself: another run of its seed has the same noise."""
     return {**budget.to_json(), "sensitivity": json_number(sensitivity), "steps_taken": steps_taken}
 
 
@@ -68,6 +71,8 @@ def write(record: Record, curve: Sequence[Mapping[str, float]], stem: Path) -> N
     write_csv(stem.with_name(stem.name + ".csv"), curve, header=CURVE_KEYS)
     values = {"format": FORMAT, **{key: getattr(record, key) for key in record.__dataclass_fields__}}
     values |= {"spec": record.spec.to_json(), "spec_hash": record.spec.hash()}
+    if record.predictions is None:
+        del values["predictions"]
     write_text(stem.with_name(stem.name + ".json"), json.dumps(values, indent=1, allow_nan=False) + "\n")
 
 
@@ -85,6 +90,7 @@ def read(path: Path) -> Record:
         if values["status"] not in get_args(Status):
             raise ValueError(f"unknown status {values['status']!r}")
         _check_numbers(spec, **{key: values[key] for key in ("status", "result", "nonprivate", "seconds")})
+        _check_predictions(values.get("predictions"))
         return Record(spec=spec, generation=values.pop("generation"), **values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path}: not a run record ({error}); {REMEDY}") from None
@@ -119,6 +125,24 @@ def _check_numbers(
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not 0 <= value <= most:
                 raise ValueError(f"{section}.{key} must be a number from 0{' to 1' if most == 1 else ''}, is {value!r}")
+
+
+def class_bits(classes: int) -> int:
+    """How many bits tell so many classes apart: one at least."""
+    return max(1, (classes - 1).bit_length())
+
+
+def _check_predictions(found: Mapping[str, Any] | None) -> None:
+    """Raises ``ValueError`` for what is not as long as it says; what it says is not looked at here, for tables of ten
+    thousand records do without."""
+    if found is None:
+        return
+    classes, examples, packed = (found[key] for key in ("classes", "examples", "packed"))
+    if not (type(classes) is type(examples) is int and classes >= 1 and examples >= 0 and isinstance(packed, str)):
+        raise ValueError("its predictions are not a number of classes and of examples, and text")
+    octets = -(-examples * class_bits(classes) // 8)
+    if len(packed) != 4 * -(-octets // 3):
+        raise ValueError(f"its predictions are {len(packed)} characters, too few or too many for {examples} examples")
 
 
 def provenance(*, started: datetime, version_of_code: Mapping[str, Any] | None = None, **how: Any) -> dict[str, Any]:

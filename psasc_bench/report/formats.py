@@ -1,4 +1,4 @@
-"""A table for people as Markdown, LaTeX (booktabs) and HTML, in all of which titles are text, whatever they hold."""
+"""A table for people as Markdown and HTML, in which titles are text, whatever they hold; as LaTeX, see ``latex``."""
 
 from __future__ import annotations
 
@@ -8,50 +8,59 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 RULES = "docs/claims.md"
-MINUS = "\N{MINUS SIGN}"
-LATEX = {"ε": r"$\varepsilon$", "∞": r"$\infty$", "±": r"$\pm$", MINUS: "$-$"}
-SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "\\": r"\textbackslash{}",
-}
+MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 # What Markdown could take for markup; elsewhere these characters are what they look like.
 MARKDOWN = re.compile(
     r"[\\`*|~$]"
     r"|(?<!\w)_|_(?!\w)"  # emphasis
     r"|^\[|\](?=[\[(:])"  # tasks and links
     r"|(?:^|(?<=\s))[#>]"  # headings and quotations, where a line begins or comes to be broken
-    r"|^[-+](?=\s)|(?<=\s)[-+=](?=\s|$)"  # lists and rules
+    r"|^[-+](?=\s)|(?<=\s)[-+](?=\s|$)|(?:^|(?<=\s))=(?=[=\s]*$)"  # lists and rules
 )
 NUMBERED = re.compile(r"^(\d+)([.)])(?=\s)")
 TAGS = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")
+STYLE = """\
+body { font: 14px sans-serif; max-width: 60em }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { padding: 3px 10px; text-align: right; border-bottom: 1px solid #ccc }
+"""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of a table as text, under an index of what they are about; ``notes`` stand above them, and ``name`` tells
+    them from other blocks."""
+
+    shown: pd.DataFrame
+    name: str = ""
+    title: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Table:
-    """``rows`` are unrounded; ``shown`` has the same rows as text, under an index of what they are about."""
+    """``rows`` are unrounded, ``blocks`` the same for people; ``cite`` is the command that prints a number of them with
+    all that belongs to it."""
 
     rows: pd.DataFrame
-    shown: pd.DataFrame
     caption: str
+    blocks: tuple[Block, ...]
+    cite: str = ""
+
+    @property
+    def how_to_cite(self) -> tuple[str, str, str]:
+        """A sentence in three parts, of which the second is code."""
+        return "To cite a number, ", self.cite, " prints it with its settings, interval, commit and date."
 
 
 def escape_markdown(text: str) -> str:
     """``text`` so that Markdown shows it as it is, in a line or in the cell of a table."""
     untagged = TAGS.sub(lambda found: markup.escape(found[0]), text)
     return NUMBERED.sub(r"\1\\\2", MARKDOWN.sub(r"\\\g<0>", untagged))
-
-
-def escape_latex(title: object) -> str:
-    text = str(title)
-    escaped = "".join(SPECIAL.get(character, character) for character in text)
-    # behind the end of a row these would be its arguments
-    return f"{{{escaped[0]}}}{escaped[1:]}" if text.startswith(("[", "*")) else escaped
 
 
 def rules_link(results: Path, page: Path) -> str:
@@ -68,41 +77,39 @@ def markdown_table(rows: pd.DataFrame, align: Sequence[str] | None = None) -> st
 
 
 def markdown(table: Table) -> str:
-    flat = table.shown.reset_index()
-    align = ["left" if column in table.shown.index.names else "right" for column in flat]
-    escaped = flat.map(lambda text: escape_markdown(str(text))).rename(columns=escape_markdown)
-    return f"{escape_markdown(table.caption)}\n\n{markdown_table(escaped, align)}"
+    parts = [escape_markdown(table.caption)]
+    for block in table.blocks:
+        parts += [f"## {escape_markdown(block.title)}"] if block.title else []
+        parts += [*map(escape_markdown, block.notes), _markdown_block(block.shown)]
+    if table.cite:
+        before, command, after = table.how_to_cite
+        parts.append(f"{before}`{command}`{after}")
+    return "\n\n".join(parts)
 
 
-def latex(table: Table, *, label: str) -> str:
-    styler = table.shown.reset_index().style.hide(axis="index").format(escape_latex)
-    text = styler.format_index(escape_latex, axis="columns").to_latex(
-        hrules=True,
-        column_format=_column_format(table),
-        position="tbp",
-        position_float="centering",
-        caption=escape_latex(table.caption),
-        label=f"tab:{label}",
-    )
-    for character, command in LATEX.items():
-        text = text.replace(character, command)
-    return text
-
-
-def _column_format(table: Table) -> str:
-    return "l" * table.shown.index.nlevels + "r" * len(table.shown.columns)
+def _markdown_block(shown: pd.DataFrame) -> str:
+    flat = shown.reset_index()
+    align = ["left" if column in shown.index.names else "right" for column in flat]
+    return markdown_table(flat.map(lambda text: escape_markdown(str(text))).rename(columns=escape_markdown), align)
 
 
 def html(table: Table) -> str:
-    caption = markup.escape(table.caption, quote=False)
-    styler = table.shown.reset_index().style.hide(axis="index").format(escape="html").set_caption(caption)
-    styler = styler.format_index(escape="html", axis="columns").set_table_styles(_STYLES)
-    return styler.to_html(doctype_html=True, table_uuid="table", exclude_styles=False)
+    parts = [f"<p>{_text(table.caption)}</p>"]
+    for number, block in enumerate(table.blocks):
+        parts += [f"<h2>{_text(block.title)}</h2>"] if block.title else []
+        parts += [*(f"<p>{_text(note)}</p>" for note in block.notes), _html_block(block.shown, f"table{number}")]
+    if table.cite:
+        before, command, after = map(_text, table.how_to_cite)
+        parts.append(f"<p>{before}<code>{command}</code>{after}</p>")
+    head = f'<meta charset="utf-8">\n<title>Table</title>\n<style>\n{STYLE}</style>'
+    return "\n".join(["<!DOCTYPE html>", '<html lang="en">', head, *parts, "</html>", ""])
 
 
-_STYLES: list[Any] = [
-    {"selector": "", "props": "border-collapse: collapse; font: 14px sans-serif; font-variant-numeric: tabular-nums"},
-    {"selector": "caption", "props": "text-align: left; padding-bottom: 8px; max-width: 60em"},
-    {"selector": "th, td", "props": "padding: 3px 10px; text-align: right; border-bottom: 1px solid #ccc"},
-    {"selector": "th:nth-child(-n+3), td:nth-child(-n+3)", "props": "text-align: left"},
-]
+def _html_block(shown: pd.DataFrame, uuid: str) -> str:
+    left = f"th:nth-child(-n+{shown.index.nlevels}), td:nth-child(-n+{shown.index.nlevels})"
+    styler = shown.reset_index().style.hide(axis="index").format(escape="html").format_index(escape="html", axis=1)
+    return styler.set_table_styles([{"selector": left, "props": "text-align: left"}]).to_html(table_uuid=uuid)
+
+
+def _text(text: str) -> str:
+    return markup.escape(text, quote=False)

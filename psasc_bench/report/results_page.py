@@ -40,7 +40,7 @@ def render_results_page(study: Study, results: Path) -> str:
         due = ", ".join(unfinished.loc[unfinished["status"].isin(["missing", "stale"]), "dataset"].unique())
         if due:
             lines += [f"`snakemake --cores 8 --config 'train=[{due}]'` trains what is missing or stale.", ""]
-    if unlike := unlike_origins(table, study.roles().reference):
+    if unlike := unlike_origins(tables.read("times"), study.roles().reference):
         lines += ["## Runs that were not made alike", "", *(f"* {escape_markdown(line)}" for line in unlike), ""]
     return "\n".join(lines)
 

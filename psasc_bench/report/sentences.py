@@ -35,7 +35,7 @@ def answer(tables: Tables) -> str:
     shown = decided[~decided["tuned"]] if (~decided["tuned"]).any() else decided
     if shown.empty:
         return f"Whether {method} is more accurate than {reference} is not decided: {_why_not(rows, tables)}."
-    said, excluded = signs(shown, tables), shown["gain_excluded"] == "yes"
+    said, excluded = signs(shown, tables), (shown["gain_excluded"] == "yes") | (shown["sign"] == "identical")
     if excluded.all() and not (shown["sign"] == "higher").any():
         where = title_of(shown.iloc[0], tables) if len(shown) == 1 else f"any of {len(shown)} data sets"
         first = f"{method} does not gain {POINTS} over {reference} on {where}: its accuracy is {said}"
@@ -56,8 +56,12 @@ def _mean(tables: Tables, *, tuned: bool) -> str:
     mean = interval(*(100 * float(row[end]) for end in ENDS))
     return (
         f"Over the {row['datasets']} data sets the mean difference is {mean} points, and the probability of a gain of "
-        f"more than {POINTS} on a further one is {row['probability_higher']:.2f}."
+        f"more than {POINTS} on a further one is {_probability(row['probability_higher'])}."
     )
+
+
+def _probability(value: float) -> str:
+    return "below 0.01" if value < 0.01 else "above 0.99" if value > 0.99 else f"{value:.2f}"
 
 
 def _why_not(rows: pd.DataFrame, tables: Tables) -> str:
@@ -94,6 +98,8 @@ def counted(rows: pd.DataFrame) -> str:
     """``of 9 comparisons higher in 1 and unresolved in 8; …``, of primary ``rows`` of several pairs."""
     found = [f"{sign} in {count}" for sign in SIGNS if (count := int((rows["sign"] == sign).sum()))]
     parts = [f"{listed(found)} of {len(rows)} comparisons"]
+    if len(rows) == 1:
+        parts = [f"{rows['sign'].iloc[0]} in the one comparison"]
     if count := int((rows["within"] == "yes").sum()):
         parts.append(f"within ±{POINTS} in {count}")
     if count := int((rows["gain_excluded"] == "yes").sum()):

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from psasc_bench.analysis import (
-    CELL,
-    ENOUGH,
-    LABELS,
-    p_text,
-    shares_near_best,
-    steps_to_enough,
-    t_interval,
-)
+from psasc_bench.analysis import CELL, LABELS, QUARTERS, beside_published, curve_means, shares_near_best, t_interval
 from psasc_bench.files import write_text
-from psasc_bench.report.formats import MINUS, Table, html, latex, markdown
-from psasc_bench.report.tables import Tables
+from psasc_bench.report import accuracy_table
+from psasc_bench.report.accuracy_table import plus_minus
+from psasc_bench.report.claims_table import claims
+from psasc_bench.report.formats import DASH, MINUS, Block, Table, html, markdown
+from psasc_bench.report.latex import latex
+from psasc_bench.report.tables import Tables, epsilon_text
 
 SPREAD = {"best": "max", "median": "median", "worst": "min"}
 
 
 def write_table(table: str, results: Path, output: Path) -> list[Path]:
     """Write ``table`` (a key of ``TABLES``) made from the tidy tables in ``results`` to ``output``: ``.csv``, ``.md``,
-    ``.tex`` (for ``\\usepackage{booktabs}``) and ``.html``; returns their paths.
+    ``.tex`` (for ``\\usepackage{array, booktabs, longtable}``) and ``.html``; returns their paths.
 
     Raises ``ValueError`` for an unknown table and for one whose tidy table was not asked for; ``OSError`` for an absent
     table.
@@ -48,80 +42,51 @@ def write_table(table: str, results: Path, output: Path) -> list[Path]:
 
 
 def accuracy(tables: Tables) -> Table:
-    """Final test accuracy and its paired difference to the study's reference, beside what has been published for the
-    same cell."""
-    if tables.finished.empty:
-        return _nothing(tables.nothing())
-    cells = _ordered(tables.finished)
-    known = tables.published.merge(cells[CELL], on=CELL)
-    shown = _cell_index(cells).assign(
-        n=cells["n"].astype(str).to_numpy(),
-        accuracy=_intervals(100 * cells[_ends("accuracy")]),
+    """Final test accuracy, with all that is needed to cite it."""
+    return _nothing(tables.nothing()) if tables.finished.empty else accuracy_table.accuracy(tables)
+
+
+def literature(tables: Tables) -> Table:
+    """Our accuracies beside published ones of the same data, method, epsilon and delta."""
+    rows = beside_published(tables.finished, tables.published)
+    if rows.empty:
+        return _nothing("no published accuracy is of a cell that has been run")
+    ours = rows["ours"], rows["ours"] - rows["half_width_ours"]
+    theirs = rows["published"], rows["published"] - rows["half_width"]
+    shown = _cell_index(rows).set_index(rows["source"], append=True)
+    shown = shown.assign(
+        ours=list(map(plus_minus, *ours)),
+        seeds=rows["n"].astype(str).to_numpy(),
+        published=list(map(plus_minus, *theirs)),
+        difference=_intervals(rows[["difference", "low", "high"]], signed=True),
     )
-    columns = [*CELL, *LABELS, "n", *_ends("accuracy")]
-    paired = ""
-    if reference := tables.reference_title():
-        shown[f"difference to {reference}"] = _intervals(100 * cells[_ends("difference")], signed=True)
-        columns += ["n_pairs", *_ends("difference")]
-        paired = " Differences are paired by seed."
-    rows = cells[columns]
-    for source, numbers in known.groupby("source", sort=False):
-        found = cells[CELL].merge(numbers, on=CELL, how="left")
-        rows = rows.assign(**{str(source): found["accuracy"].to_numpy() / 100})
-        shown[str(source)] = [_plus_minus(*pair) for pair in zip(found["accuracy"], found["half_width"], strict=True)]
-    sources = " The last columns are published numbers, not ours." if len(known) else ""
-    caption = f"Test accuracy of the last iterate (percent): {_sample(tables)}{paired}{sources}"
-    return Table(rows, shown, caption)
+    caption = (
+        "Test accuracy (percent) beside published numbers: mean ± half-width of the 95 % t-interval, and the "
+        "difference, ours minus theirs, with its 95 % interval by Welch."
+    )
+    return Table(rows, caption, _by_dataset(shown, rows, tables))
 
 
 def convergence(tables: Tables) -> Table:
-    """Steps until a run's test accuracy first reaches 95 % of its final one, as seen at the ends of epochs."""
+    """How soon a run learns: its mean test accuracy over each quarter of training, and over all of it."""
     if tables.finished.empty:
         return _nothing(tables.nothing())
     cells, curves = _ordered(tables.finished), tables.curves
-    reached = -steps_to_enough(curves).set_index(CELL)["value"]
-    steps: dict[Any, Any] = {cell: found.to_numpy(dtype=float) for cell, found in reached.groupby(level=CELL)}
-    total = curves.groupby(CELL)["step"].max().rename("steps_total").reset_index()
-    intervals = [t_interval(steps[cell]) for cell in cells[CELL].itertuples(index=False, name=None)]
-    table = cells[[*CELL, *LABELS, "n"]].assign(**dict(zip(_ends("steps"), zip(*intervals, strict=True), strict=True)))
-    table = table.merge(total, on=CELL)
-    shown = _cell_index(table).assign(
-        n=table["n"].astype(str).to_numpy(),
-        steps=_intervals(table[_ends("steps")], digits=0),
-        of=table["steps_total"].astype(str).to_numpy(),
+    parts = {f"{name}_quarter": curve_means(curves, quarter) for quarter, name in enumerate(QUARTERS)}
+    parts["whole"] = curve_means(curves)
+    rows = cells[[*CELL, *LABELS, "n"]]
+    for name, means in parts.items():
+        ends = means.groupby(CELL)["value"].apply(lambda values: t_interval(values.to_numpy(dtype=float)))
+        found = pd.DataFrame(list(ends), index=ends.index, columns=_ends(name)).reset_index()
+        rows = rows.merge(found, on=CELL, how="left")
+    shown = _cell_index(rows).assign(
+        **{
+            name.replace("_", " "): list(map(plus_minus, 100 * rows[f"{name}_mean"], 100 * rows[f"{name}_low"]))
+            for name in parts
+        }
     )
-    caption = (
-        f"Steps until the test accuracy first reaches {100 * ENOUGH:g} % of its final value, looked at after "
-        f"every epoch, of all steps taken: {_sample(tables)}"
-    )
-    return Table(table, shown, caption)
-
-
-def claims(tables: Tables) -> Table:
-    """What became of the paper's claims, comparison by comparison."""
-    rows = tables.read("claims")
-    about = {
-        "claim": rows["claim"],
-        "data set": _titles(rows["dataset"], tables.titles, "any"),
-        "ε": ["any" if math.isnan(epsilon) else f"{epsilon:g}" for epsilon in rows["epsilon"]],
-        "method": _titles(rows["method"], tables.method_titles, "-"),
-        "against": _titles(rows["reference"], tables.method_titles, "-"),
-    }
-    shown = pd.DataFrame(index=pd.MultiIndex.from_frame(pd.DataFrame(about))).assign(
-        n=rows["n"].astype(str).to_numpy(),
-        difference=_intervals(rows[["estimate", "low", "high"]], signed=True),
-        unit=rows["unit"].fillna("-").to_numpy(),
-        p=[p_text(p) for p in rows["p_holm"]],
-        verdict=rows["verdict"].to_numpy(),
-    )
-    ours = tables.reading(tested=True)
-    whose = " of the paper's abstract" if ours else ""
-    caption = (
-        f"The claims{whose}, decided by differences that are paired by seed, positive in favour of the claim: mean "
-        "with its 95 % t-interval, and p after Holm's correction."
-    )
-    caption += f" {ours} is our reading of the paper." if ours else ""
-    return Table(rows, shown, caption)
+    caption = f"Mean test accuracy (percent) over the epochs of a quarter of training, and over all: {_sample(tables)}"
+    return Table(rows, caption, _by_dataset(shown, rows, tables))
 
 
 def robustness(tables: Tables) -> Table:
@@ -145,10 +110,9 @@ def robustness(tables: Tables) -> Table:
     )
     caption = (
         "Share of the settings of a tuning grid whose accuracy is within a point of the method's own best, mean over "
-        "the seeds, and the mean accuracy (percent) of the best, median and worst, all on held-out training examples. "
-        "Every method has as many settings."
+        "the seeds, and the mean accuracy (percent) of the best, median and worst, all on held-out training examples."
     )
-    return Table(rows, shown, " ".join([caption, *left_out]))
+    return Table(rows, " ".join([caption, *left_out]), (Block(shown),))
 
 
 def cost(tables: Tables) -> Table:
@@ -156,29 +120,31 @@ def cost(tables: Tables) -> Table:
     rows = tables.read("cost")
     if rows.empty:
         return _nothing("no step was timed")
-    rows = rows.dropna(subset="median")  # some contestants do not take some models
+    rows = rows.dropna(subset="median")  # not every library takes every model
     ratio = [
         f"{median:.2f} [{low:.2f}, {high:.2f}]"
         for median, low, high in rows[["median", "q25", "q75"]].itertuples(index=False)
     ]
     problem = rows["model"] + ", " + rows["batch"].astype(str)
     shown = rows.assign(problem=problem, ratio=ratio).pivot(index="contestant", columns="problem", values="ratio")
-    shown = shown.loc[rows["contestant"].unique(), problem.unique()].fillna("-")
+    shown = shown.loc[rows["contestant"].unique(), problem.unique()].fillna(DASH)
     caption = (
         "Time of one gradient step as a ratio to the fastest ordinary step of the same model and batch: median over "
         "rounds [quartiles]."
     )
-    return Table(rows, shown.rename_axis(index="step", columns=None), caption)
+    return Table(rows, caption, (Block(shown.rename_axis(index="step", columns=None)),))
 
 
 def _nothing(reason: str, notes: Sequence[str] = ()) -> Table:
     """In place of a table that a study has nothing for, which is no reason for the study to fail."""
     shown = pd.DataFrame(index=pd.Index([], name="data set"))
-    return Table(pd.DataFrame(columns=CELL), shown, " ".join([f"Nothing to show: {reason}.", *notes]))
+    return Table(pd.DataFrame(columns=CELL), " ".join([f"Nothing to show: {reason}.", *notes]), (Block(shown),))
 
 
-def _titles(names: pd.Series[str], titles: Mapping[str, str], otherwise: str) -> list[str]:
-    return [titles.get(name, name) if isinstance(name, str) else otherwise for name in names]
+def _by_dataset(shown: pd.DataFrame, rows: pd.DataFrame, tables: Tables) -> tuple[Block, ...]:
+    places = rows.groupby("dataset", sort=False).indices
+    blocks = {str(name): shown.iloc[of_name].droplevel("data set") for name, of_name in places.items()}
+    return tuple(Block(of_name, name, tables.titles[name]) for name, of_name in blocks.items())
 
 
 def _ordered(cells: pd.DataFrame) -> pd.DataFrame:
@@ -191,7 +157,7 @@ def _ordered(cells: pd.DataFrame) -> pd.DataFrame:
 def _cell_index(cells: pd.DataFrame) -> pd.DataFrame:
     labels = {
         "data set": cells["dataset_title"],
-        "ε": ["∞" if math.isinf(epsilon) else f"{epsilon:g}" for epsilon in cells["epsilon"]],
+        "ε": [epsilon_text(epsilon) for epsilon in cells["epsilon"]],
         "method": cells["method_title"],
     }
     return pd.DataFrame(index=pd.MultiIndex.from_frame(pd.DataFrame(labels)))
@@ -205,21 +171,15 @@ def _intervals(ends: pd.DataFrame, *, digits: int = 2, signed: bool = False) -> 
     def one(mean: float, low: float, high: float) -> str:
         sign = "+" if signed else ""
         if np.isnan(mean):
-            return "-"
-        numbers = [f"{value:{sign}.{digits}f}".replace("-", MINUS) for value in (mean, low, high)]
+            return DASH
+        numbers = [f"{value:{sign}z.{digits}f}".replace("-", MINUS) for value in (mean, low, high)]
         return numbers[0] if np.isnan(low) else f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
 
     return [one(*row) for row in ends.itertuples(index=False)]
 
 
 def _numbers(values: Iterable[float], *, digits: int = 0) -> list[str]:
-    return ["-" if np.isnan(value) else f"{value:.{digits}f}" for value in values]
-
-
-def _plus_minus(value: float, half_width: float) -> str:
-    if np.isnan(value):
-        return ""
-    return f"{value:.2f}" if np.isnan(half_width) else f"{value:.2f} ± {half_width:.2f}"
+    return [DASH if np.isnan(value) else f"{value:.{digits}f}" for value in values]
 
 
 def _sample(tables: Tables) -> str:
@@ -229,6 +189,7 @@ def _sample(tables: Tables) -> str:
 
 TABLES: dict[str, Callable[[Tables], Table]] = {
     "accuracy": accuracy,
+    "literature": literature,
     "convergence": convergence,
     "claims": claims,
     "robustness": robustness,

@@ -19,8 +19,9 @@ def fill(given: Mapping[str, Any]) -> tuple[Values, dict[str, str]]:
     """A study's values with what they leave unsaid, and the source of each value that was filled in, by its key.
 
     Filled in are ``seeds`` and ``epsilons`` where they are absent; the protocol of a data set that has the name of a
-    known one, or its source, and leaves out a key that is needed; settings of known methods that are needed. What is
-    malformed is left as it is, for validation to name.
+    known one, or its source, and leaves out a key that is needed; the accountant of such a data set in any case, for
+    numbers do not compare at other noise; settings of known methods that are needed. What is malformed is left as it
+    is, for validation to name.
     """
     values, filled = dict(given), dict[str, str]()
     for key in ("seeds", "epsilons"):
@@ -56,12 +57,14 @@ def _dataset(name: Any, given: Any, used: Mapping[str, Mapping[str, Any]], fille
     values = dict(given)
     if needed - set(given):
         for key, one in protocol.items():
-            if key not in given and key not in ("overrides", "sensitivity"):
+            if key not in given and key not in ("overrides", "sensitivity", "accountant"):
                 values[key] = _take(one, f"datasets.{name}.{key}", filled)
         if "learning_rate" not in given:
             values["overrides"] = dict(_overrides(name, given.get("overrides"), protocol, used, filled))
     if "sensitivity" in protocol and "sensitivity" not in given and any(map(_lacks_threshold, used.items())):
         values["sensitivity"] = _take(protocol["sensitivity"], f"datasets.{name}.sensitivity", filled)
+    if "accountant" in protocol and "accountant" not in given:
+        values["accountant"] = _take(protocol["accountant"], f"datasets.{name}.accountant", filled)
     return values
 
 

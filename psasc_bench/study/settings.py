@@ -22,6 +22,7 @@ from pydantic import (
 
 from psasc_bench.data import Features
 from psasc_bench.methods import LARGEST, checked_title
+from psasc_bench.privacy import Accountant
 from psasc_bench.study.search import draw
 from psasc_bench.study.spec import format_epsilon
 
@@ -107,7 +108,8 @@ class Strict(BaseModel):
 
 
 class DatasetConfig(Strict):
-    """One data set with its training protocol. ``sensitivity`` is that of methods to which no ``C`` is given."""
+    """One data set with its training protocol. ``sensitivity`` is that of methods to which no ``C`` is given;
+    ``accountant`` what the noise of its budgets is calibrated by."""
 
     source: Literal["digits", "mnist", "fashion_mnist", "cifar10", "npz"]
     path: ExpandedPath | None = None
@@ -120,6 +122,7 @@ class DatasetConfig(Strict):
     micro_batch_size: Count
     epochs: Annotated[Count, Field(le=MOST_EPOCHS)]
     delta: Annotated[float, BeforeValidator(_number), Field(gt=0, lt=1)]
+    accountant: Accountant = "pld"
     learning_rate: Positive
     momentum: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
     sensitivity: Positive | None = None

@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from psasc_bench.files import json_number
+from psasc_bench.privacy import Accountant
+
+UNSAID = {"listed_as": "", "accountant": "rdp"}  # by key of a run's specification: what its JSON leaves out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,7 @@ class RunSpec(Schedule):
     """A run is a pure function of its spec, of the data set's arrays and of the code. ``parameters`` are the method's;
     ``epsilon`` is infinite for a run without privacy; ``evaluation`` says which examples the accuracy is measured
     on. ``listed_as`` is the study's name for the method if it is another: two settings of one method go by two names.
-    It names files and decides nothing else."""
+    It names files and decides nothing else. ``accountant`` is what the noise is calibrated by."""
 
     model: str
     method: str
@@ -51,6 +54,7 @@ class RunSpec(Schedule):
     seed: int
     evaluation: Literal["test", "validation"] = "test"
     listed_as: str = field(default="", compare=False)
+    accountant: Accountant = "rdp"
 
     @property
     def label(self) -> str:
@@ -75,17 +79,16 @@ class RunSpec(Schedule):
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object; an infinite epsilon is the string ``inf``, which JSON has no number for."""
+        """As a JSON object; an infinite epsilon is the string ``inf``, which JSON has no number for. A name of the
+        method's own and RDP go without saying, so that the specs of older records are what they were."""
         values = asdict(self) | {"parameters": dict(self.parameters), "epsilon": json_number(float(self.epsilon))}
-        if not self.listed_as:
-            del values["listed_as"]
-        return values
+        return {key: value for key, value in values.items() if UNSAID.get(key) != value}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RunSpec:
         """The inverse of ``to_json``. Raises ``ValueError`` for missing or unknown keys."""
-        known = [field.name for field in fields(cls) if field.name != "listed_as"]
-        if set(values) - {"listed_as"} != set(known):
+        known = [field.name for field in fields(cls) if field.name not in UNSAID]
+        if set(values) - set(UNSAID) != set(known):
             raise ValueError(f"a run spec has the keys {', '.join(known)}; got {', '.join(values)}")
         return cls(**{**values, "epsilon": float(values["epsilon"])})
 

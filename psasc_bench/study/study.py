@@ -162,6 +162,8 @@ class Study(Strict):
             parameters=methods.parameters(self.method(cell.dataset, cell.method, cell.epsilon)),
             epsilon=cell.epsilon,
             delta=dataset.delta,
+            # without noise none decides anything
+            accountant=dataset.accountant if math.isfinite(cell.epsilon) else "rdp",
             expected_batch_size=dataset.expected_batch_size,
             epochs=dataset.epochs,
             learning_rate=optimiser["learning_rate"],

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psasc_bench.privacy import Budget, calibrate
+from psasc_bench.privacy import Accountant, Budget, calibrate
 from psasc_bench.study import Schedule, Study
 
 if TYPE_CHECKING:
@@ -41,13 +41,16 @@ def prepared_dataset(
     return data.load(prepared)
 
 
-def schedule_budget(schedule: Schedule, examples: int, *, epsilon: float, delta: float) -> Budget:
+def schedule_budget(
+    schedule: Schedule, examples: int, *, epsilon: float, delta: float, accountant: Accountant
+) -> Budget:
     """The budget of a schedule over so many training examples, calibrated now."""
     return calibrate(
         epsilon=epsilon,
         delta=delta,
         sampling_rate=schedule.sampling_rate(examples),
         steps=schedule.epoch_ends(examples)[-1],
+        accountant=accountant,
     )
 
 

@@ -7,6 +7,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,7 @@ from psasc_bench import data, methods, models
 from psasc_bench.data import Dataset
 from psasc_bench.engine import point_at
 from psasc_bench.privacy import Budget, noise_scale, poisson_batch
-from psasc_bench.records import Status
+from psasc_bench.records import Status, pack_predictions
 from psasc_bench.study import RunSpec
 from psasc_bench.training.checkpoint import Checkpoint
 from psasc_bench.training.diagnostics import Diagnostics
@@ -35,7 +36,8 @@ class Outcome:
     """What a run came to. ``curve`` has a row per epoch; the last row is the result: the last iterate, never the
     best. ``seconds`` are per phase: sampling (drawing), passes (fetching, forward and backward), weighting
     (norms and weighted sum), release (noise and step), evaluation, diagnostics; and in total. ``parameters [P]`` are
-    the last iterate. ``resumed_at`` are the steps after which the run went on from a checkpoint."""
+    the last iterate. ``resumed_at`` are the steps after which the run went on from a checkpoint. ``predictions`` are
+    those of the end of the last epoch, packed; None if none has ended."""
 
     status: Status
     reason: str | None
@@ -45,6 +47,7 @@ class Outcome:
     seconds: Mapping[str, float]
     parameters: Tensor
     resumed_at: list[int]
+    predictions: Mapping[str, Any] | None
 
 
 class Examples:
@@ -144,7 +147,8 @@ def train(
         epoch = len(state.curve) + 1
         with state.clock("evaluation"):
             point_at(model.parameters(), state.parameters)
-            measured = {f"{spec.evaluation}_{key}": value for key, value in evaluate(model, held_out).items()}
+            found, state.predictions = evaluate(model, held_out)
+            measured = {f"{spec.evaluation}_{key}": value for key, value in found.items()}
             row = {"epoch": epoch, "step": state.step, **measured}
         with state.clock("diagnostics"):
             row |= state.diagnostics.row(method, noise_multiplier=budget.noise_multiplier)
@@ -162,6 +166,7 @@ def train(
             seconds=state.clock.seconds,
             parameters=state.parameters,
             resumed_at=state.resumed_at,
+            predictions=state.predictions,
         )
 
     if checkpoint and (kept := checkpoint.load()):
@@ -187,9 +192,10 @@ def train(
 
 
 def check_budget(spec: RunSpec, budget: Budget, *, sampling_rate: float, steps: int) -> None:
-    """Raises ``ValueError`` unless ``budget`` was calibrated for just this run's target and schedule."""
-    planned = {"epsilon": spec.epsilon, "delta": spec.delta, "sampling_rate": sampling_rate, "steps": steps}
-    for key, value in planned.items():
+    """Raises ``ValueError`` unless ``budget`` was calibrated for just this run's target and schedule, by its
+    accountant."""
+    planned: dict[str, Any] = {"epsilon": spec.epsilon, "delta": spec.delta, "accountant": spec.accountant}
+    for key, value in (planned | {"sampling_rate": sampling_rate, "steps": steps}).items():
         if getattr(budget, key) != value:
             raise ValueError(
                 f"the budget was calibrated for {key} {getattr(budget, key)}, but the run has {value}; "
@@ -200,14 +206,17 @@ def check_budget(spec: RunSpec, budget: Budget, *, sampling_rate: float, steps: 
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, examples: Examples) -> dict[str, float]:
-    """``loss`` (mean cross-entropy, nats) and ``accuracy`` (a fraction) of the model as it stands."""
+def evaluate(model: nn.Module, examples: Examples) -> tuple[dict[str, float], dict[str, Any]]:
+    """``loss`` (mean cross-entropy, nats) and ``accuracy`` (a fraction) of the model as it stands, and its packed
+    predictions."""
     model.eval()
-    loss, correct = 0.0, 0
+    loss, correct, predicted = 0.0, 0, list[Tensor]()
     for start in range(0, len(examples), EVALUATION_BATCH):
         images, labels = examples[slice(start, start + EVALUATION_BATCH)]
         outputs = model(images)
         loss += F.cross_entropy(outputs, labels, reduction="sum").item()
-        correct += int((outputs.argmax(1) == labels).sum())
+        predicted.append(outputs.argmax(1))
+        correct += int((predicted[-1] == labels).sum())
     model.train()
-    return {"loss": loss / len(examples), "accuracy": correct / len(examples)}
+    packed = pack_predictions(torch.cat(predicted).cpu().numpy(), classes=outputs.shape[1])
+    return {"loss": loss / len(examples), "accuracy": correct / len(examples)}, packed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,11 +13,14 @@ from psasc_bench.clock import Clock
 from psasc_bench.training.checkpoint import Numbers, Tensors
 from psasc_bench.training.diagnostics import Diagnostics
 
+NUMBERS = ("step", "nonfinite_examples", "curve", "resumed_at", "predictions")
+
 
 @dataclass
 class State:
     """Restored, it goes on as if it had never stopped. ``parameters`` and ``velocity`` are ``[P]``, as are the past
-    ``iterates``, oldest first; ``resumed_at`` are the steps after which it was restored."""
+    ``iterates``, oldest first; ``resumed_at`` are the steps after which it was restored; ``predictions`` are those at
+    the end of the last epoch."""
 
     parameters: Tensor
     velocity: Tensor
@@ -29,10 +33,11 @@ class State:
     diagnostics: Diagnostics = field(default_factory=Diagnostics)
     clock: Clock = field(default_factory=Clock)
     resumed_at: list[int] = field(default_factory=list)
+    predictions: dict[str, Any] | None = None
 
     def pack(self) -> tuple[Numbers, Tensors]:
         """For a checkpoint."""
-        numbers: Numbers = {key: getattr(self, key) for key in ("step", "nonfinite_examples", "curve", "resumed_at")}
+        numbers: Numbers = {key: getattr(self, key) for key in NUMBERS}
         tensors = {
             "parameters": self.parameters,
             "velocity": self.velocity,
@@ -55,4 +60,5 @@ class State:
         self.diagnostics = Diagnostics([here["norms"]], [here["losses"]], list(here["signals"]))
         self.step, self.nonfinite_examples = numbers["step"], numbers["nonfinite_examples"]
         self.curve, self.clock = numbers["curve"], Clock(numbers["seconds"])
+        self.predictions = numbers["predictions"]
         self.resumed_at = [*numbers["resumed_at"], self.step]

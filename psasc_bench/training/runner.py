@@ -106,6 +106,7 @@ def train_run(
             ),
             nonprivate={"nonfinite_examples": outcome.nonfinite_examples},
             seconds=outcome.seconds,
+            predictions=None if outcome.status == "failed" else outcome.predictions,  # of the last iterate or none
             provenance=records.provenance(
                 started=started,
                 version_of_code=version_of_code,

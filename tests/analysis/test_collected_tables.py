@@ -13,7 +13,7 @@ from shipped_methods import SHIPPED
 from study_records import PSASC, SGD, STUDY, collect, make, parse, write
 
 from psasc_bench import methods
-from psasc_bench.analysis import results
+from psasc_bench.analysis import read_table, read_times, results
 from psasc_bench.study import Study
 
 # ------------------------------------------------------------------------------------------------ damage
@@ -91,6 +91,8 @@ def test_runs_table_has_what_was_spent_and_on_what(study: Study, runs: Path) -> 
         3,
     )
     assert (row["learning_rate"], row["momentum"], row["delta"], row["steps_taken"]) == (0.5, 0.9, 1e-5, 8)
+    assert (row["implementation"], row["model"], row["epochs"]) == ("dp-psasc", "digits_cnn", 2)
+    assert row["settings"] == "C=0.2,s=2,r=0.1,iterates=1,decay=0.1"
 
 
 def test_curves_have_a_row_per_run_and_epoch(study: Study, runs: Path) -> None:
@@ -115,6 +117,45 @@ def test_tables_are_the_same_bytes_from_the_same_records(study: Study, runs: Pat
         collect(study, runs, runs.parent / name)
     for path in (runs.parent / "a").iterdir():
         assert path.read_bytes() == (runs.parent / "b" / path.name).read_bytes()
+
+
+def test_when_where_and_in_what_time_runs_were_made_is_said_in_a_table_of_its_own(study: Study, tmp_path: Path) -> None:
+    """Or else no reproduction, however exact, would give the tables that are shipped."""
+    here = {"commit": "a" * 40, "modified": False, "device": "cpu", "cpu": "EPYC", "torch": "2.9"}
+    there = {"commit": "b" * 40, "modified": True, "device": "cuda", "cpu": "Xeon", "torch": "2.8"}
+    for name, seconds, memory, day, where in (("one", 1.0, 600.0, "24", here), ("other", 7.5, 701.5, "25", there)):
+        noted = where | {"peak_memory_mib": memory, "ended": f"2026-11-{day}T10:00:00+00:00", "data_sha256": "0"}
+        made = {"seconds": {"total": seconds, "diagnostics": seconds / 10}, "provenance": noted}
+        runs = tmp_path / name / "runs"
+        write(runs, *(make(study, cell, seed, 0.5 + seed / 10, **made) for cell in (SGD, PSASC) for seed in range(3)))
+        collect(study, runs, tmp_path / name / "results")
+    one, other = (tmp_path / name / "results" for name in ("one", "other"))
+    unlike = {path.name for path in one.iterdir() if path.read_bytes() != (other / path.name).read_bytes()}
+    assert unlike == {"times.csv"}
+    times = read_table(other / "times.csv")
+    assert len(times) == 6
+    assert times.iloc[0].to_dict() == {
+        "dataset": "digits",
+        "epsilon": 3.0,
+        "method": "dp-sgd",
+        "seed": 0,
+        "status": "done",
+        "seconds": 7.5,
+        "seconds_diagnostics": 0.75,
+        "peak_memory_mib": 701.5,
+        **there,
+        "ended": "2026-11-25T10:00:00+00:00",
+    }
+
+
+def test_times_are_read_from_the_records_where_no_table_has_them(study: Study, runs: Path) -> None:
+    """As in a fresh clone, which has the records that are shipped, but no table that is made with them."""
+    fresh = read_times(runs.parent)
+    collect(study, runs, runs.parent)
+    columns = ["dataset", "epsilon", "method", "seed", "status", "seconds", "peak_memory_mib"]
+    key = ["method", "seed"]
+    tables = (table.sort_values(key)[columns].reset_index(drop=True) for table in (fresh, read_times(runs.parent)))
+    pd.testing.assert_frame_equal(*tables)
 
 
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name not in STUDY["methods"]])

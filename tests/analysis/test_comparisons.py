@@ -246,7 +246,7 @@ def test_order_of_the_comparisons_does_not_matter(order: list[int]) -> None:
         ([-0.01, 0.0, 0.01], ("unresolved", "unresolved", "no")),
         ([0.0015, 0.0025, 0.0020, 0.0021], ("higher", "unresolved", "no")),
         ([-0.002, -0.012, -0.003, -0.011], ("unresolved", "unresolved", "yes")),  # what is likely a loss is no gain
-        ([0.0] * 5, ("identical", "unresolved", "no")),
+        ([0.0] * 5, ("identical", "", "")),
         ([0.01] * 5, ("unresolved", "unresolved", "no")),
         ([0.01], ("unresolved", "unresolved", "no")),
         ([0.0], ("unresolved", "unresolved", "no")),

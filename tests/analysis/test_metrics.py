@@ -71,12 +71,6 @@ def test_seed_with_an_incomplete_grid_is_left_out() -> None:
     assert only("C4", {"sweeps": table})["n"] == 2
 
 
-def test_steps_to_95_percent_of_the_final_accuracy() -> None:
-    """Of .8, that is .76, first seen after 30, 40 and 10 steps."""
-    seeds = [[0.2, 0.5, 0.77, 0.8], [0.2, 0.5, 0.75, 0.8], [0.8, 0.7, 0.8, 0.8]]
-    assert list(metrics.steps_to_enough(curves(dp_psasc=seeds))["value"]) == [-30, -40, -10]
-
-
 def test_accuracy_of_a_run_that_has_not_finished_is_none() -> None:
     table = curves(dp_sgd=[[0.5], [0.6], [0.7]]).assign(status=["done", "diverged", "stale"])
     assert metrics.accuracies(table)["value"].to_list() == pytest.approx([0.5, math.nan, math.nan], nan_ok=True)

@@ -1,4 +1,4 @@
-"""A small study's file and data, and a command that must be refused."""
+"""A small study's file, and a command that must be refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from command_calls import Refused, write_study
 
-from psasc_bench import cli, data
+from psasc_bench import cli
 
 
 @pytest.fixture
@@ -15,13 +15,6 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small study's file, in a folder of its own where the commands run."""
     monkeypatch.chdir(tmp_path)
     return write_study(tmp_path / "study.yaml")
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("prepared") / "digits.npz"
-    data.prepare("digits", path, root=path.parent)
-    return path
 
 
 @pytest.fixture

@@ -65,3 +65,39 @@ def test_damaged_record_is_refused_by_name(study: Path, refused: Refused) -> Non
     path.write_text('{"format": 1')
     (line,) = refused("collect", "--config", study)
     assert line.startswith(f"{path}: not a run record")
+
+
+@pytest.mark.parametrize("arguments", [[], ["accuracy", "--dataset", "digits"]], ids=["nothing", "both"])
+def test_table_either_writes_or_prints(arguments: list[str], refused: Refused) -> None:
+    (line,) = refused("table", *arguments)
+    assert line == (
+        "either name tables to write (accuracy, literature, convergence, claims, robustness, cost), or give --dataset, "
+        "--epsilon or --method to print cells"
+    )
+
+
+def test_comparison_takes_results_folders_those_above_and_studies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A study's file stands for the folder that the workflow gives it, beside the shipped study."""
+    monkeypatch.chdir(tmp_path)
+    Path("config").mkdir()
+    shipped = write_study(Path("config/config.yaml"))
+    mine = write_study(Path("mine.yaml"), epochs=2)
+    for results in (Path("results"), Path("studies/mine/results")):
+        results.mkdir(parents=True)
+        row = "digits,8,dp-sgd,0,done,0.9"
+        (results / "runs.csv").write_text(f"dataset,epsilon,method,seed,status,test_accuracy\n{row}\n")
+    for first, second in [("results", "studies/mine"), (shipped, mine)]:
+        assert cli.main(["compare", str(first), str(second)]) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            "A: results",
+            "B: studies/mine/results",
+            "",
+            "1 of 1 runs have the same accuracy",
+        ]
+
+
+def test_comparison_with_no_results_is_refused(tmp_path: Path, refused: Refused) -> None:
+    (line,) = refused("compare", tmp_path, tmp_path)
+    assert line == f"{tmp_path}: no results folder with a runs.csv, nor a study that has one"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from psasc_bench import records
-from psasc_bench.evidence import ledgers
-from psasc_bench.privacy import Budget, calibrate
+from psasc_bench.evidence import accountants, ledgers
+from psasc_bench.privacy import Accountant, Budget, calibrate
 from psasc_bench.records import Record
 from psasc_bench.study import RunSpec
 
@@ -145,42 +145,104 @@ def test_ledger_of_a_run_that_cannot_be_is_named(changes: dict[str, Any], words:
     assert words in str(problem_of(tmp_path, budget=sound(), spec=replace(SPEC, **changes)))
 
 
+def test_accountant_that_is_none_is_named(tmp_path: Path) -> None:
+    assert "lacks or garbles 'accountant': 'mine'" in str(problem_of(tmp_path, budget=sound(), accountant="mine"))
+
+
+def test_noise_calibrated_by_another_accountant_than_the_spec_says_is_named(tmp_path: Path) -> None:
+    found = problem_of(tmp_path, budget=sound(), accountant="pld")
+    assert found == "its noise was calibrated by pld; its spec is for rdp"
+
+
 # The planted bugs: what a run would have spent beyond its budget, had training done so, by the smallest of margins.
+
+both = pytest.mark.parametrize("accountant", get_args(Accountant))
 
 
 @cache
-def calibrated() -> Budget:
-    return calibrate(epsilon=3.0, delta=1e-5, sampling_rate=0.1, steps=100)
+def calibrated(accountant: Accountant) -> Budget:
+    return calibrate(epsilon=3.0, delta=1e-5, sampling_rate=0.1, steps=100, accountant=accountant)
 
 
-def tight(**changes: Any) -> Budget:
+def tight(accountant: Accountant = "rdp", **changes: Any) -> Budget:
     """A budget that was calibrated, and ``changes`` that leave what it says was spent as it was."""
-    return replace(calibrated(), **changes)
+    return replace(calibrated(accountant), **changes)
 
 
-def test_calibrated_budget_holds(tmp_path: Path) -> None:
-    assert problem_of(tmp_path, budget=tight()) is None
+def short_of_noise(accountant: Accountant) -> Budget:
+    """A hundredth too little, but what that spends is rightly said."""
+    noise = 0.99 * tight(accountant).noise_multiplier
+    schedule = (noise, 0.1, 100, 1e-5)
+    by_rdp, by_pld = accountants.epsilon_by_quadrature(*schedule), accountants.epsilon_at_most(*schedule, interval=1e-4)
+    return tight(accountant, noise_multiplier=noise, epsilon_rdp=by_rdp, epsilon_pld=by_pld)
 
 
-def test_noise_two_in_a_hundred_too_small_is_named(tmp_path: Path) -> None:
-    noise = tight().noise_multiplier
-    assert "recomputed it is" in str(problem_of(tmp_path, budget=tight(noise_multiplier=0.98 * noise)))
+def spec_of(accountant: Accountant) -> RunSpec:
+    return replace(SPEC, accountant=accountant)
 
 
-def test_step_more_than_planned_is_named(tmp_path: Path) -> None:
-    assert "its ledger is for 101 steps" in str(problem_of(tmp_path, budget=tight(steps=101), steps_taken=101))
+@both
+def test_calibrated_budget_holds(accountant: Accountant, tmp_path: Path) -> None:
+    assert problem_of(tmp_path, budget=tight(accountant), spec=spec_of(accountant)) is None
 
 
-def test_sampling_rate_two_in_a_hundred_too_large_is_named(tmp_path: Path) -> None:
-    assert "its ledger is for sampling rate" in str(problem_of(tmp_path, budget=tight(sampling_rate=0.102)))
+def test_budget_kept_by_pld_alone_is_kept_only_if_pld_calibrated_it(tmp_path: Path) -> None:
+    budget = tight("pld")
+    assert budget.epsilon_rdp > 1.05 * budget.epsilon > budget.epsilon_pld
+    assert "by rdp, which calibrated its noise" in str(problem_of(tmp_path, budget=replace(budget, accountant="rdp")))
+
+
+@both
+def test_noise_a_hundredth_less_than_accounted_is_named(accountant: Accountant, tmp_path: Path) -> None:
+    budget = tight(accountant, noise_multiplier=0.99 * tight(accountant).noise_multiplier)
+    found = str(problem_of(tmp_path, budget=budget, spec=spec_of(accountant)))
+    assert "it spent epsilon 3.0" in found
+
+
+@both
+def test_calibration_that_is_a_hundredth_short_of_noise_is_named(accountant: Accountant, tmp_path: Path) -> None:
+    found = str(problem_of(tmp_path, budget=short_of_noise(accountant), spec=spec_of(accountant)))
+    assert "it spent epsilon 3.0" in found
+
+
+def test_pld_that_overlooks_a_hundredth_of_the_noise_is_refuted_by_another_implementation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_kind(noise_multiplier: float, *schedule: float, **how: float) -> float:
+        return accountants.epsilon_at_most(noise_multiplier / 0.99, *schedule, **how)
+
+    monkeypatch.setattr(ledgers, "epsilon_at_most", too_kind)
+    budget = replace(short_of_noise("pld"), epsilon_pld=2.999)
+    assert "it spent epsilon 3.0" in str(problem_of(tmp_path, budget=budget, spec=spec_of("pld")))
+
+
+@both
+def test_step_more_than_planned_is_named(accountant: Accountant, tmp_path: Path) -> None:
+    found = problem_of(tmp_path, budget=tight(accountant, steps=101), spec=spec_of(accountant), steps_taken=101)
+    assert "its ledger is for 101 steps" in str(found)
+
+
+@both
+def test_sampling_rate_two_in_a_hundred_too_large_is_named(accountant: Accountant, tmp_path: Path) -> None:
+    found = problem_of(tmp_path, budget=tight(accountant, sampling_rate=0.102), spec=spec_of(accountant))
+    assert "its ledger is for sampling rate" in str(found)
     # of 980 examples, 98 steps: what was spent is that of 1,000
-    larger = tight(steps=98, sampling_rate=100 / 980)
-    assert "recomputed it is" in str(problem_of(tmp_path, budget=larger, steps_taken=98))
+    larger = tight(accountant, steps=98, sampling_rate=100 / 980)
+    found = problem_of(tmp_path, budget=larger, spec=spec_of(accountant), steps_taken=98)
+    assert "it spent epsilon 3.0" in str(found)
+
+
+def test_run_that_failed_before_its_first_step_has_spent_nothing(tmp_path: Path) -> None:
+    assert problem_of(tmp_path, status="diverged", budget=tight("pld"), spec=spec_of("pld"), steps_taken=0) is None
 
 
 @pytest.mark.parametrize("epsilon", [0.1, 50.0])
-@pytest.mark.parametrize("delta", [1e-5, 1.1e-10, 1e-15])
-def test_honest_run_holds_whatever_its_budget(epsilon: float, delta: float, tmp_path: Path) -> None:
-    budget = calibrate(epsilon=epsilon, delta=delta, sampling_rate=0.1, steps=100)
-    spec = replace(SPEC, epsilon=epsilon, delta=delta)
+@pytest.mark.parametrize(
+    ("accountant", "delta"), [("rdp", 1e-5), ("rdp", 1.1e-10), ("rdp", 1e-15), ("pld", 1e-5), ("pld", 1.1e-10)]
+)
+def test_honest_run_holds_whatever_its_budget(
+    accountant: Accountant, delta: float, epsilon: float, tmp_path: Path
+) -> None:
+    budget = calibrate(epsilon=epsilon, delta=delta, sampling_rate=0.1, steps=100, accountant=accountant)
+    spec = replace(spec_of(accountant), epsilon=epsilon, delta=delta)
     assert problem_of(tmp_path, budget=budget, spec=spec) is None

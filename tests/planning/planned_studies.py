@@ -19,6 +19,7 @@ DIGITS: dict[str, Any] = {
     "micro_batch_size": 64,
     "epochs": 2,
     "delta": 1e-4,
+    "accountant": "rdp",
     "learning_rate": 0.5,
     "momentum": 0.9,
     "share_process": True,

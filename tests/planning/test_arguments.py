@@ -68,6 +68,11 @@ def test_schedule_on_fewer_examples_says_so() -> None:
     assert told.endswith("--epochs 2 --evaluation validation")
 
 
+def test_accountant_is_told_unless_it_is_rdp() -> None:
+    told = schedule_arguments(with_digits(accountant="pld"), "digits", epochs=2, evaluation="test")
+    assert told.endswith("--epochs 2 --accountant pld")
+
+
 def test_unknown_data_set_is_named() -> None:
     with pytest.raises(ConfigError, match="no data set 'cifar'"):
         write_source_arguments(planned(), Path("results"), "cifar", data_root="data")

@@ -53,7 +53,14 @@ def test_budget_file_lies_in_the_results_folder_that_is_given() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"expected_batch_size": 128}, {"epochs": 7}, {"delta": 1e-5}, {"delta": 1.0000001e-4}, {"model": "mnist_cnn"}],
+    [
+        {"expected_batch_size": 128},
+        {"epochs": 7},
+        {"delta": 1e-5},
+        {"delta": 1.0000001e-4},
+        {"model": "mnist_cnn"},
+        {"accountant": "pld"},
+    ],
     ids=str,
 )
 def test_what_a_budget_is_made_from_is_in_its_name(changes: dict[str, float]) -> None:

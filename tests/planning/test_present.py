@@ -38,7 +38,7 @@ def test_tables_that_are_there_are_shown_by_content(tmp_path: Path) -> None:
 
 
 def test_table_on_request_is_typeset_if_one_that_it_needs_is_there(tmp_path: Path) -> None:
-    always = ["accuracy", "convergence", "claims"]
+    always = ["accuracy", "literature", "convergence", "claims"]
     assert typesettable(tmp_path) == always
     put(tmp_path / "sweeps.csv")
     assert typesettable(tmp_path) == [*always, "robustness"]

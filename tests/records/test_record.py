@@ -152,6 +152,7 @@ def test_record_cut_short_is_refused(share: float, path: Path) -> None:
 
 
 KEYS = [*(field.name for field in dataclasses.fields(Record)), "format", "spec_hash"]
+KEYS.remove("predictions")  # which older records have not
 
 
 @pytest.mark.parametrize("key", KEYS)

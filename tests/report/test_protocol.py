@@ -50,6 +50,23 @@ def test_what_differs_from_the_published_protocol_is_said() -> None:
     assert changed.untouched() == ""
 
 
+def test_accountants_are_named_with_the_data_sets_where_they_differ() -> None:
+    pld, rdp = "dp-accounting's privacy loss distributions (PLD)", "Opacus' RDP accountant"
+    assert protocol(datasets={"digits": {}}).accountants() == f"Noise is calibrated by {pld}, and checked by others."
+    one, other = protocol(), protocol(datasets={"mnist": {}, "digits": {}, "fashion_mnist": {}})
+    assert one.accountants().startswith(f"Noise is calibrated by {rdp}, and checked by others. For the same epsilon,")
+    said = (
+        f"Noise is calibrated by {rdp}, but on Digits by {pld}, and checked by others. For the same epsilon, RDP asks"
+    )
+    assert other.accountants().startswith(said)
+
+
+def test_noise_by_another_accountant_than_the_published_one_is_a_departure() -> None:
+    changed = protocol(datasets={"fashion_mnist": {"accountant": "pld"}})
+    assert changed.models_and_schedules().endswith("On Fashion-MNIST, `accountant` is pld instead of rdp.")
+    assert not changed.follows("fashion_mnist", "fashion_mnist")
+
+
 def test_data_set_of_ones_own_has_a_protocol_of_its_own() -> None:
     given = {"title": "Mine", "model": "digits_cnn", "expected_batch_size": 8, "micro_batch_size": 8, "epochs": 1}
     given |= {"source": "digits", "delta": 1e-5, "learning_rate": 1, "momentum": 0, "sensitivity": 0.1}

@@ -9,32 +9,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
+from figure_tables import primary_tables
 from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
 from scipy.optimize import brentq
 
 from psasc_bench.analysis import claims, results
+from psasc_bench.analysis.statistics import detectable_difference
 from psasc_bench.privacy import calibrate
 from psasc_bench.report import writeup
-from psasc_bench.report.writeup import DecidedClaim
+from psasc_bench.report.formats import MINUS
 from psasc_bench.study import Roles, load_study
-
-
-@pytest.mark.parametrize(
-    ("counts", "decided"),
-    [
-        ({"supported": 2, "not tested": 5}, "holds"),
-        ({"supported": 1, "inconclusive": 5}, "holds in part"),
-        ({"supported": 1, "not supported": 1}, "mixed"),
-        ({"not supported": 1, "inconclusive": 1}, "fails in part"),
-        ({"not supported": 1, "not tested": 1}, "fails"),
-        ({"inconclusive": 3}, "open"),
-        ({"not tested": 3}, "open"),
-    ],
-    ids=str,
-)
-def test_a_claim_is_decided_by_what_has_been_run(counts: dict[str, int], decided: str) -> None:
-    assert DecidedClaim("C1", "", "", counts, "").decided == decided
 
 
 def write_tables(project: Path, *, status: str = "done") -> pd.DataFrame:
@@ -53,7 +37,8 @@ def write_tables(project: Path, *, status: str = "done") -> pd.DataFrame:
     summary = results.summarise(runs, "dp-sgd")
     folder = project / "results"
     folder.mkdir()
-    for name, table in {"runs": runs, "summary": summary}.items():
+    weights = pd.DataFrame({"dataset": [], "method": [], "weight": []})
+    for name, table in {"runs": runs, "summary": summary, "weights": weights, **primary_tables(runs)}.items():
         table.to_csv(folder / f"{name}.csv", index=False)
     claims.write_claims([folder / "runs.csv", folder / "summary.csv"], folder)
     return summary.set_index(["dataset", "method"]).loc["digits"]
@@ -64,13 +49,17 @@ def rendered(project: Path) -> str:
 
 
 def test_every_number_is_from_the_tables(tmp_path: Path) -> None:
+    """The digits decide here, for these runs do not say that there are few."""
     cells = write_tables(tmp_path)
     written = rendered(tmp_path)
-    assert f"| {100 * cells.loc['dp-psasc', 'accuracy_mean']:.2f} " in written
-    assert "+3.00 [" in written
-    assert "* Digits: 6 of 6 runs, 36 minutes of training in all, 2.5 % of it for diagnostics" in written
-    assert "* MNIST: 0 of 1 runs.\n" in written
-    assert written.count("### C") == len(claims.claims_about(Roles(), {}))
+    mean, low, high = (100 * cells.loc["dp-psasc", f"difference_{end}"] for end in ("mean", "low", "high"))
+    assert f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", MINUS) in written
+    (line,) = (line for line in written.splitlines() if line.startswith("| Digits"))
+    detectable = 100 * detectable_difference(3, cells.loc["dp-psasc", "difference_sd"])
+    assert [cell.strip() for cell in line.split("|")[2:4]] == ["3", "3"]
+    assert line.split("|")[-2].strip() == f"{detectable:.2f}"
+    assert "Runs: Digits 6 and MNIST 0 of 1." in " ".join(written.split())
+    assert written.count("**C") == len(claims.claims_about(Roles(), {}))
 
 
 def test_it_links_what_is_there(tmp_path: Path) -> None:
@@ -88,7 +77,7 @@ def test_study_of_no_published_data_set_says_so(tmp_path: Path) -> None:
 
 def test_study_that_has_not_begun_says_so(tmp_path: Path) -> None:
     write_tables(tmp_path, status="missing")
-    assert "Nothing: no run has finished (7 missing)." in rendered(tmp_path)
+    assert "Nothing came out: no run has finished (7 missing)." in rendered(tmp_path)
 
 
 def test_older_conversion_from_renyi_privacy_is_as_much_noise_as_is_said() -> None:

@@ -50,6 +50,43 @@ def test_value_that_is_given_goes_before_the_published_one_and_has_no_source() -
     assert not {"seeds", "datasets.mnist.epochs", "datasets.mnist.learning_rate"} & set(study.filled)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "accountant"),
+    [
+        ({"digits": {}}, "pld"),
+        ({"mnist": {}}, "rdp"),
+        ({"mine": {"source": "cifar10"}}, "rdp"),
+        ({"mnist": {"accountant": "pld"}}, "pld"),
+    ],
+    ids=str,
+)
+def test_noise_is_calibrated_as_published_or_else_by_the_tighter_accountant(
+    dataset: dict[str, Any], accountant: str
+) -> None:
+    study = parsed(datasets=dataset)
+    (name,) = dataset
+    assert study.spec(Cell(name, "dp-sgd", 3.0), seed=0).accountant == accountant
+    assert study.spec(Cell(name, "dp-sgd", float("inf")), seed=0).accountant == "rdp"  # no noise to calibrate
+
+
+def test_data_set_of_ones_own_has_the_tighter_accountant() -> None:
+    given = parsed().dataset("mnist").model_dump(exclude={"path", "accountant"}) | {"source": "npz", "path": "a.npz"}
+    assert parsed(datasets={"mnist": given}).dataset("mnist").accountant == "pld"
+
+
+def test_accountant_is_filled_in_where_nothing_else_is() -> None:
+    """Or a whole protocol, written out as it was published, would not have the published noise."""
+    given = parsed().dataset("mnist").model_dump(exclude={"accountant"})
+    study = parsed(datasets={"mnist": given})
+    assert study.dataset("mnist").accountant == "rdp"
+    assert [key for key in study.filled if key.startswith("datasets")] == ["datasets.mnist.accountant"]
+
+
+def test_unknown_accountant_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"datasets\.mnist\.accountant: input should be 'rdp' or 'pld', got 'prv'"):
+        parsed(datasets={"mnist": {"accountant": "prv"}})
+
+
 def test_data_set_that_lacks_nothing_is_left_as_it_is() -> None:
     values = yaml.safe_load((ROOT / "config" / "smoke.yaml").read_text())
     study = parse_study(values, source="smoke.yaml")

@@ -33,6 +33,7 @@ specs = st.builds(
     momentum=st.floats(0, 0.999),
     seed=st.integers(0, 10**6),
     evaluation=st.sampled_from(["test", "validation"]),
+    accountant=st.sampled_from(["rdp", "pld"]),
 )
 
 CHANGES: dict[str, Any] = {
@@ -48,6 +49,7 @@ CHANGES: dict[str, Any] = {
     "momentum": 0.0,
     "seed": 1,
     "evaluation": "validation",
+    "accountant": "pld",
 }
 AXES = ("initialisation", "sampling", "noise")
 
@@ -63,6 +65,11 @@ def test_spec_comes_back_from_json_as_it_was(spec: RunSpec) -> None:
 def test_hash_does_not_change_from_one_version_to_the_next(digits_spec: MakeSpec) -> None:
     """Records on disk carry it: a change here makes every one of them stale."""
     assert digits_spec().hash() == "1d56a2bb7ec312b2"
+
+
+def test_spec_by_rdp_is_written_as_it_was_before_there_was_another(digits_spec: MakeSpec) -> None:
+    assert "accountant" not in digits_spec().to_json()
+    assert digits_spec(accountant="pld").to_json()["accountant"] == "pld"
 
 
 def test_hash_does_not_depend_on_the_order_of_parameters(digits_spec: MakeSpec) -> None:

@@ -1,9 +1,14 @@
-"""A run of the training loop, watched at the end of each epoch."""
+"""A run of the training loop, watched at the end of each epoch, and a long one for processes of its own."""
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+from typing import Any
+
 import pytest
-from small_runs import CPU, Train, budget_for
+from processes import Run
+from small_runs import CPU, MakeSpec, Train, budget_for
 from torch import Tensor, nn
 
 from psasc_bench.data import Dataset
@@ -21,7 +26,7 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Train:
     ) -> tuple[Outcome, list[Tensor]]:
         iterates: list[Tensor] = []
 
-        def watched(model: nn.Module, examples: training.Examples) -> dict[str, float]:
+        def watched(model: nn.Module, examples: training.Examples) -> tuple[dict[str, float], dict[str, Any]]:
             iterates.append(nn.utils.parameters_to_vector(p.contiguous() for p in model.parameters()).detach())
             return evaluate(model, examples)
 
@@ -33,3 +38,9 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Train:
         return outcome, iterates
 
     return run
+
+
+@pytest.fixture(scope="session")
+def long(digits_spec: MakeSpec, prepared: Path) -> Run:
+    spec = digits_spec(method="nonprivate", parameters={}, epsilon=math.inf, epochs=10, learning_rate=0.1)
+    return Run(spec, prepared)

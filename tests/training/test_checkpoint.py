@@ -49,7 +49,7 @@ def run(digits: Dataset) -> Run:
 
 
 def same(one: Outcome, other: Outcome) -> bool:
-    fields = ("status", "reason", "curve", "steps_taken", "nonfinite_examples")
+    fields = ("status", "reason", "curve", "steps_taken", "nonfinite_examples", "predictions")
     return torch.equal(one.parameters, other.parameters) and all(
         getattr(one, field) == getattr(other, field) for field in fields
     )
@@ -70,6 +70,17 @@ def test_run_killed_after_any_step_ends_as_an_unbroken_one(
         assert same(resumed := run(spec, checkpoint), unbroken)
         assert resumed.resumed_at == [step]
         checkpoint.discard()
+
+
+def test_run_killed_before_its_record_was_written_still_has_its_predictions(
+    digits_spec: MakeSpec, run: Run, checkpoint: Checkpoint
+) -> None:
+    spec = digits_spec()
+    unbroken = run(spec)
+    with pytest.raises(Killed):
+        run(spec, checkpoint, kill_at=unbroken.steps_taken)
+    assert same(run(spec, checkpoint), unbroken)
+    assert unbroken.predictions is not None
 
 
 def test_run_killed_again_and_again_ends_as_an_unbroken_one(

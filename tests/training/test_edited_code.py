@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-import math
-import os
 import shutil
-import signal
-import subprocess
 from pathlib import Path
 
 import pytest
-from small_runs import MakeSpec
-from test_killed_processes import command, end, until
+from processes import Run, end
 
-from psasc_bench import records
 from psasc_bench.code import PACKAGE
-from psasc_bench.study import RunSpec
+
+
+def started_in(folder: Path) -> dict[str, str]:
+    """The environment of a process that runs the copy of the package in ``folder``."""
+    return {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+@pytest.fixture(scope="module")
+def stopped(long: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a copy of the package, and a run of it that was killed."""
+    folder = tmp_path_factory.mktemp("stopped")
+    shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    long.kill_after_a_checkpoint(folder, **started_in(folder))
+    return folder
 
 
 @pytest.fixture
-def long(digits_spec: MakeSpec) -> RunSpec:
-    return digits_spec(method="nonprivate", parameters={}, epsilon=math.inf, epochs=30, learning_rate=0.1)
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A copy of the package, which the processes run that are started beside it."""
-    return Path(shutil.copytree(PACKAGE, tmp_path / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__")))
-
-
-def start(copy: Path, spec: RunSpec) -> subprocess.Popen[str]:
-    folder = copy.parent
-    told = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    asked = command(folder, spec, "--runs", "results/runs")
-    return subprocess.Popen(asked, cwd=folder, env=told, stderr=subprocess.PIPE, text=True)
-
-
-def stop_after_a_checkpoint(copy: Path, spec: RunSpec) -> None:
-    process = start(copy, spec)
-    until((copy.parent / "results" / "spool" / f"{spec.name()}.checkpoint").exists)
-    process.send_signal(signal.SIGKILL)
-    end(process)
-    assert not (copy.parent / "results" / "runs").exists(), "the run was over before it was killed"
+def folder(stopped: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return Path(shutil.copytree(stopped, tmp_path / "copy"))
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -57,19 +44,15 @@ def edit(path: Path, old: str, new: str) -> None:
         ("training/loop.py", "EVALUATION_BATCH = 1000", "EVALUATION_BATCH = 500", "code"),
     ],
 )
-def test_it_starts_over_after_an_edit(file: str, old: str, new: str, unlike: str, copy: Path, long: RunSpec) -> None:
-    stop_after_a_checkpoint(copy, long)
-    edit(copy / file, old, new)
-    status, said = end(start(copy, long))
+def test_it_starts_over_after_an_edit(file: str, old: str, new: str, unlike: str, folder: Path, long: Run) -> None:
+    edit(folder / PACKAGE.name / file, old, new)
+    status, said = end(long.start(folder, **started_in(folder)))
     assert status == 0, said
     assert f"of another run ({unlike} differ); the run starts over" in said
-    made = records.read(copy.parent / "results" / "runs" / f"{long.name()}.json")
-    assert made.provenance["resumed_at_steps"] == []
+    assert long.made(folder)[0].provenance["resumed_at_steps"] == []
 
 
-def test_it_goes_on_after_an_edit_of_words(copy: Path, long: RunSpec) -> None:
-    stop_after_a_checkpoint(copy, long)
-    edit(copy / "models" / "networks.py", '"""8x8 grey images', '# why\n    """Images, grey, of 8x8 pixels')
-    assert end(start(copy, long)) == (0, "")
-    made = records.read(copy.parent / "results" / "runs" / f"{long.name()}.json")
-    assert len(made.provenance["resumed_at_steps"]) == 1
+def test_it_goes_on_after_an_edit_of_words(folder: Path, long: Run) -> None:
+    edit(folder / PACKAGE.name / "models" / "networks.py", '"""8x8 grey images', '# why\n    """Images, grey, of 8x8')
+    assert end(long.start(folder, **started_in(folder))) == (0, "")
+    assert len(long.made(folder)[0].provenance["resumed_at_steps"]) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,8 +72,10 @@ def test_progress_is_told_after_every_step(digits: Dataset, digits_spec: MakeSpe
 # ------------------------------------------------------------------------------------------------ what is refused
 
 
-@pytest.mark.parametrize(("key", "value"), [("epsilon", 2.0), ("delta", 1e-4), ("sampling_rate", 0.5), ("steps", 5)])
-def test_budget_of_another_schedule_is_refused(key: str, value: float, digits: Dataset, digits_spec: MakeSpec) -> None:
+@pytest.mark.parametrize(
+    ("key", "value"), [("epsilon", 2.0), ("delta", 1e-4), ("sampling_rate", 0.5), ("steps", 5), ("accountant", "pld")]
+)
+def test_budget_of_another_schedule_is_refused(key: str, value: Any, digits: Dataset, digits_spec: MakeSpec) -> None:
     spec = digits_spec()
     budget = replace(budget_for(spec, digits), **{key: value})
     with pytest.raises(ValueError, match=f"calibrated for {key}"):

@@ -88,6 +88,20 @@ def test_record_vouches_for_what_was_trained(made: Record, digits: Dataset) -> N
     assert made.provenance["threads"] == 1
 
 
+def test_predictions_have_the_accuracy_of_the_record(made: Record, path: Path, digits: Dataset) -> None:
+    predicted = records.unpack_predictions(records.read(path))
+    assert predicted is not None
+    assert (predicted == digits.y_test).mean() == made.result["test_accuracy"]
+    assert len(set(predicted)) > 1
+
+
+def test_record_from_before_predictions_were_kept_is_current(made: Record, file_run: FileRun, path: Path) -> None:
+    values = json.loads(path.read_text())
+    del values["predictions"]
+    path.write_text(json.dumps(values))
+    assert file_run(progress=must_not_train) == dataclasses.replace(made, predictions=None)
+
+
 def test_current_record_is_left_alone(file_run: FileRun, path: Path) -> None:
     before = state(path)
     file_run(progress=must_not_train)
@@ -102,6 +116,7 @@ def test_same_run_trained_twice_has_the_same_result(
         file.unlink()
     again = file_run()
     assert again.result == made.result
+    assert again.predictions == made.predictions
     assert path.with_suffix(".csv").read_bytes() == curve
     assert again.seconds != made.seconds
 
@@ -226,6 +241,7 @@ def test_status_of_a_run_that_fails_is_recorded_and_it_is_tried_again(
     assert failed.status == "failed"
     assert failed.reason == "RuntimeError after step 7: out of examples"
     assert failed.result == {"test_accuracy": None, "test_loss": None}
+    assert failed.predictions is None
     assert failed.ledger["steps_taken"] == 7
     path = tmp_path / "runs" / f"{spec.name()}.json"
     assert records.read(path) == failed

@@ -96,14 +96,25 @@ def snakemake(folder: Path, *arguments: str, study: str = "study.yaml", status: 
     return ran.stdout
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+def psasc_bench(folder: Path, *arguments: str) -> None:
+    """The copy's command line."""
+    asked = [sys.executable, "-m", "psasc_bench", *arguments]
+    subprocess.run(asked, cwd=folder, env=environment(folder), check=True, capture_output=True)
+
+
+def start(folder: Path, *targets: str) -> subprocess.Popen[bytes]:
     """Snakemake in the background."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command("results/README.md"), cwd=folder, env=environment(folder), **quiet)
+    return subprocess.Popen(command(*targets), cwd=folder, env=environment(folder), **quiet)
+
+
+def snakemakes_log(folder: Path) -> str:
+    """All that Snakemake has to say of what it did last."""
+    return max((folder / ".snakemake" / "log").glob("*.log")).read_text()
 
 
 def jobs(output: str) -> dict[str, int]:
-    """How many jobs of each rule Snakemake says that it runs."""
+    """How many jobs of each rule Snakemake runs, by what it says in a dry run or in its log."""
     if "Nothing to be done" in output:
         return {}
     table = re.search(r"^Job stats:\n.*\n-.*\n((?:\S+ +\d+\n)+)", output, re.MULTILINE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -17,8 +18,9 @@ from psasc_bench.records import record
 
 def test_study_killed_outright_goes_on_where_it_was(finished: Path, tmp_path: Path) -> None:
     """Snakemake alone, while it prepares: what its job finishes as an orphan is complete, the rest is made."""
-    project = new_project(tmp_path, STUDY)
-    process = start(project)
+    project = new_project(tmp_path, STUDY | {"methods": {"nonprivate": {}}})
+    target = f"{RUNS}/nonprivate/eps-inf/seed-0.json"
+    process = start(project, target)
     deadline = time.monotonic() + 300  # on a busy machine
     while not list((project / "logs" / "budgets").glob("*")):
         assert time.monotonic() < deadline
@@ -28,20 +30,25 @@ def test_study_killed_outright_goes_on_where_it_was(finished: Path, tmp_path: Pa
     while not list((project / "results" / "budgets").rglob("*.json")):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    assert "cannot be locked" in snakemake(project, "results/README.md", status=1)
+    assert "cannot be locked" in snakemake(project, target, status=1)
     snakemake(project, "--unlock")
-    snakemake(project, "results/README.md")
-    assert metrics(project) == metrics(finished)
+    snakemake(project, target)
+    assert metrics(project).items() <= metrics(finished).items()
+    assert len(records(project)) == 2
 
 
 def test_second_workflow_on_one_folder_says_so(project: Path) -> None:
-    configure(project, STUDY | {"seeds": [7, 8, 9]})
-    with start(project) as first:
+    configure(project, STUDY | {"seeds": [7]})
+    target = f"{RUNS}/nonprivate/eps-inf/seed-7.json"
+    with start(project, target) as first:
         deadline = time.monotonic() + 300  # on a busy machine
         while not list((project / ".snakemake" / "locks").glob("*")):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        assert "cannot be locked" in snakemake(project, "results/README.md", status=1)
+        first.send_signal(signal.SIGSTOP)  # or else it may be finished when the second one has started
+        said = snakemake(project, target, status=1)
+        first.send_signal(signal.SIGCONT)
+    assert "cannot be locked" in said
     assert first.returncode == 0
 
 
@@ -50,11 +57,12 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_interrupted_study_loses_no_finished_run_and_ends_the_same(tmp_path: Path) -> None:
+def test_interrupted_study_loses_no_finished_run_and_ends_the_same(project: Path) -> None:
     """Ctrl-C, which reaches Snakemake and the training process alike, once the first of three runs is finished."""
+    shutil.rmtree(project / RUNS)
     study = STUDY | {"seeds": [0, 1, 2], "methods": {"nonprivate": {}}}
-    study["datasets"] = {"digits": STUDY["datasets"]["digits"] | {"epochs": 15}}
-    project = new_project(tmp_path, study)
+    study["datasets"] = {"digits": STUDY["datasets"]["digits"] | {"epochs": 8}}
+    configure(project, study)
     cell = "nonprivate/eps-inf"
     target = f"{RUNS}/{cell}/seed-0.json"
     places = [project / target, project / "results" / "spool" / "digits" / cell / "seed-0.json"]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from projects import ROOT, RUNS, STUDY, changes, configure, jobs, records, snakemake
 from sklearn.datasets import load_digits
@@ -39,9 +38,6 @@ class Bad(Method):
 '''
 BAD_METHODS = {
     "batch mean": ("return self.C * norm.mean() / (norm.mean() + 1) / (norm + 0.01)", "self.C", "own weights"),
-    "batch maximum": ("return self.C / norm.max().clamp(min=self.C).expand_as(norm)", "self.C", "own weights"),
-    "too little noise": ("return self.C / norm.clamp(min=self.C)", "self.C / 1.05", "supremum"),
-    "turned round": ("return self.C * (1 - 3 * (norm > 1)) / norm.clamp(min=1)", "self.C", "supremum"),
     "right for s = 1": ("return self.C / (self.s * norm + 0.01)", "self.C", "supremum"),
 }
 
@@ -69,10 +65,12 @@ def test_own_study_changes_no_file_of_the_clone_and_speaks_of_itself_alone(clone
     """It shares the name of its data set with the shipped one, whose tables made on request lie beside it."""
     study = {"seeds": [0, 1], "epsilons": [3], "methods": {"dp-sgd": {"C": 0.1}, "auto-s": {"C": 0.1}}}
     (clone / "mine.yaml").write_text(json.dumps(study | {"datasets": {"digits": DIGITS | {"learning_rate": 0.001}}}))
-    said = snakemake(clone, study="mine.yaml")
+    tables = [f"results/tables/accuracy.{ending}" for ending in ("csv", "md", "tex", "html")]
+    said = snakemake(clone, "study.md", *tables, "figures/accuracy.svg", "results/explorer.html", study="mine.yaml")
     assert git(clone, "status", "--porcelain") == "?? mine.yaml\n"
     mine = clone / "studies" / "mine"
-    assert f"what was made is in {mine}" in said
+    assert "psasc-bench: what was made is in studies/mine\n" in said
+    assert "psasc-bench: open studies/mine/study.md and studies/mine/results/explorer.html\n" in said
     written = (mine / "study.md").read_text() + (mine / "results" / "claims.md").read_text()
     assert "Auto-S" in written
     for foreign in ("PSASC", "PSAC", "NSGD", "CIFAR", "MNIST", "momentum variant"):
@@ -95,14 +93,6 @@ def test_bad_methods_are_stopped_before_they_are_trained(project: Path) -> None:
         assert "fails the battery and is not trained" in line
         assert f"{BAD_METHODS[bad][2]} is" in line
     assert [path.parent.parent.name for path in (project / "results/runs/again").rglob("seed-0.json")] == ["dp-sgd"]
-
-
-def test_small_and_large_budgets_are_kept_by_every_ledger(project: Path) -> None:
-    configure(project, STUDY | {"seeds": [0], "epsilons": [0.1, 50], "methods": {"dp-sgd": {"C": 0.1}}})
-    snakemake(project, "results/ledger.csv")
-    ledger = pd.read_csv(project / "results" / "ledger.csv")
-    assert {0.1, 50.0} <= set(ledger["epsilon"])
-    assert ledger["problem"].isna().all()
 
 
 def test_bad_ledger_withholds_its_own_rows_alone(project: Path) -> None:
@@ -138,13 +128,13 @@ def test_edited_words_of_network_and_method_train_nothing(project: Path) -> None
 
 
 def test_moved_data_and_another_rate_are_one_call(project: Path, tmp_path: Path) -> None:
-    target = f"{RUNS}/dp-sgd/eps-8/seed-0.json"
+    target = f"{RUNS}/nonprivate/eps-inf/seed-0.json"
     digits = load_digits()
     images, labels = digits.images[:, None].astype(np.uint8), digits.target
     parts = {"x_train": images[:800], "y_train": labels[:800], "x_test": images[800:], "y_test": labels[800:]}
     np.savez(tmp_path / "here.npz", **parts)
     mine: dict[str, Any] = {**DIGITS, "source": "npz", "path": str(tmp_path / "here.npz")}
-    study = STUDY | {"seeds": [0], "methods": {"dp-sgd": {"C": 0.1}}}
+    study = STUDY | {"seeds": [0], "methods": {"nonprivate": {}}}
     configure(project, study | {"datasets": {"digits": mine}})
     snakemake(project, target)
     before = records(project)
@@ -153,7 +143,7 @@ def test_moved_data_and_another_rate_are_one_call(project: Path, tmp_path: Path)
     mine |= {"path": str(tmp_path / "there.npz"), "learning_rate": 0.5}
     configure(project, study | {"datasets": {"digits": mine}})
     snakemake(project, target)
-    assert changes(before, records(project)) == {"dp-sgd/eps-8/seed-0.json"}
+    assert changes(before, records(project)) == {"nonprivate/eps-inf/seed-0.json"}
     assert jobs(snakemake(project, "--dry-run", target)) == {}
 
 

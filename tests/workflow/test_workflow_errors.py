@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from projects import RUNS, STUDY, changes, configure, records, snakemake
+from projects import RUNS, STUDY, changes, configure, psasc_bench, records, snakemake
 
 from psasc_bench.records import record
 
@@ -21,7 +21,7 @@ class Broken(Method):
     title = "broken"
 
     def weight(self, norm: Tensor) -> Tensor:
-        if len(norm) == 1301:
+        if len(norm) == 320:
             raise RuntimeError("this method is broken")
         return 1 / (norm + 1)
 
@@ -41,21 +41,22 @@ def test_data_cut_short_between_two_runs_is_named(project: Path) -> None:
 
 def test_failed_run_is_recorded_and_named_and_does_not_stop_the_others(project: Path) -> None:
     (project / "psasc_bench" / "methods" / "broken.py").write_text(BROKEN)
-    digits = STUDY["datasets"]["digits"] | {"micro_batch_size": 1301}
     methods = STUDY["methods"] | {"broken": {}, "dp-psac": {"C": 0.1, "r": 0.1}}
-    configure(project, STUDY | {"methods": methods, "datasets": {"digits": digits}})
+    configure(project, STUDY | {"methods": methods})
     before = records(project)
-    output = snakemake(project, "figures/accuracy.svg")
+    output = snakemake(project, *(f"{RUNS}/{method}/eps-8/seed-0.json" for method in ("broken", "dp-psac")))
     assert "broken/eps-8/seed-0 failed: RuntimeError after step 0: this method is broken" in output
     assert {name.split("/")[0] for name in changes(before, records(project))} == {"dp-psac", "broken"}
     failed = project / RUNS / "broken" / "eps-8" / "seed-0.json"
     assert record.read(failed).status == "failed"
+    for command in (["collect", "--config", "study.yaml"], ["figure", "accuracy"]):
+        psasc_bench(project, *command)
     report = (project / "results" / "README.md").read_text()
     assert "digits/broken/eps-8/seed-0: failed (RuntimeError after step 0: this method is broken)" in report
     assert "2 failed" in (project / "figures" / "accuracy.svg").read_text()
 
     method = project / "psasc_bench" / "methods" / "broken.py"
-    method.write_text(BROKEN.replace("== 1301", "== 1302"))
+    method.write_text(BROKEN.replace("== 320", "== 321"))
     snakemake(project, f"{RUNS}/broken/eps-8/seed-0.json")
     assert record.read(failed).status == "done"
 

@@ -22,7 +22,15 @@ rule collect:
     output:
         expand(
             "results/{table}.csv",
-            table=["runs", "curves", "summary", "comparisons", "answer", "weights"],
+            table=[
+                "runs",
+                "times",
+                "curves",
+                "summary",
+                "comparisons",
+                "answer",
+                "weights",
+            ],
         ),
         "results/README.md",
         report(

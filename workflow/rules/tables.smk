@@ -1,6 +1,6 @@
 rule tables:
     input:
-        expand("results/{table}.csv", table=["curves", "summary", "claims"]),
+        expand("results/{table}.csv", table=["runs", "curves", "summary", "claims"]),
     output:
         expand(
             "results/tables/{table}.{ending}",
