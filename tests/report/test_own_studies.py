@@ -58,8 +58,8 @@ def test_control_alone_gets_what_can_be_drawn_and_a_reason_for_the_rest(control:
 
 def test_control_alone_is_explored_and_written_up(control: Path) -> None:
     page = explored(control)
-    assert [(method["title"], method["control"]) for method in page["methods"]] == [("non-private", False)]
-    assert {figure["name"] for figure in page["figures"]} == {"budget", "epoch"}
+    assert [(method["title"], method["shown"]) for method in page["methods"]] == [("non-private", True)]
+    assert {figure["name"] for figure in page["figures"]} == {"accuracy", "epoch"}
     text = (control / "study.md").read_text(encoding="utf-8")
     assert "The study has no method under test: no claim is decided." in text
     assert "**C1" not in text
@@ -78,7 +78,7 @@ def test_runs_that_all_diverged_are_said_to_have(diverged: Path) -> None:
     page = (diverged / "results" / "README.md").read_text(encoding="utf-8")
     assert page.count(": diverged (") == 4
     assert "trains what is missing" not in page
-    assert {row[3] for row in explored(diverged)["tables"]["runs"]["rows"]} == {0, 1}  # seeds: its runs are listed
+    assert set(explored(diverged)["tables"]["runs"]["seed"]) == {0, 1}  # its runs are listed
 
 
 def test_titles_are_text_in_markdown(hostile: Path) -> None:
