@@ -14,6 +14,7 @@ from psasc_bench import methods, records
 from psasc_bench.analysis import statistics, times
 from psasc_bench.analysis.metrics import RUN
 from psasc_bench.analysis.primary import answer_table, comparison_table, primary_decisions
+from psasc_bench.analysis.ranking import ranks
 from psasc_bench.data import count_test_examples
 from psasc_bench.files import write_text
 from psasc_bench.records import Record
@@ -26,12 +27,14 @@ Row = dict[str, Any]
 NORMS = np.logspace(-4, 2, 241)
 PROTOCOL = ("learning_rate", "momentum", "delta", "accountant", "expected_batch_size", "epochs")
 INNER = ("iterates", "decay")
+# Tables of numbers that are searched for or integrated: their last digits depend on the processor.
+ITERATED = ("comparisons", "answer", "ranks")
 MOST_NAMED = 10  # of what is wrong in one way
 
 
 def collect(study: Study, runs: Path, output: Path, *, withheld: Mapping[str, str] | None = None) -> list[Path]:
-    """Write ``runs.csv``, ``curves.csv``, ``summary.csv``, ``comparisons.csv``, ``answer.csv``, ``weights.csv`` and
-    ``study.json`` (the configuration as resolved from all files, flags and protocols) to ``output``, and ``times.csv``,
+    """Write ``runs.csv``, ``curves.csv``, ``summary.csv``, ``comparisons.csv``, ``answer.csv``, ``ranks.csv``,
+    ``weights.csv`` and ``study.json`` (the configuration as resolved from all files, flags and protocols) to ``output``, and ``times.csv``,
     which alone says when, where and in what time runs were made: the others are the same whoever makes them. Returns
     where they are.
 
@@ -54,9 +57,11 @@ def collect(study: Study, runs: Path, output: Path, *, withheld: Mapping[str, st
             decisions, titles, {name: study.dataset(name).title for name in study.datasets}
         ),
         "answer": answer_table(decisions, titles),
+        "ranks": ranks(table),
     }
     for name, frame in tables.items():
-        write_text(output / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+        digits = "%.10g" if name in ITERATED else None
+        write_text(output / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n", float_format=digits))
     write_text(output / "study.json", study.model_dump_json(indent=1) + "\n")
     return [*(output / f"{name}.csv" for name in tables), output / "study.json"]
 

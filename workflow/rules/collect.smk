@@ -29,6 +29,7 @@ rule collect:
                 "summary",
                 "comparisons",
                 "answer",
+                "ranks",
                 "weights",
             ],
         ),
