@@ -34,9 +34,9 @@ MOST_NAMED = 10  # of what is wrong in one way
 
 def collect(study: Study, runs: Path, output: Path, *, withheld: Mapping[str, str] | None = None) -> list[Path]:
     """Write ``runs.csv``, ``curves.csv``, ``summary.csv``, ``comparisons.csv``, ``answer.csv``, ``ranks.csv``,
-    ``weights.csv`` and ``study.json`` (the configuration as resolved from all files, flags and protocols) to ``output``, and ``times.csv``,
-    which alone says when, where and in what time runs were made: the others are the same whoever makes them. Returns
-    where they are.
+    ``weights.csv`` and ``study.json`` (the configuration as resolved from all files, flags and protocols) to
+    ``output``, and ``times.csv``, which alone says when, where and in what time runs were made: the others are the same
+    whoever makes them. Returns where they are.
 
     Runs of the study without a current record are listed with their status and enter no mean; nor do those
     ``withheld``, by name and with the reason, which count as failed. Raises ``ValueError`` for a damaged record or

@@ -107,6 +107,7 @@ def write_budget(path: Path, digits: Dataset, **changes: Any) -> Path:
     examples = len(digits.y_train)
     values = {
         "epsilon": 8.0,
+        "accountant": "pld",
         "delta": 1e-4,
         "sampling_rate": 256 / examples,
         "steps": 6,
