@@ -13,6 +13,7 @@ from study_records import PSASC, SGD, STUDY, collect, make, parse, write
 
 from psasc_bench import methods
 from psasc_bench.analysis import read_table, read_times, results
+from psasc_bench.report.formats import MINUS
 from psasc_bench.study import Study
 
 # ------------------------------------------------------------------------------------------------ damage
@@ -107,6 +108,8 @@ def test_report_has_the_numbers_in_percent(study: Study, runs: Path) -> None:
     # half-widths by hand: 4.302653 * .1 / sqrt(3) = .24841 and 4.302653 * .0173205 / sqrt(3) = .04303
     assert "60.00 [35.16, 84.84]" in text
     assert "+3.00 [-1.30, +7.30]" in text
+    # of 360 test images one is more than the margin
+    assert f"| +3.00 [{MINUS}1.30, +7.30] | decides nothing |" in text
     assert "Runs that enter no mean" not in text
 
 
