@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from itertools import product
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -32,6 +31,16 @@ def band(axes: Axes, averages: pd.DataFrame | None, method: str, tables: Tables)
     curve(axes, averages.index, averages["mean"], method, tables)
 
 
+def curves(axes: Axes, averages: Mapping[str, pd.DataFrame], tables: Tables, *, banded: Collection[str]) -> None:
+    """The curves of means, by method; in the band of their intervals only those that are to be ``banded``, for the
+    bands of all would hide each other."""
+    for method, of_one in averages.items():
+        if method in banded:
+            band(axes, of_one, method, tables)
+        else:
+            curve(axes, of_one.index, of_one["mean"], method, tables)
+
+
 def budget_axis(axes: Axes, budgets: list[float]) -> None:
     """Budgets side by side at equal distances, with a hairline between neighbours."""
     axes.set_xlim(-0.5, max(len(budgets), 1) - 0.5)
@@ -50,19 +59,6 @@ def points(axes: Axes, cells: pd.DataFrame, budgets: list[float], tables: Tables
         places = [_place(method, epsilon, budgets, tables) for epsilon in rows["epsilon"]]
         axes.vlines(places, rows["low"], rows["high"], color=look.color, linewidth=0.9, zorder=2)
         axes.plot(places, rows["mean"], linestyle="none", **look.points(scale=min(1, max(0.5, room / 5))), zorder=3)
-
-
-def references(axes: Axes, cells: pd.DataFrame, budgets: list[float], tables: Tables, *, width: float) -> None:
-    """Hollow points with their intervals, to the right of where ``points`` has ours, each ``source`` at its place."""
-    sources = cells["source"].unique()
-    room = width * _step(tables) / max(len(budgets), 1)
-    for method, (k, source) in product(tables.methods, enumerate(sources, start=1)):
-        rows, look = cells[(cells["method"] == method) & (cells["source"] == source)], tables.looks[method]
-        aside = (0.3 + 0.5 * k / len(sources)) * _step(tables)
-        places = [_place(method, epsilon, budgets, tables) + aside for epsilon in rows["epsilon"]]
-        hollow = look.points(scale=min(0.8, max(0.4, room / 10))) | {"markerfacecolor": "white"}
-        axes.vlines(places, rows["low"], rows["high"], color=look.color, linewidth=0.4, zorder=2)
-        axes.plot(places, rows["mean"], linestyle="none", **hollow, zorder=3)
 
 
 def _step(tables: Tables) -> float:

@@ -18,19 +18,21 @@ MOST_ABREAST = 3  # data sets side by side on a page
 LOWEST = 1.3  # inches that a panel takes with its legend and notes, however little it shows
 LEAST, TALLEST = 0.3, 40.0  # inches that a panel has at least, as long as the figure has no more than these
 HEADING = 96  # characters of headings that are as wide as a page
+NO_BREAK = "\N{NO-BREAK SPACE}"
 LINE = 9  # characters that are as wide as a line of the legend with the gaps around it
 
 
 def panels(
-    count: int, rows: int, *, abreast: int = MOST_ABREAST, height: float = 1.5
+    count: int, rows: int, *, abreast: int = MOST_ABREAST, height: float | Sequence[float] = 1.5
 ) -> tuple[Figure, list[list[Axes]]]:
-    """A figure with ``count`` columns of ``rows`` panels, each ``height`` inches; beyond ``abreast``, blocks below each
-    other, as full as each other."""
+    """A figure with ``count`` columns of ``rows`` panels, each ``height`` inches or, where there are several, as high
+    as its row; beyond ``abreast``, blocks below each other, as full as each other."""
     blocks = math.ceil(count / abreast)
     columns = math.ceil(count / blocks)
     width = SINGLE_COLUMN if count == 1 else DOUBLE_COLUMN
-    figure = Figure(figsize=(width, 0.9 + height * rows * blocks), layout="constrained")
-    axes = figure.subplots(blocks * rows, columns, squeeze=False)
+    heights = [height] * rows if isinstance(height, float | int) else [*height]
+    figure = Figure(figsize=(width, 0.9 + sum(heights) * blocks), layout="constrained")
+    axes = figure.subplots(blocks * rows, columns, squeeze=False, height_ratios=heights * blocks)
     cells = [
         [axes[block * rows + row, column] for row in range(rows)]
         for block in range(blocks)
@@ -48,7 +50,13 @@ def heading(axes: Axes, *lines: str) -> None:
     if place is None or figure is None:
         raise ValueError("a heading stands above a panel of a figure")
     characters = int(HEADING * figure.get_figwidth() / DOUBLE_COLUMN / place.get_gridspec().ncols)
-    axes.set_title("\n".join(textwrap.fill(line, characters) for line in lines), parse_math=False)
+    axes.set_title("\n".join(wrapped(line, characters) for line in lines), parse_math=False)
+
+
+def wrapped(text: str, characters: int) -> str:
+    """``text`` in lines of at most so many characters, as far as can be; what is ``a = b`` stays in one."""
+    together = text.replace(" = ", f"{NO_BREAK}={NO_BREAK}")
+    return textwrap.fill(together, characters).replace(NO_BREAK, " ")
 
 
 def align(

@@ -6,19 +6,20 @@ import html
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
+from comparison_tables import answers, comparisons
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 
-from psasc_bench.analysis import results
+from psasc_bench.analysis import ranks, results
 from psasc_bench.report import plots, style
 
 Key = tuple[str, float, int]
@@ -51,9 +52,11 @@ def write_tables(
     seeds: int = 3,
     status: Callable[[Key], str] = lambda _: "done",
     refuted: Iterable[str] = (),
+    undecided: Collection[str] = (),
+    tuned: Collection[str] = (),
 ) -> Path:
     """``status`` says of each run, by method, epsilon and seed, what has become of it; the audit has ``refuted`` the
-    claims of these methods."""
+    claims of these methods. Data sets that are ``undecided`` decide nothing."""
     contestants = [method for method in methods if method not in CONTROLS]
     runs, curves = [], []
     for dataset, method in itertools.product(datasets, methods):
@@ -68,9 +71,13 @@ def write_tables(
             if state in ("done", "diverged"):
                 curves += [key | _epoch(epoch, score) for epoch in range(1, EPOCHS + 1)]
     table = pd.DataFrame(runs)
+    compared = comparisons(table, "dp-sgd", undecided=undecided, tuned=tuned)
     frames = {
         "runs": table,
         "summary": results.summarise(table, "dp-sgd"),
+        "comparisons": compared,
+        "answer": answers(compared),
+        "ranks": ranks(table),
         "curves": pd.DataFrame(curves),
         "weights": _weights(datasets, contestants),
         "audit": _audit(contestants, refuted),

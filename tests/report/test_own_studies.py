@@ -132,6 +132,6 @@ def test_study_is_told_by_its_own_methods(hostile: Path) -> None:
         text = (hostile / page).read_text(encoding="utf-8")
         assert [name for name in ("DP-SGD", "DP-PSASC", "Auto-S", "our reading") if name in text] == [], page
     assert "Difference to None" in words(hostile, "accuracy")
-    assert "Difference to None" in words(hostile, "differences")
+    assert "minus that of None" in words(hostile, "differences")
     titles = [figure["metrics"] for figure in explored(hostile)["figures"] if figure["name"] == "budget"]
     assert "Difference to None, paired by seed (percentage points)" in titles[0].values()

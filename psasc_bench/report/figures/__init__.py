@@ -42,37 +42,55 @@ class Plan:
 
 
 FIGURES = {
+    "forest": Plan(
+        caption="Difference in final test accuracy of the method under test to {reference}, paired by seed: on each "
+        "data set the mean over its budgets, its 90 % and 95 % interval, and what it decides; then the random-effects "
+        "mean over data sets, and the 95 % prediction interval for another one. Shaded: within ±0.2 points.",
+        without="There are no differences: the study has no method to compare others with.",
+        tables=("summary", "comparisons", "answer"),
+    ),
     "accuracy": Plan(
         caption="Final test accuracy against epsilon, and below it the difference to {reference}, paired by seed: "
-        "means and 95 % t-intervals over the seeds. Hollow markers are published numbers, not ours.",
-        without="Final test accuracy against epsilon: means and 95 % t-intervals over the seeds. Hollow markers are "
-        "published numbers, not ours.",
+        "means and 95 % t-intervals over the seeds.",
+        without="Final test accuracy against epsilon: means and 95 % t-intervals over the seeds.",
         tables=("runs", "summary"),
     ),
-    "audit": Plan(
-        caption="The epsilon that an attack on the training step proves at least, against the epsilon that is claimed.",
-        tables=("summary", "audit"),
-    ),
-    "convergence": Plan(
-        caption="Test accuracy and training loss by epoch: means over the seeds with 95 % t-intervals. The loss is "
-        "not private.",
-        tables=("summary", "curves"),
-    ),
     "differences": Plan(
-        caption="Difference in final test accuracy to {reference}, paired by seed, with its 95 % t-interval; p of the "
-        "paired t-test, Holm-corrected over all contestants, budgets and data sets. In the shaded margin methods are "
-        "tied.",
+        caption="Difference in final test accuracy to {reference}, paired by seed, with its 95 % t-interval, for each "
+        "method, data set and budget, on one scale. Shaded: within ±0.2 points.",
         without="There are no differences: the study has no method to compare others with.",
         tables=("summary",),
     ),
+    "profile": Plan(
+        caption="Performance profiles: the share of runs whose final test accuracy is further above the mean of "
+        "{reference} than a threshold, averaged over data sets and budgets; and the mean rank of each method. 95 % "
+        "intervals by bootstrap over seeds.",
+        without="There are no profiles: the study has no method to compare others with.",
+        tables=("summary", "runs", "ranks"),
+    ),
+    "convergence": Plan(
+        caption="Test accuracy by epoch minus that of {reference}, paired by seed: means, and of the method under test "
+        "also the 95 % t-interval and where its mean crosses zero for the last time; above it the accuracy of "
+        "{reference}.",
+        without="Test accuracy by epoch: means over the seeds with 95 % t-intervals.",
+        tables=("summary", "curves"),
+    ),
     "literature": Plan(
-        caption="Final test accuracy beside what has been published for the same data set, method and budget: means "
-        "and 95 % t-intervals over the seeds, and published numbers, hollow, with the intervals of their sources.",
+        caption="Final test accuracy beside what has been published for the same data set, method and budget, and the "
+        "difference, ours minus published, with its 95 % interval by Welch's t-test. Hollow markers are published "
+        "numbers, with the intervals of their sources.",
         tables=("summary",),
     ),
+    "weights": Plan(
+        caption="The weight that a method gives an example's gradient, and what the example then contributes, against "
+        "the gradient's norm, in units of the sensitivity, which the noise is proportional to.",
+        tables=("summary", "weights"),
+    ),
     "norms": Plan(
-        caption="Gradient norms of the examples by epoch: 10th, 50th and 90th percentile, mean over seeds, and the "
-        "share of examples below the norm at which the method's weight peaks. Not private.",
+        caption="Gradient norms of the examples by epoch: median, of {reference} and the method under test also 10th "
+        "and 90th percentile, means over seeds, and the norm at which the weight peaks. Not private.",
+        without="Gradient norms of the examples by epoch: median, of the method under test also 10th and 90th "
+        "percentile, means over seeds, and the norm at which the weight peaks. Not private.",
         tables=("summary", "weights", "curves"),
     ),
     "deviation": Plan(
@@ -81,6 +99,10 @@ FIGURES = {
         "its sum is. Not private.",
         tables=("summary", "curves"),
         shows=("deviation",),
+    ),
+    "audit": Plan(
+        caption="The epsilon that an attack on the training step proves at least, against the epsilon that is claimed.",
+        tables=("summary", "audit"),
     ),
     "robustness": Plan(
         caption="Accuracy on held-out training examples over learning rate and shape of the weight: mean over seeds. "
@@ -97,15 +119,9 @@ FIGURES = {
     ),
     "cost": Plan(
         caption="Time of one training step as a ratio to the fastest ordinary one: median over rounds in which the "
-        "contestants take turns, and quartiles.",
+        "implementations take turns, and quartiles.",
         tables=(),
         needs=("cost",),
-    ),
-    "weights": Plan(
-        caption="The weight that a method gives an example's gradient, and what the example then contributes, against "
-        "the gradient's norm, in units of the sensitivity, which the noise is proportional to; below them, where the "
-        "norms are in the first and in the last epoch. Norms are not private.",
-        tables=("summary", "weights", "curves"),
     ),
 }
 

@@ -13,8 +13,7 @@ from psasc_bench.report.tables import Tables, percent
 
 
 def draw(tables: Tables) -> Figure:
-    """Final test accuracy against epsilon, with what has been published for it, and below it the difference to the
-    study's reference, paired by seed."""
+    """Final test accuracy against epsilon, and below it the difference to the study's reference, paired by seed."""
     cells = tables.finished
     if cells.empty:
         return layout.blank(tables.nothing())
@@ -22,7 +21,6 @@ def draw(tables: Tables) -> Figure:
     runs = tables.read("runs")
     deltas = runs[~runs["control"]].groupby("dataset")["delta"].max()
     datasets = cells["dataset"].unique()
-    references = _published(tables)
     shown, below = [], []
     figure, panels = layout.panels(len(datasets), 2 if paired else 1)
     grid = panels[0][0].get_gridspec()
@@ -34,7 +32,6 @@ def draw(tables: Tables) -> Figure:
         for axes in column:
             drawing.budget_axis(axes, budgets)
         drawing.points(column[0], percent(compared, "accuracy"), budgets, tables, width=width)
-        drawing.references(column[0], references[references["dataset"] == dataset], budgets, tables, width=width)
         squashing = controls["accuracy_mean"] < _floor(compared)
         drawing.yardsticks(column[0], percent(controls[~squashing], "accuracy"), budgets, tables)
         below.append(percent(controls[squashing], "accuracy"))
@@ -56,25 +53,10 @@ def draw(tables: Tables) -> Figure:
     elif tables.roles.reference is None:
         notes.append("The study has no method to compare others with.")
     layout.align(panels, list(datasets), labels)
-    if len(references):
-        sources = ", ".join(references["source"].unique())
-        notes.append(f"Hollow: published, not ours, with their own intervals ({sources}).")
     for method, mean in pd.concat(below).groupby("method")["mean"]:
         notes.append(f"Below the axis: {tables.method_titles[str(method)]}, {mean.min():.0f} to {mean.max():.0f} %.")
     drawing.annotate(figure, tables, shown, [*notes, *tables.gaps()], lines=tables.controls)
     return figure
-
-
-def _published(tables: Tables) -> pd.DataFrame:
-    """What has been published of the cells that are shown, with ``mean``, ``low`` and ``high`` in percent; controls are
-    drawn without."""
-    compared = tables.finished[~tables.finished["control"]]
-    found = tables.published.merge(compared[["dataset", "epsilon", "method"]])
-    return found.assign(
-        mean=found["accuracy"],
-        low=found["accuracy"] - found["half_width"],
-        high=found["accuracy"] + found["half_width"],
-    )
 
 
 def _floor(compared: pd.DataFrame) -> float:

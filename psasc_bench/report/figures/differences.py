@@ -1,87 +1,102 @@
-"""Differences to the study's reference."""
+"""Differences to the study's reference, cell by cell."""
 
 from __future__ import annotations
 
-import math
-
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from psasc_bench.analysis import MARGIN, p_text
-from psasc_bench.report import drawing, layout, style
+from psasc_bench.analysis import MARGIN
+from psasc_bench.report import forests, layout
 from psasc_bench.report.tables import Tables, percent
 
-ROW = 0.125  # inches
+ROW = 0.135  # inches
+BETWEEN = 0.6  # rows, between data sets
+WHOLE = 0.95  # of the intervals are on the axis as a whole
+LABEL, HEADING = 20, 26  # characters
+COLUMNS = ("dataset", "epsilon", "mean", "low", "high")
+Cell = tuple[str, float]
 
 
 def draw(tables: Tables) -> Figure:
-    """Paired differences of final test accuracy to the study's reference, as a forest: a panel per data set, a row per
-    budget and method, and beside it Holm's p with the verdict."""
+    """Paired differences of final test accuracy to the study's reference, as a forest: a panel per method, a row per
+    data set and budget, all on one scale."""
     reference, title = tables.roles.reference, tables.reference_title()
     if reference is None:
         return layout.blank("the study has no method to compare others with")
     cells = tables.summary[~tables.summary["control"] & (tables.summary["method"] != reference)]
-    datasets = [str(dataset) for dataset, of_one in cells.groupby("dataset", sort=False) if of_one["n_pairs"].any()]
-    if not datasets:
+    cells = cells[cells["n_pairs"] > 0]
+    if cells.empty:
         return layout.blank(f"no method has a finished run paired with one of {title}")
-    cells = cells[cells["dataset"].isin(datasets)]
-    methods = [method for method in tables.methods if method != reference]
-    budgets = sorted(cells["epsilon"].unique())
-    rows = len(budgets) * (len(methods) + 1)
-    figure, panels = layout.panels(len(datasets), 1, height=max(ROW * rows + 0.35, layout.LOWEST))
-    for dataset, (axes,) in zip(datasets, panels, strict=True):
-        _rows(axes, budgets, methods)
-        of_one = cells[cells["dataset"] == dataset]
-        for k, epsilon in enumerate(budgets):
-            at_budget = of_one[of_one["epsilon"] == epsilon]
-            if at_budget["n_pairs"].any():  # what has not begun is said below
-                _forest(axes, at_budget, methods, tables, first=k * (len(methods) + 1))
-        axes.set_xlabel(f"Difference to {title}\n(percentage points)", parse_math=False)
-        axes.set_title(tables.titles[dataset], parse_math=False)
-    layout.align(panels, ["all"] * len(datasets), [""])
+    shown = percent(cells, "difference").assign(dataset=cells["dataset"])
+    methods = [method for method in tables.methods if method in set(shown["method"])]
+    rows, end = _rows(shown, tables)
+    figure, columns = layout.panels(len(methods), 1, height=max(ROW * end + 0.35, layout.LOWEST))
+    limit = _limit(shown)
+    cut = 0
+    for method, (axes,) in zip(methods, columns, strict=True):
+        forests.prepare(axes, limit=limit)
+        axes.set_ylim(end, -1)
+        place = axes.get_subplotspec()
+        _label(axes, rows, tables, written=place is None or place.is_first_col())
+        cut += _forest(axes, shown[shown["method"] == method], method, rows, tables)
+        layout.heading(axes, *layout.wrapped(tables.method_titles[method], HEADING).splitlines())
+        axes.locator_params(axis="x", nbins=5)
+        axes.set_xlabel("Percentage points")
     notes = [
-        tables.sample(tables.methods),
-        "Paired by seed. Right: p, Holm-corrected as the intervals are not, and the verdict, if not inconclusive.",
-        f"Shaded: the margin of a tie, ±{100 * MARGIN:g} points.",
+        f"Final test accuracy minus that of {title}, paired by seed.",
+        tables.sample(methods),
+        *([f"Arrowhead: the interval goes on ({cut} of {len(shown)})."] if cut else []),
+        forests.MARGIN_TEXT,
+        *tables.gaps(),
     ]
-    drawing.annotate(figure, tables, methods, [*notes, *tables.gaps()], lines=())
+    layout.annotate(figure, [], notes)
     return figure
 
 
-def _rows(axes: Axes, budgets: list[float], methods: list[str]) -> None:
-    """A row per method, in a block per budget with a free row above; the blocks are labelled, the legend has the
-    methods."""
-    block = len(methods) + 1
-    middles = [-(k * block + (len(methods) - 1) / 2) for k in range(len(budgets))]
-    axes.set_yticks(middles, [f"ε = {epsilon:g}" for epsilon in budgets])
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(1 - len(budgets) * block, 1)
-    for k in range(1, len(budgets)):
-        axes.axhline(1 - k * block, color="0.85", linewidth=0.5, zorder=0)
-    axes.axvline(0, color=style.GREY, linewidth=0.6, zorder=1)
-    axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="0.92", linewidth=0, zorder=0)
+def _rows(shown: pd.DataFrame, tables: Tables) -> tuple[dict[Cell, float], float]:
+    """Where each data set and budget has its row, counted from the top, and where they end; a data set has room for its
+    title."""
+    rows: dict[Cell, float] = {}
+    top = 0.0
+    for dataset, of_one in shown.groupby("dataset", sort=False):
+        budgets = sorted(of_one["epsilon"].unique())
+        rows |= {(str(dataset), epsilon): top + k for k, epsilon in enumerate(budgets)}
+        top += max(len(budgets), len(_lines(str(dataset), tables))) + BETWEEN
+    return rows, top - BETWEEN
 
 
-def _forest(axes: Axes, cells: pd.DataFrame, methods: list[str], tables: Tables, *, first: int) -> None:
-    """The methods' differences at one budget, from row ``first`` down."""
-    shown = percent(cells, "difference").assign(
-        p=cells["difference_p_holm"], verdict=cells["verdict"], n=cells["n_pairs"]
-    )
-    for k, method in enumerate(methods):
-        row, look = shown[shown["method"] == method], tables.looks[method]
-        y = [-(first + k)] * len(row)
-        axes.hlines(y, row["low"], row["high"], color=look.color, linewidth=0.9, zorder=2)
-        axes.plot(row["mean"], y, linestyle="none", **look.points(), zorder=3)
-        for n, p, verdict in zip(row["n"], row["p"], row["verdict"], strict=True):
-            said = _said(n, p, verdict)
-            axes.text(1.02, -(first + k), said, transform=axes.get_yaxis_transform(), va="center", fontsize=6)
+def _limit(shown: pd.DataFrame) -> float:
+    """Of the axis, so that most of the intervals are on it, the margin in any case; a few are longer by far."""
+    ends = shown[["mean", "low", "high"]].abs().max(axis="columns")
+    return 1.08 * max(float(np.quantile(ends, WHOLE, method="higher")), 150 * MARGIN)
 
 
-def _said(pairs: int, p: float, verdict: str) -> str:
-    if pairs == 0:
-        return "no pair"
-    if pairs == 1:
-        return "one pair"
-    found = "" if verdict == "inconclusive" else f", {verdict}"
-    return "all equal" if math.isnan(p) else f"p {p_text(p)}{found}"
+def _label(axes: Axes, rows: dict[Cell, float], tables: Tables, *, written: bool) -> None:
+    """The budgets as ticks, the data sets to the left of them, and a hairline between these."""
+    budgets = [f"ε = {epsilon:g}" for _, epsilon in rows]
+    tops = {dataset: y for (dataset, _), y in reversed(rows.items())}
+    axes.set_yticks(list(rows.values()), budgets if written else [])
+    for top in tops.values():
+        if top:
+            axes.axhline(top - (1 + BETWEEN) / 2, color="0.85", linewidth=0.5, zorder=0)
+    titles = {top + k: line for dataset, top in tops.items() for k, line in enumerate(_lines(dataset, tables))}
+    left = max(map(forests.text_width, titles.values())) + max(map(forests.text_width, budgets)) + 3 * forests.GAP
+    for y, line in titles.items() if written else ():
+        forests.beside(axes, y, line, points=-left)
+
+
+def _lines(dataset: str, tables: Tables) -> list[str]:
+    return layout.wrapped(tables.titles[dataset], LABEL).splitlines()
+
+
+def _forest(axes: Axes, cells: pd.DataFrame, method: str, rows: dict[Cell, float], tables: Tables) -> int:
+    """One method's differences; how many are cut."""
+    look, cut = tables.looks[method], 0
+    for dataset, epsilon, mean, low, high in zip(*(cells[key] for key in COLUMNS), strict=True):
+        y = rows[dataset, epsilon]
+        cut += forests.interval(axes, y, *((low, high) if low <= high else (mean, mean)), color=look.color)
+        axes.plot(mean, y, linestyle="none", **look.points(scale=0.75), zorder=4)
+        forests.beside(axes, y, forests.number(mean), points=4)
+    return cut

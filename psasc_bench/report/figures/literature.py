@@ -4,38 +4,68 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy import stats
 
-from psasc_bench.analysis import beside_published
-from psasc_bench.report import drawing, layout
+from psasc_bench.analysis import CONFIDENCE, MARGIN, beside_published
+from psasc_bench.report import forests, layout
+from psasc_bench.report.style import DOUBLE_COLUMN
 from psasc_bench.report.tables import Tables, sample
 
-ROW = 0.125  # inches
+ROW = 0.135  # inches
+LABEL = 40  # characters
 
 
 def draw(tables: Tables) -> Figure:
-    """Final test accuracy of the methods beside what has been published for the same cell, as a forest: a panel per
-    data set, a block per budget and method with a row for ours and one for each source."""
+    """Final test accuracy of the methods beside what has been published for the same cell, and how far ours is from
+    that: two forests a data set, with a block per budget and method, in it a row for ours and one for each source."""
     cells = tables.finished[~tables.finished["control"]]
     compared = beside_published(cells, tables.published)
     if compared.empty:
         return layout.blank("no published accuracy is of a cell that has a finished run")
+    compared = _with_intervals(compared, tables.published)
     blocks = {str(name): _blocks(rows, tables) for name, rows in compared.groupby("dataset", sort=False)}
-    most = max(sum(1 + len(block) for block in of_one) for of_one in blocks.values())
-    figure, panels = layout.panels(len(blocks), 1, height=max(ROW * most + 0.4, layout.LOWEST))
-    for (dataset, of_one), (axes,) in zip(blocks.items(), panels, strict=True):
-        _forest(axes, of_one, tables)
-        axes.set_title(tables.titles[dataset], parse_math=False)
-        axes.set_xlabel("Test accuracy (%)")
+    rows = [sum(forests.lines(_labels(of_one))) for of_one in blocks.values()]
+    figure = Figure(figsize=(DOUBLE_COLUMN, ROW * sum(rows) + 0.3 * len(rows) + 1.0), layout="constrained")
+    panels = figure.subplots(len(rows), 2, squeeze=False, height_ratios=rows)
+    limit = 1.08 * max(float(compared[["difference", "low", "high"]].abs().max().max()), 150 * MARGIN)
+    for (dataset, of_one), (left, right) in zip(blocks.items(), panels, strict=True):
+        forests.prepare(right, limit=limit)
+        _draw(left, right, of_one, tables)
+        layout.heading(left, tables.titles[dataset])
+        right.tick_params(labelbottom=right is panels[-1, 1])
+    panels[-1, 0].set_xlabel("Test accuracy (%)")
+    panels[-1, 1].set_xlabel("Ours minus published (percentage points)")
     notes = [
+        "Filled: ours.",
         sample(compared["n"]),
-        "Hollow: published, with the interval of the source, where it has one. Right: ours less published, in points;",
-        "apart: the two intervals do not meet.",
+        "Hollow: published, with the interval of the source, where it has one.",
+        "Right: ours minus published, with the 95 % interval of Welch's t-test.",
+        forests.MARGIN_TEXT,
     ]
-    drawing.annotate(figure, tables, compared["method"].unique().tolist(), notes, lines=())
+    layout.annotate(figure, [], notes)
     return figure
+
+
+def _with_intervals(compared: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """``compared`` with the 95 % interval of each ``difference``, from ``low`` to ``high``, by Welch's t-test; what a
+    source has behind its ± is taken for such an interval, and if it does not say of how many runs, of many."""
+    if "low" in compared:
+        return compared
+    key = ["dataset", "epsilon", "method", "source"]
+    runs = compared[key].merge(published[[*key, "runs"]], on=key, how="left")["runs"].to_numpy(dtype=float)
+    ours, theirs = compared["n"].to_numpy(dtype=float) - 1, np.where(np.isnan(runs), np.inf, runs - 1)
+    quantile = (1 + CONFIDENCE) / 2
+    errors = [
+        (compared[half] / stats.t.ppf(quantile, freedom)).to_numpy() ** 2
+        for half, freedom in (("half_width_ours", ours), ("half_width", theirs))
+    ]
+    freedom = sum(errors) ** 2 / (errors[0] ** 2 / ours + errors[1] ** 2 / theirs)
+    half = stats.t.ppf(quantile, freedom) * np.sqrt(sum(errors))
+    return compared.assign(low=compared["difference"] - half, high=compared["difference"] + half)
 
 
 def _blocks(rows: pd.DataFrame, tables: Tables) -> list[pd.DataFrame]:
@@ -44,25 +74,28 @@ def _blocks(rows: pd.DataFrame, tables: Tables) -> list[pd.DataFrame]:
     return sorted(cells, key=lambda cell: (cell["epsilon"].iloc[0], tables.methods.index(cell["method"].iloc[0])))
 
 
-def _forest(axes: Axes, blocks: list[pd.DataFrame], tables: Tables) -> None:
-    labels: list[str] = []
+def _draw(left: Axes, right: Axes, blocks: list[pd.DataFrame], tables: Tables) -> None:
+    places = iter(forests.label(left, _labels(blocks)))
+    right.set(yticks=[], ylim=left.get_ylim())
     for block in blocks:
-        look, top = tables.looks[block["method"].iloc[0]], -len(labels)
-        ours = block.iloc[0]
-        _row(axes, top, ours["ours"], ours["half_width_ours"], look.color, look.points())
+        ours, look, top = block.iloc[0], tables.looks[block["method"].iloc[0]], next(places)
         hollow = look.points() | {"markerfacecolor": "white"}
-        for y, (_, source) in enumerate(block.iterrows(), start=1):
-            _row(axes, top - y, source["published"], source["half_width"], look.color, hollow)
-            apart = "" if pd.isna(source["agrees"]) or source["agrees"] else ", apart"
-            said = f"{source['difference']:+z.2f}{apart}"
-            axes.text(1.02, top - y, said, transform=axes.get_yaxis_transform(), va="center", fontsize=6)
-        labels += [f"{ours['method_title']}, ε = {ours['epsilon']:g}: ours", *block["source"]]
-        axes.axhline(0.5 - len(labels), color="0.85", linewidth=0.5, zorder=0)
-    axes.set_yticks([-y for y in range(len(labels))], labels, parse_math=False)
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(0.5 - len(labels), 0.7)
+        _row(left, top, ours["ours"], ours["half_width_ours"], look.color, look.points())
+        for (_, source), y in zip(block.iterrows(), places, strict=False):
+            _row(left, y, source["published"], source["half_width"], look.color, hollow)
+            forests.interval(right, y, source["low"], source["high"], color=look.color)
+            right.plot(source["difference"], y, linestyle="none", **look.points(), zorder=4)
+            forests.beside(right, y, forests.estimate(source["difference"], source["low"], source["high"]))
+        for axes in (left, right) if block is not blocks[-1] else ():
+            axes.axhline(y + 0.5, color="0.85", linewidth=0.5, zorder=0)
+
+
+def _labels(blocks: list[pd.DataFrame]) -> list[str]:
+    titles = [f"{block['method_title'].iloc[0]}, ε = {block['epsilon'].iloc[0]:g}: ours" for block in blocks]
+    of_blocks = [[title, *block["source"]] for title, block in zip(titles, blocks, strict=True)]
+    return [layout.wrapped(label, LABEL) for labels in of_blocks for label in labels]
 
 
 def _row(axes: Axes, y: float, mean: float, half_width: float, color: str, points: dict[str, Any]) -> None:
     axes.hlines(y, mean - half_width, mean + half_width, color=color, linewidth=0.9, zorder=2)
-    axes.plot(mean, y, linestyle="none", **points, zorder=3)
+    axes.plot(mean, y, linestyle="none", **points, zorder=4)

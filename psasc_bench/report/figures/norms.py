@@ -2,58 +2,67 @@
 
 from __future__ import annotations
 
-import textwrap
+from collections import Counter
+from collections.abc import Sequence
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from psasc_bench.report import drawing, layout, style
+from psasc_bench.report import drawing, layout
 from psasc_bench.report.tables import Tables, averages, extremes
 
 QUANTILES = ("q10", "q50", "q90")
-TITLE = 16  # characters that a panel is high
+LEAST = 1e-12  # of a norm, which has a logarithm
+MOST = 6  # panels
+Cell = tuple[str, float]
 
 
 def draw(tables: Tables) -> Figure:
-    """A row per data set and budget: for each method, the 10th to 90th percentile of the examples' gradient norms by
-    epoch, with the norm at which its weight peaks, and beside them, for all, the share of examples below that."""
-    cells, curves, weights = extremes(tables.dataset_budgets), tables.curves, tables.read("weights")
+    """A panel per data set and budget: by epoch, the median of the examples' gradient norms in the runs of each method;
+    of the reference and the method under test also the 10th to 90th percentile, and the norm at which their weight
+    peaks."""
+    curves, weights = tables.curves, tables.read("weights")
     shown = [method for method in tables.methods if len(curves) and method in set(curves["method"])]
     if not shown:
         return layout.blank("no run of a private method has finished")
-    quantiles = [averages(curves[f"nonprivate_norm_{q}"], curves) for q in QUANTILES]
-    shares = averages(100 * curves["nonprivate_below_peak"], curves)
+    low, middle, high = (averages(curves[f"nonprivate_norm_{q}"].clip(lower=LEAST), curves) for q in QUANTILES)
+    chosen, others = cells([cell for cell in tables.dataset_budgets if any((*cell, name) in middle for name in shown)])
+    banded = [name for name in shown if name in (tables.roles.reference, tables.roles.method)]
     peaks = _peaks(weights)
-    columns = len(shown) + 1
-    figure, panels = layout.panels(columns, len(cells), abreast=columns, height=1.05)
-    for row, (dataset, epsilon) in enumerate(cells):
-        share = panels[-1][row]
-        for method, column in zip(shown, panels, strict=False):
-            key = (dataset, epsilon, method)
-            column[row].set(yscale="log", ylim=(weights["norm"].min(), weights["norm"].max()))
-            _band(column[row], [of_one.get(key) for of_one in quantiles], method, tables)
-            if (peak := peaks.get((dataset, method))) and key in shares:
-                column[row].axhline(peak, color="black", linewidth=0.7, linestyle=(0, (4, 2)), zorder=3)
-                drawing.band(share, shares.get(key), method, tables)
-        share.set_ylim(0, 100)
-    for title, column in zip(
-        [*(tables.method_titles[method] for method in shown), "Below peak (%)"], panels, strict=True
-    ):
-        layout.heading(column[0], title)
-        column[-1].set_xlabel("Epoch")
-    labels = [f"{textwrap.fill(tables.titles[dataset], TITLE)}\nε = {epsilon:g}, norm" for dataset, epsilon in cells]
-    layout.align(panels, [*["norms"] * len(shown), "share"], labels)
-    for axes in figure.axes:
-        axes.tick_params(labelbottom=True)  # data sets differ in epochs
-    notes = [
-        "Gradient norms of the examples, not private: 10th to 90th percentile and median, means over seeds.",
-        "Dashed: where the method's weight peaks, if it ever rises. Right: share of the examples below that, with its "
-        "95 % t-interval. Of each data set its smallest and largest budget.",
-        *tables.gaps(),
-    ]
-    drawing.annotate(figure, tables, shown, notes)
+    figure, panels = layout.panels(len(chosen), 1, height=1.5)
+    for cell, (axes,) in zip(chosen, panels, strict=True):
+        there = {name: (*cell, name) for name in shown if (*cell, name) in middle}
+        norms = {name: middle[key].assign(low=low[key]["mean"], high=high[key]["mean"]) for name, key in there.items()}
+        drawing.curves(axes, norms, tables, banded=banded)
+        for method in banded:
+            if peak := peaks.get((cell[0], method)):
+                color = tables.looks[method].color
+                axes.axhline(peak, color=color, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
+        axes.set(yscale="log", ylim=(weights["norm"].min(), weights["norm"].max()), xlabel="Epoch")
+        layout.heading(axes, tables.title(*cell))
+    layout.align(panels, ["all"] * len(panels), ["Gradient norm"])
+    notes = ["Gradient norms, not private: the median over the examples, averaged over seeds."]
+    if banded:
+        titles = " and ".join(tables.method_titles[name] for name in banded)
+        notes.append(f"Shaded, of {titles}: 10th to 90th percentile.")
+    if any(name in banded for _, name in peaks):
+        notes.append("Dashed: where the weight of the method with this colour peaks.")
+    if others:
+        notes.append(f"Not shown for want of room: {'; '.join(tables.titles[dataset] for dataset, _ in others)}.")
+    drawing.annotate(figure, tables, shown, [*notes, *tables.gaps()])
     return figure
+
+
+def cells(there: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
+    """Of each data set the smallest and the largest budget or, where these are too many, the one nearest to that which
+    most data sets have; and those that there is still no room for."""
+    chosen = extremes(there)
+    if len(chosen) > MOST:
+        counts = Counter(epsilon for _, epsilon in there)
+        common = max(sorted(counts), key=counts.__getitem__)
+        nearest = dict(sorted(there, key=lambda cell: abs(cell[1] - common), reverse=True))
+        chosen = [(dataset, nearest[dataset]) for dataset in dict.fromkeys(dataset for dataset, _ in there)]
+    return chosen[:MOST], chosen[MOST:]
 
 
 def _peaks(weights: pd.DataFrame) -> dict[tuple[str, str], float]:
@@ -61,13 +70,3 @@ def _peaks(weights: pd.DataFrame) -> dict[tuple[str, str], float]:
     highest = weights.loc[weights.groupby(["dataset", "method"])["weight"].idxmax()]
     highest = highest[highest["norm"] > weights["norm"].min()]
     return dict(zip(zip(highest["dataset"], highest["method"], strict=True), highest["norm"], strict=True))
-
-
-def _band(axes: Axes, quantiles: list[pd.DataFrame | None], method: str, tables: Tables) -> None:
-    low, middle, high = quantiles
-    if low is None or middle is None or high is None:
-        axes.text(0.5, 0.5, "no run", transform=axes.transAxes, ha="center", color=style.GREY)
-        return
-    color = tables.looks[method].color
-    axes.fill_between(low.index, low["mean"].clip(lower=1e-12), high["mean"], color=color, alpha=0.25, linewidth=0)
-    drawing.curve(axes, middle.index, middle["mean"], method, tables)

@@ -1,4 +1,4 @@
-"""Weight functions, and the gradient norms that they meet."""
+"""Weight functions, with the settings that make them."""
 
 from __future__ import annotations
 
@@ -7,76 +7,97 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from psasc_bench import methods
 from psasc_bench.report import drawing, layout, style
+from psasc_bench.report.style import DOUBLE_COLUMN
 from psasc_bench.report.tables import Tables
+
+LINE = 0.13  # inches of the legend
+LABEL = 28  # characters
+SYMBOLS = {"gamma": "\N{GREEK SMALL LETTER GAMMA}", "iterates": "k", "decay": "β"}
 
 
 def draw(tables: Tables) -> Figure:
     """Weight ``w(x)`` and contribution ``x w(x)`` against the gradient norm ``x``, both in units of the sensitivity; so
-    is the noise, which makes methods with other thresholds comparable. Below them, the norms of each method's own
-    training."""
+    is the noise, which makes methods with other thresholds comparable. A row for all data sets with the same
+    settings."""
     table = tables.read("weights")
     if table.empty:
         return layout.blank("the study has no private method, and a control has no weight to choose")
+    table["settings"] = [_settings(*key, tables) for key in zip(table["dataset"], table["method"], strict=True)]
+    groups = _alike(table)
     table["weight"] /= table["sensitivity"]
     table["contribution"] = table["norm"] * table["weight"]
-    norms = _norms(tables)
-    datasets = [name for name in table["dataset"].unique() if norms.empty or name in set(norms["dataset"])]
-    table = table[table["dataset"].isin(datasets)]
+    entries = {dataset: _entries(table[table["dataset"].isin(groups[dataset])], tables) for dataset in groups}
+    lines = max(sum(0.8 + len(text.splitlines()) for text in of_group.values()) for of_group in entries.values())
+    figure = Figure(figsize=(DOUBLE_COLUMN, max(1.9, LINE * lines) * len(groups) + 0.6), layout="constrained")
+    panels = figure.subplots(len(groups), 2, squeeze=False)
+    for (first, datasets), (left, right) in zip(groups.items(), panels, strict=True):
+        rows = table[table["dataset"].isin(datasets)].drop_duplicates(["method", "norm"])
+        _functions(left, right, rows, tables)
+        _legend(right, entries[first], tables)
+        if len(groups) > 1:
+            layout.heading(left, ", ".join(tables.titles[dataset] for dataset in datasets))
+    for axes in panels[-1]:
+        axes.set_xlabel("Gradient norm $x$ of an example")
     notes = ["Δ: the sensitivity, which the noise is proportional to. Thin grey line: contribution Δ, the bound."]
-    figure, columns = layout.panels(len(datasets), 2 if norms.empty else 3)
-    for dataset, column in zip(datasets, columns, strict=True):
-        rows = table[table["dataset"] == dataset]
-        _functions(column[0], column[1], rows, tables)
-        if not norms.empty:
-            _bands(column[2], norms[norms["dataset"] == dataset], tables)
-        column[0].set_title(tables.titles[dataset], parse_math=False)
-        column[-1].set_xlabel("Gradient norm $x$ of an example")
-        for axes in column:
-            axes.set(xscale="log", xlim=(rows["norm"].min(), rows["norm"].max()))
-            axes.minorticks_off()
-    labels = ["Weight $w(x)/\\Delta$", "Contribution $x\\,w(x)/\\Delta$", "Norms in training,\nnot private"]
-    layout.align(columns, ["all"] * len(datasets), labels[: len(columns[0])], math=True)
-    if not norms.empty:
-        notes.append(
-            "Bars: 10th to 90th percentile of the gradient norms, and median, in the first (pale) and the last epoch, "
-            "averaged over budgets and seeds."
-        )
-    drawing.annotate(figure, tables, set(table["method"].unique()), [*notes, *tables.unseen(datasets)])
+    if table["settings"].str.contains("k = ", regex=False).any():
+        notes.append("k, β: iterates of inner momentum and their decay.")
+    layout.annotate(figure, [], notes)
     return figure
 
 
-def _functions(upper: Axes, lower: Axes, rows: pd.DataFrame, tables: Tables) -> None:
-    for axes, column in ((upper, "weight"), (lower, "contribution")):
+def _settings(dataset: str, method: str, tables: Tables) -> str:
+    """The method's hyper-parameters in the study, in words; empty where only tables were handed on."""
+    if tables.study is None:
+        return ""
+    values = methods.parameters(tables.study.method(dataset, method))
+    momentum = {key: values.pop(key) for key in ("iterates", "decay")}
+    values |= momentum if momentum["iterates"] > 1 else {}
+    return ", ".join(f"{SYMBOLS.get(key, key)} = {value:g}" for key, value in values.items())
+
+
+def _alike(table: pd.DataFrame) -> dict[str, list[str]]:
+    """The data sets whose methods, as far as both have them, have the same settings and weights, by the first."""
+    own: dict[str, dict[str, tuple[str, bytes]]] = {}
+    for (dataset, method), rows in table.groupby(["dataset", "method"], sort=False):
+        own.setdefault(str(dataset), {})[str(method)] = (rows["settings"].iloc[0], rows["weight"].to_numpy().tobytes())
+    groups: dict[str, list[str]] = {}
+    for dataset, having in own.items():
+        like = (first for first in groups if all(having[key] == own[first][key] for key in having.keys() & own[first]))
+        groups.setdefault(next(like, dataset), []).append(dataset)
+    return groups
+
+
+def _entries(rows: pd.DataFrame, tables: Tables) -> dict[str, str]:
+    """Of each method its title and, below that, its settings."""
+    settings = dict(zip(rows["method"], rows["settings"], strict=True))
+    texts = {
+        method: (tables.method_titles[method], settings[method]) for method in tables.methods if method in settings
+    }
+    return {method: "\n".join(layout.wrapped(text, LABEL) for text in both if text) for method, both in texts.items()}
+
+
+def _legend(axes: Axes, entries: dict[str, str], tables: Tables) -> None:
+    handles = [layout.handle(text, tables.looks[method], line=True) for method, text in entries.items()]
+    # matplotlib leaves out what begins with an underscore, and looks for mathematics
+    legend = axes.legend(
+        handles, [" "] * len(handles), loc="center left", bbox_to_anchor=(1.02, 0.5), labelspacing=0.7, borderaxespad=0
+    )
+    for text, entry in zip(legend.get_texts(), entries.values(), strict=True):
+        text.set(text=entry, parse_math=False)
+
+
+def _functions(left: Axes, right: Axes, rows: pd.DataFrame, tables: Tables) -> None:
+    for axes, column in ((left, "weight"), (right, "contribution")):
         for method, line in rows.groupby("method"):
             drawing.curve(axes, line["norm"], line[column], str(method), tables)
+        axes.set(xscale="log", xlim=(rows["norm"].min(), rows["norm"].max()))
+        axes.minorticks_off()
     norms = np.sort(rows["norm"].unique())
-    upper.plot(norms, 1 / norms, color=style.GREY, linewidth=0.5, zorder=1)
-    lower.axhline(1, color=style.GREY, linewidth=0.5, zorder=1)
+    left.plot(norms, 1 / norms, color=style.GREY, linewidth=0.5, zorder=1)
+    right.axhline(1, color=style.GREY, linewidth=0.5, zorder=1)
     ends = rows.loc[rows["weight"] > 0, "weight"].agg(["min", "max"])
-    upper.set(yscale="log", ylim=(0.5 * ends["min"], 2 * ends["max"]))
-    lower.set(ylim=(0, 1.08))
-
-
-def _norms(tables: Tables) -> pd.DataFrame:
-    """Columns ``q10``, ``q50`` and ``q90`` of the gradient norms in the first and the last epoch of each data set and
-    method: geometric means over budgets and seeds, for norms differ by factors."""
-    curves = tables.curves
-    if curves.empty:
-        return curves
-    epochs = curves.groupby("dataset")["epoch"]
-    ends = (curves["epoch"] == epochs.transform("min")) | (curves["epoch"] == epochs.transform("max"))
-    shown = curves[ends & curves["method"].isin(tables.methods)]
-    quantiles = shown[[f"nonprivate_norm_{q}" for q in ("q10", "q50", "q90")]].clip(lower=1e-12)
-    means = quantiles.apply(np.log).groupby([shown[key] for key in ("dataset", "method", "epoch")]).mean()
-    return means.apply(np.exp).rename(columns=lambda name: name.removeprefix("nonprivate_norm_")).reset_index()
-
-
-def _bands(axes: Axes, norms: pd.DataFrame, tables: Tables) -> None:
-    """A bar per method and epoch, the earlier one pale."""
-    for place, method in enumerate(tables.methods):
-        rows, look = norms[norms["method"] == method].sort_values("epoch"), tables.looks[method]
-        y = 0.18 - place - 0.36 * np.arange(len(rows))
-        axes.hlines(y, rows["q10"], rows["q90"], color=look.color, alpha=[0.45, 1.0][-len(rows) :], linewidth=2.2)
-        axes.plot(rows["q50"], y, linestyle="none", **look.points(edge="white"), zorder=3)
-    axes.set(ylim=(0.5 - len(tables.methods), 0.5), yticks=[])
+    left.set(yscale="log", ylim=(0.5 * ends["min"], 2 * ends["max"]), ylabel="Weight $w(x)/\\Delta$")
+    right.set(ylim=(0, 1.08), ylabel="Contribution $x\\,w(x)/\\Delta$")
+    left.minorticks_off()

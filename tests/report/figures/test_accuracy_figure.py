@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from figure_tables import ACCURACY, Tables, text, written
 
-from psasc_bench.analysis import literature
 from psasc_bench.report import plots, style
 
 
@@ -48,20 +47,3 @@ def test_intervals_do_not_cover_each_other(study: Path) -> None:
     places = np.concatenate([line.get_xdata() for line in axes.lines if line.get_linestyle() == "None"])
     assert len(places) == 8  # four contestants at two budgets
     assert np.diff(np.sort(places)).min() > 0.05
-
-
-def test_published_accuracies_stand_beside_ours_hollow_with_their_sources(tables: Tables) -> None:
-    folder = tables(methods=["dp-sgd", "auto-s"], datasets=["fashion_mnist"], epsilons=[3.0])
-    axes = plots.figure("accuracy", plots.Tables(folder)).axes[0]
-    hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
-    published = literature.published()
-    for method in ("dp-sgd", "auto-s"):
-        of_one = (published["dataset"] == "fashion_mnist") & (published["method"] == method)
-        color = style.KNOWN[method].color
-        found = [value for line in hollow if line.get_markeredgecolor() == color for value in line.get_ydata()]
-        assert sorted(found) == sorted(published.loc[of_one, "accuracy"])
-    assert "(AdaSig 2025, Auto-S 2023, R+R Auto-S 2024, Tramer & Boneh 2021)" in written("accuracy", folder)
-
-
-def test_without_published_accuracies_none_are_spoken_of(study: Path) -> None:
-    assert "Hollow" not in text(study / "figures" / "accuracy.svg")
