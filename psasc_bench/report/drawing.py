@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,16 @@ def band(axes: Axes, averages: pd.DataFrame | None, method: str, tables: Tables)
     color = tables.looks[method].color
     axes.fill_between(averages.index, averages["low"], averages["high"], color=color, alpha=0.15, linewidth=0)
     curve(axes, averages.index, averages["mean"], method, tables)
+
+
+def curves(axes: Axes, averages: Mapping[str, pd.DataFrame], tables: Tables, *, banded: Collection[str]) -> None:
+    """The curves of means, by method; in the band of their intervals only those that are to be ``banded``, for the
+    bands of all would hide each other."""
+    for method, of_one in averages.items():
+        if method in banded:
+            band(axes, of_one, method, tables)
+        else:
+            curve(axes, of_one.index, of_one["mean"], method, tables)
 
 
 def budget_axis(axes: Axes, budgets: list[float]) -> None:

@@ -84,15 +84,11 @@ def _draw(axes: Axes, dataset: str, epsilon: float, differences: Means, tables: 
     there = {method: of_one for method, of_one in means.items() if of_one is not None}
     axes.axhline(0, color=style.GREY, linewidth=0.6, zorder=1)
     axes.axhspan(-100 * MARGIN, 100 * MARGIN, color="0.92", linewidth=0, zorder=0)
-    for method, of_one in there.items():
-        if method == (tables.roles.method or method):
-            drawing.band(axes, of_one, method, tables)
-        else:
-            drawing.curve(axes, of_one.index, of_one["mean"], method, tables)
-    if tables.roles.method in there:
-        means_under_test = there[tables.roles.method]["mean"]
-        _mark_crossing(axes, means_under_test, tables.looks[tables.roles.method].color)
-        early = EARLY * means_under_test.index.max()
+    tested = tables.roles.method
+    drawing.curves(axes, there, tables, banded=[tested] if tested else list(there))
+    if tested in there:
+        _mark_crossing(axes, there[tested]["mean"], tables.looks[tested].color)
+        early = EARLY * there[tested].index.max()
         axes.axvline(early, color=style.GREY, linewidth=0.6, linestyle=(0, (1, 2)), zorder=1)
     limit = max([1.0, *(1.1 * of_one["mean"].abs().max() for of_one in there.values())])
     axes.set_yscale("symlog", linthresh=100 * MARGIN, linscale=1)

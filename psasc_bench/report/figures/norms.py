@@ -30,19 +30,16 @@ def draw(tables: Tables) -> Figure:
     banded = [name for name in shown if name in (tables.roles.reference, tables.roles.method)]
     peaks = _peaks(weights)
     figure, panels = layout.panels(len(chosen), 1, height=1.5)
-    for (dataset, epsilon), (axes,) in zip(chosen, panels, strict=True):
-        for method in shown:
-            key, color = (dataset, epsilon, method), tables.looks[method].color
-            if key not in middle:
-                continue
-            drawing.curve(axes, middle[key].index, middle[key]["mean"], method, tables)
-            if method in banded:
-                ends = (low[key]["mean"], high[key]["mean"])
-                axes.fill_between(low[key].index, *ends, color=color, alpha=0.18, linewidth=0)
-            if method in banded and (peak := peaks.get((dataset, method))):
+    for cell, (axes,) in zip(chosen, panels, strict=True):
+        there = {name: (*cell, name) for name in shown if (*cell, name) in middle}
+        norms = {name: middle[key].assign(low=low[key]["mean"], high=high[key]["mean"]) for name, key in there.items()}
+        drawing.curves(axes, norms, tables, banded=banded)
+        for method in banded:
+            if peak := peaks.get((cell[0], method)):
+                color = tables.looks[method].color
                 axes.axhline(peak, color=color, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
         axes.set(yscale="log", ylim=(weights["norm"].min(), weights["norm"].max()), xlabel="Epoch")
-        layout.heading(axes, tables.title(dataset, epsilon))
+        layout.heading(axes, tables.title(*cell))
     layout.align(panels, ["all"] * len(panels), ["Gradient norm"])
     notes = ["Gradient norms, not private: the median over the examples, averaged over seeds."]
     if banded:

@@ -30,12 +30,11 @@ def draw(tables: Tables) -> Figure:
     figure = Figure(figsize=(DOUBLE_COLUMN, max(1.9, ROW * sum(forests.lines(labels))) + 0.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     banded = [method for method in methods if method in (reference, tables.roles.method)]
-    for method in methods:
-        rows = 100 * profiles[profiles["method"] == method].set_index("threshold")[["share", "low", "high"]]
-        drawing.curve(left, rows.index, rows["share"], method, tables)
-        if method in banded:
-            color = tables.looks[method].color
-            left.fill_between(rows.index, rows["low"], rows["high"], color=color, alpha=0.18, linewidth=0)
+    shares = {
+        method: 100 * rows.set_index("threshold")[["share", "low", "high"]].rename(columns={"share": "mean"})
+        for method, rows in profiles.groupby("method", sort=False)
+    }
+    drawing.curves(left, {method: shares[method] for method in methods}, tables, banded=banded)
     left.axvline(0, color=style.GREY, linewidth=0.6, zorder=1)
     left.margins(x=0)
     left.set(ylim=(0, 100), ylabel="Runs above the threshold (%)")

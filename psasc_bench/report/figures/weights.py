@@ -59,13 +59,10 @@ def _settings(dataset: str, method: str, tables: Tables) -> str:
 
 def _alike(table: pd.DataFrame) -> dict[str, list[str]]:
     """The data sets whose methods, as far as both have them, have the same settings and weights, by the first."""
+    own: dict[str, dict[str, tuple[str, bytes]]] = {}
+    for (dataset, method), rows in table.groupby(["dataset", "method"], sort=False):
+        own.setdefault(str(dataset), {})[str(method)] = (rows["settings"].iloc[0], rows["weight"].to_numpy().tobytes())
     groups: dict[str, list[str]] = {}
-    own = {
-        str(dataset): {
-            method: (rows["settings"].iloc[0], rows["weight"].to_numpy().tobytes()) for method, rows in of_one
-        }
-        for dataset, of_one in ((name, rows.groupby("method")) for name, rows in table.groupby("dataset", sort=False))
-    }
     for dataset, having in own.items():
         like = (first for first in groups if all(having[key] == own[first][key] for key in having.keys() & own[first]))
         groups.setdefault(next(like, dataset), []).append(dataset)
