@@ -14,6 +14,7 @@ import argparse
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
@@ -87,8 +88,8 @@ def write(spec: RunSpec, budget: Budget, runs: Path) -> Path:
     return path
 
 
-def schedules(config: Path) -> list[Schedule]:
-    """Those of the study's private runs, each once by either accountant."""
+def schedules(config: Path, accountants: Sequence[Accountant]) -> list[Schedule]:
+    """Those of the study's private runs, each once by each of the accountants."""
     study = load_study(config)
     found: dict[tuple[float, int], RunSpec] = {}
     for cell in study.cells():
@@ -97,7 +98,7 @@ def schedules(config: Path) -> list[Schedule]:
             found.setdefault((spec.sampling_rate(examples), spec.epoch_ends(examples)[-1]), spec)
     return [
         Schedule(replace(spec, accountant=accountant), EXAMPLES[study.dataset(spec.dataset).source])
-        for accountant in get_args(Accountant)
+        for accountant in accountants
         for spec in found.values()
     ]
 
@@ -106,8 +107,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth epsilon (%(default)s)")
+    both = get_args(Accountant)
+    parser.add_argument("--accountants", choices=both, nargs="+", default=both, help="(%(default)s)")
     options = parser.parse_args()
-    found = schedules(options.config)
+    found = schedules(options.config, options.accountants)
     with tempfile.TemporaryDirectory() as folder:
         for schedule in found:
             for delta in DELTAS:

@@ -62,6 +62,7 @@ def main() -> None:
             delta=protocol.delta,
             sampling_rate=schedule.sampling_rate(examples),
             steps=schedule.epoch_ends(examples)[-1],
+            accountant=schedule.accountant,
         )
         budget_file = Path(folder, "budget")
         budget_file.write_text(json.dumps(budget.to_json()), encoding="utf-8")
