@@ -129,7 +129,8 @@ class GradientBooks:
             self._checked = True
         self._drawn = mask
         edges = [use.output for use in uses]
-        output_gradients = torch.autograd.grad(losses, edges, grad_outputs=coefficient * mask.to(losses.dtype))
+        # of a number: for `grad_outputs` PyTorch loads its symbolic shapes, as long as a small run takes
+        output_gradients = torch.autograd.grad((coefficient * mask.to(losses.dtype) * losses).sum(), edges)
         for use, b in zip(uses, output_gradients, strict=True):
             if use.input._version != use.version:
                 raise RuntimeError(

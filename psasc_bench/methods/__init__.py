@@ -56,14 +56,19 @@ FAULTS = (Exception, SystemExit)  # whatever somebody's file does is theirs to m
 
 def names() -> list[str]:
     """Every method's name, in alphabetical order."""
-    files = (path.stem for path in FOLDER.glob("[!_]*.py") if path.stem.isidentifier())  # nor `.#` and `._` of editors
-    return sorted(stem.replace("_", "-") for stem in files if stem != "base")
+    return sorted(path.stem.replace("_", "-") for path in FOLDER.glob("*.py") if _is_method(path.stem))
+
+
+def _is_method(stem: str) -> bool:
+    """Whether a file of this name holds a method: not the base of all, a helper, or what editors call `.#` and `._`."""
+    return stem.isidentifier() and not stem.startswith("_") and stem != "base"
 
 
 def load(name: str) -> type[Method]:
     """The method class called ``name``. Raises ``ValueError`` naming the known ones, or what is wrong with its file."""
     module = name.replace("-", "_")
-    if name not in names():
+    # a look at the one file: a study with many trials asks thousands of times
+    if not (_is_method(module) and name == module.replace("_", "-") and (FOLDER / f"{module}.py").is_file()):
         if (FOLDER / f"{name}.py").is_file() and module != name:
             raise ValueError(f"{FOLDER.name}/{name}.py: Python cannot import this name; rename the file {module}.py")
         meant = get_close_matches(name.lower(), names(), n=1)

@@ -48,6 +48,7 @@ def fingerprint(name: str) -> str:
     return _content(name).digest
 
 
+@cache
 def refused(name: str) -> str | None:
     """Why no study can have the model ``name``, as far as it can be read from how it is written: there is none, or it
     has a layer that private training cannot have. None if nothing is known against it."""

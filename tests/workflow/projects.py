@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from forks import run_snakemake
 
 from psasc_bench.records import record
 
@@ -78,22 +79,15 @@ def environment(folder: Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(folder), "PATH": path}
 
 
-def command(*arguments: str, study: str = "study.yaml") -> list[str]:
-    return [sys.executable, "-m", "snakemake", "--configfile", study, "--cores", "1", *arguments]
+def options(*arguments: str, study: str = "study.yaml") -> list[str]:
+    return ["--configfile", study, "--cores", "1", *arguments]
 
 
 def snakemake(folder: Path, *arguments: str, study: str = "study.yaml", status: int = 0) -> str:
-    ran = subprocess.run(
-        command(*arguments, study=study),
-        cwd=folder,
-        env=environment(folder),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == status, ran.stdout
-    return ran.stdout
+    """What it says."""
+    ended, said = run_snakemake(options(*arguments, study=study), folder, environment(folder))
+    assert ended == status, said
+    return said
 
 
 def psasc_bench(folder: Path, *arguments: str) -> None:
@@ -106,6 +100,10 @@ def start(folder: Path, *targets: str) -> subprocess.Popen[bytes]:
     """Snakemake in the background."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.Popen(command(*targets), cwd=folder, env=environment(folder), **quiet)
+
+
+def command(*targets: str) -> list[str]:
+    return [sys.executable, "-m", "snakemake", *options(*targets)]
 
 
 def snakemakes_log(folder: Path) -> str:
