@@ -1,8 +1,8 @@
 from .arguments import prepared_files, schedule_arguments, write_source_arguments
 from .budgets import budget_file, budget_labels, schedules
 from .due import audited_by, method_sources, stale_runs, trained_by, write_made_of
+from .endings import last_word
 from .folders import folder_of, place, study_folder, write_up
-from .last_word import last_word
 from .narrowing import audited_study, cell_study, sweep_study, trajectory_study
 from .patterns import alternatives, settings_pattern
 from .present import begun, digests, figure_tables, of_others, requested_tables, there_is, typesettable
