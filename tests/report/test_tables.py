@@ -58,7 +58,7 @@ def test_a_data_set_without_a_run_is_left_out_and_named(tables: Tables) -> None:
         table = table[~gone] if name == "curves" else table.assign(status=table["status"].mask(gone, "missing"))
         table.to_csv(folder / f"{name}.csv", index=False)
     results.summarise(pd.read_csv(folder / "runs.csv"), "dp-sgd").to_csv(folder / "summary.csv", index=False)
-    for figure in ("accuracy", "convergence", "differences", "norms", "deviation"):
+    for figure in ("accuracy", "convergence", "differences", "norms"):
         found = written(figure, folder)
         assert found.count("Empty") == 1, figure
         assert "No finished run: Empty." in found
