@@ -59,9 +59,12 @@ def test_constant_that_would_spoil_the_images_is_refused(
 
 @pytest.mark.usefixtures("study")
 @pytest.mark.parametrize("label", [-1, 10])
-def test_label_that_the_model_has_no_class_for_is_refused(label: int, refused: Refused) -> None:
+def test_label_that_the_model_has_no_class_for_is_refused(
+    label: int, refused: Refused, capsys: pytest.CaptureFixture[str]
+) -> None:
     np.savez("mine.npz", **arrays(y_train=np.full(8, label)))
     assert cli.main([str(argument) for argument in prepare("--path", "mine.npz")]) == 0
+    assert capsys.readouterr().out == "psasc-bench: wrote prepared.npz\n"
     (line,) = refused(*budgets("prepared.npz", "eps-8.json", **{"expected-batch-size": 4}))
     assert "y_train" in line
     assert str(label) in line
