@@ -8,8 +8,6 @@ each resample has all cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -81,22 +79,19 @@ def _mean(values: pd.DataFrame, weights: pd.Series[float], drawn: NDArray[np.flo
 
 
 def _drawn(blocks: pd.Index, seed: int) -> NDArray[np.float64]:
-    """How often each block is in each resample ``[blocks, RESAMPLES]``, all of a seed as often."""
+    """How often each block is in each resample ``[blocks, RESAMPLES]``, all of a seed as often; NaN on a data set with
+    one seed, of which there is no interval."""
     generator = np.random.default_rng(seed)
-    counts = np.zeros((len(blocks), RESAMPLES))
-    for stratum in _strata(blocks):
-        times = generator.multinomial(len(stratum), [1 / len(stratum)] * len(stratum), size=RESAMPLES)
-        for places, often in zip(stratum, times.T, strict=True):
-            counts[places] = often
-    return counts
-
-
-def _strata(blocks: pd.Index) -> Iterator[list[list[int]]]:
-    """Of each data set the seeds that have the same budgets, as the places of their blocks."""
     table = blocks.to_frame(index=False).assign(place=range(len(blocks)))
     seeds = table.groupby(["dataset", "seed"]).agg(budgets=("epsilon", tuple), places=("place", list))
-    for _, stratum in seeds.groupby(["dataset", "budgets"])["places"]:
-        yield list(stratum)
+    counts = np.full((len(blocks), RESAMPLES), np.nan)
+    for _, of_dataset in seeds.groupby("dataset"):
+        for _, stratum in of_dataset.groupby("budgets") if len(of_dataset) > 1 else ():
+            n = len(stratum)
+            times = generator.multinomial(n, [1 / n] * n, size=RESAMPLES)
+            for places, often in zip(stratum["places"], times.T, strict=True):
+                counts[places] = often
+    return counts
 
 
 def _thresholds(scores: pd.DataFrame) -> NDArray[np.float64]:

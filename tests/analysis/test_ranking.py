@@ -122,6 +122,13 @@ def test_the_same_seed_gives_the_same_intervals_and_another_others() -> None:
     pd.testing.assert_frame_equal(*(ranking.performance_profiles(table, "a") for _ in range(2)))
 
 
+def test_a_data_set_with_one_seed_leaves_no_interval() -> None:
+    table = random_runs()
+    table = table[(table["dataset"] == "digits") | (table["seed"] == 0)]
+    assert ranking.ranks(table)[["low", "high"]].isna().all(axis=None)
+    assert ranking.performance_profiles(table, "a")[["low", "high"]].isna().all(axis=None)
+
+
 @pytest.mark.parametrize("status", ["missing", "diverged"])
 def test_nothing_finished_gives_a_table_without_a_row(status: str) -> None:
     table = random_runs(seeds=1).assign(status=status, test_accuracy=np.nan)

@@ -57,7 +57,7 @@ def write_tables(
 ) -> Path:
     """``status`` says of each run, by method, epsilon and seed, what has become of it; the audit has ``refuted`` the
     claims of these methods. Data sets that are ``undecided`` decide nothing."""
-    contestants = [method for method in methods if method not in CONTROLS]
+    private = [method for method in methods if method not in CONTROLS]
     runs, curves = [], []
     for dataset, method in itertools.product(datasets, methods):
         for epsilon, seed in itertools.product([math.inf] if method == "nonprivate" else epsilons, range(seeds)):
@@ -79,9 +79,9 @@ def write_tables(
         **primary_tables(table),
         "ranks": ranks(table),
         "curves": pd.DataFrame(curves),
-        "weights": _weights(datasets, contestants),
-        "audit": _audit(contestants, refuted),
-        "deviation": _deviation(datasets, contestants, epsilons),
+        "weights": _weights(datasets, private),
+        "audit": _audit(private, refuted),
+        "deviation": _deviation(datasets, private, epsilons),
         "sweeps": _sweeps(table[~table["control"]]),
         "cost": pd.DataFrame(COSTS),
     }
@@ -151,7 +151,7 @@ def _deviation(datasets: Iterable[str], methods: Iterable[str], epsilons: Iterab
 
 
 def _sweeps(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of every contestant a grid of rates and ``r`` at the first epsilon, and inner momentum at the last: as many
+    """Of every method a grid of rates and ``r`` at the first epsilon, and inner momentum at the last: as many
     steps as the study's runs, and half as many."""
     cell = ["dataset", "dataset_title", "method", "method_title"]
     rows: list[dict[str, Any]] = []

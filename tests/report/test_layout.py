@@ -16,7 +16,7 @@ from psasc_bench.report import layout, plots, style
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tables as wide as those of the study that is shipped: of six contestants, on data sets with long names."""
+    """Tables as wide as those of the study that is shipped: of six methods, on data sets with long names."""
     methods = ("dp-sgd", "auto-s", "nsgd", "dp-psac", "dp-psasc", "dp-psasc-inner", *CONTROLS)
     datasets = ("digits", "fashion-mnist", "mnist", "cifar-10 scattering (rebuilt copy)")
     return write_tables(

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+# WeasyPrint says on import what its future versions will want.
+pytestmark = pytest.mark.filterwarnings("ignore:HarfBuzz-Subset:DeprecationWarning")
+
 ROOT = Path(__file__).parents[2]
 # A4, as a browser prints it but for smaller type: 9 points in the text, 7 in the table.
 STYLE = """

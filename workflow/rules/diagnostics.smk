@@ -44,6 +44,6 @@ rule deviation:
     shell:
         # What an earlier version has left may have other columns.
         "awk 'NR == 1 {{ header = $0; print }} FNR > 1 {{ print }} FNR == 1 && $0 != header {{ "
-        'print FILENAME ": has other columns than those before it; delete it" > "/dev/stderr"; exit 1 }}'
+        'print FILENAME ": has other columns than those before it; delete it" | "cat >&2"; exit 1 }}'
         "' "
         "{input.trajectories} {params.others} < /dev/null > {output} 2> {log}"

@@ -17,29 +17,29 @@ OURS = "psasc-bench"
 
 
 def draw(tables: Tables) -> Figure:
-    """Ratios to the fastest ordinary step of the same round: a panel per model and batch, a row per contestant."""
+    """Ratios to the fastest ordinary step of the same round: a panel per model and batch, a row per implementation."""
     costs = tables.read("cost")
     if costs.empty:
         return layout.blank("no step was timed")
-    contestants = list(costs["contestant"].unique())
+    names = list(costs["contestant"].unique())
     problems = list(costs.groupby(["model", "batch"], sort=False))
-    figure, columns = layout.panels(len(problems), 1, height=0.14 * len(contestants) + 0.55)
+    figure, columns = layout.panels(len(problems), 1, height=0.14 * len(names) + 0.55)
     for ((model, batch), rows), (axes,) in zip(problems, columns, strict=True):
-        _forest(axes, rows, contestants)
+        _forest(axes, rows, names)
         axes.set_title(f"{model}, batch {batch}", parse_math=False)
         axes.set_xlabel("Time of a step (ratio)")
     layout.align(columns, ["all"] * len(columns), [""])
     notes = [
         "Gradient of a step, without noise and update: ratio to the fastest ordinary step of the same round (line),",
-        "median and quartiles over rounds. Contestants take turns, so that other work on the machine slows all.",
+        "median and quartiles over rounds in which all take turns, so that other work on the machine slows all.",
         "Filled: this suite.",
     ]
     layout.annotate(figure, [], notes)
     return figure
 
 
-def _forest(axes: Axes, rows: pd.DataFrame, contestants: list[str]) -> None:
-    places = -rows["contestant"].map(contestants.index)
+def _forest(axes: Axes, rows: pd.DataFrame, names: list[str]) -> None:
+    places = -rows["contestant"].map(names.index)
     ours = rows["contestant"].str.startswith(OURS)
     axes.hlines(places, rows["q25"], rows["q75"], color="black", linewidth=0.9, zorder=2)
     for of_us, face in ((True, "black"), (False, "white")):
@@ -51,8 +51,8 @@ def _forest(axes: Axes, rows: pd.DataFrame, contestants: list[str]) -> None:
         said = "none" if math.isnan(median) else f"{median:.2f}"
         axes.text(1.02, place, said, transform=axes.get_yaxis_transform(), va="center", fontsize=6)
     axes.axvline(1, color=style.GREY, linewidth=0.6, zorder=1)
-    axes.set(xscale="log", ylim=(0.5 - len(contestants), 0.5))
-    axes.set_yticks(-np.arange(len(contestants)), contestants)
+    axes.set(xscale="log", ylim=(0.5 - len(names), 0.5))
+    axes.set_yticks(-np.arange(len(names)), names)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter("{x:g}")

@@ -43,10 +43,10 @@ def draw(tables: Tables) -> Figure:
     _ranks(right, ranked.set_index("method").loc[methods], labels, tables)
     notes = [
         f"Over {profiles['cells'].iloc[0]} pairs of data set and budget, and the seeds that all methods have finished.",
-        "Left: share of runs whose final test accuracy is further above, mean over pairs, with bands of",
-        f"{' and '.join(tables.method_titles[method] for method in banded)}.",
+        "Left: share of runs whose final test accuracy is further above, mean over pairs.",
+        f"Band: of {' and '.join(tables.method_titles[method] for method in banded)}.",
         "Right: rank among the methods at the same seed, mean over data sets; 1 is the best.",
-        "Intervals: 95 %, by bootstrap over seeds.",
+        "Intervals: 95 %, by bootstrap over seeds." if profiles["low"].notna().all() else "One seed has no interval.",
         *tables.gaps(),
     ]
     layout.annotate(figure, [], notes)
@@ -59,5 +59,5 @@ def _ranks(axes: Axes, ranked: pd.DataFrame, labels: list[str], tables: Tables) 
         look = tables.looks[str(method)]
         axes.hlines(y, low, high, color=look.color, linewidth=0.9, zorder=2)
         axes.plot(rank, y, linestyle="none", **look.points(), zorder=3)
-        forests.beside(axes, y, f"{rank:.1f} [{low:.1f}, {high:.1f}]")
+        forests.beside(axes, y, f"{rank:.1f} [{low:.1f}, {high:.1f}]" if low <= high else f"{rank:.1f}")
     axes.set_xlabel("Mean rank")

@@ -26,7 +26,7 @@ def test_the_interval_of_a_yardstick_does_not_widen_the_axis(tables: Tables) -> 
     assert plots.figure("accuracy", plots.Tables(folder)).axes[0].get_ylim() == before
 
 
-def test_a_control_near_the_contestants_is_drawn(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_control_near_the_methods_is_drawn(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ACCURACY, "noise-only", 0.78)
     found = written("accuracy", tables())
     assert "noise only" in found
@@ -45,5 +45,5 @@ def test_points_are_the_summary_in_percent(study: Path) -> None:
 def test_intervals_do_not_cover_each_other(study: Path) -> None:
     axes = plots.figure("accuracy", plots.Tables(study)).axes[0]
     places = np.concatenate([line.get_xdata() for line in axes.lines if line.get_linestyle() == "None"])
-    assert len(places) == 8  # four contestants at two budgets
+    assert len(places) == 8  # four methods at two budgets
     assert np.diff(np.sort(places)).min() > 0.05
