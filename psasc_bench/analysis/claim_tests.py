@@ -13,7 +13,9 @@ import pandas as pd
 from psasc_bench.analysis import metrics
 from psasc_bench.analysis.comparisons import (
     ACCURACY,
+    NO_TRAITS,
     Comparison,
+    Datasets,
     Decision,
     Measure,
     Statements,
@@ -220,13 +222,13 @@ def _along_one_trajectory(tables: Tables, method: str, references: Sequence[str]
         (SAMPLE, metrics.effective_sample_sizes),
         (RELEASED, metrics.released_cosines),
     ]
-    found = []
+    found, datasets = [], Datasets(tuned=datasets_of(tables["runs"]).tuned) if "runs" in tables else NO_TRAITS
     for trajectory, of_one in epochs.groupby("trajectory", sort=False):
         for measure, values_of in measures:
             values = values_of(of_one).assign(note=f"along the path of {trajectory}")
             if measure is QUARTER:
                 values = _by_distance(values)
-            found += decide(compare(values, method, references, measure=measure))
+            found += decide(compare(values, method, references, measure=measure, datasets=datasets))
     return found
 
 

@@ -49,8 +49,8 @@ def _weighs_small_gradients(rows: pd.DataFrame, tables: Tables) -> Iterator[str]
         shown = [name for name in tables.methods if name in means.index and name != tables.roles.momentum]
         weights = shares([(tables.method_titles[name], float(means[name])) for name in shown])
         yield (
-            "late in training the quarter of the examples with the smallest gradients, whose equal share is a "
-            f"quarter of the weight, gets {weights}"
+            "late in training the quarter of the examples with the smallest gradients has this share of the weight "
+            f"(an equal one is 25 %): {weights}"
         )
     for measure, words in [
         ("cosine of what is released", "the expected cosine between what a step releases and the true gradient"),
@@ -69,8 +69,8 @@ def _needs_no_tuning(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
         means = shares_near_best(tried).groupby("method")["value"].mean()
         shown = [(tables.method_titles[name], float(means[name])) for name in compared if name in means.index]
         where = listed([escape_markdown(title) for title in tried["dataset_title"].unique()])
-        yield f"of the settings tried on {where}, those within a point of the method's own best are {shares(shown)}"
-    yield f"that share is {counted(rows)}"
+        yield f"this share of the settings tried on {where} is within a point of the method's own best: {shares(shown)}"
+    yield f"the share is {counted(rows)}"
 
 
 def _speeds_convergence(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:

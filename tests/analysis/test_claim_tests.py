@@ -162,6 +162,18 @@ def test_trajectories_are_kept_apart() -> None:
     assert list(rows["p_holm"]) == pytest.approx([P_AHEAD, P_AHEAD])
 
 
+def test_data_set_with_each_method_tuned_is_a_family_of_its_own_along_trajectories_too() -> None:
+    one = deviation(dp_sgd=SGD, dp_psasc=AHEAD)
+    names = {"dataset": "digits_tuned", "dataset_title": "Digits, tuned"}
+    ran = study(dp_sgd=SGD, dp_psasc=AHEAD)["runs"]
+    both = pd.concat([ran, ran.assign(**names)])
+    for tuned, p in ((True, P_AHEAD), (False, 2 * P_AHEAD)):
+        runs = both.assign(tuned=(both["dataset"] == "digits_tuned") & tuned)
+        rows = found("C3", {"deviation": pd.concat([one, one.assign(**names)]), "runs": runs})
+        rows = rows[rows["measure"] == "cosine of what is released"]
+        assert list(rows["p_holm"]) == pytest.approx([p, p])
+
+
 def test_every_baseline_is_beside_it() -> None:
     rows = found("C3", {"deviation": deviation(dp_sgd=SGD, auto_s=SGD, dp_psasc=AHEAD)})
     assert set(rows["reference"]) == {"dp-sgd", "auto-s"}

@@ -1,7 +1,8 @@
 # A run that diverges or fails has a record, too, so that it stops nothing and is seen in every table; removing the record
-# tries it again. Records that are current are left alone, so that a new seed trains only itself, and a job that was started in vain does
-# nothing: hence update(). What a record depends on stands in `params`, where Snakemake notices a change, but not of records
-# that came with the clone: of these it does not know how they were made. Hence MADE_OF, which is younger than they are.
+# tries it again. Records that are current are left alone, so that a new seed trains only itself, and a job that was
+# started in vain does nothing: hence update(). What a record depends on stands in `params`, where Snakemake notices a
+# change, but not of records that came with the clone: of these it does not know how they were made. Hence MADE_OF, which
+# is younger than they are.
 
 for name in STUDY.datasets:
 

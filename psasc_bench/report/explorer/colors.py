@@ -1,4 +1,4 @@
-"""Shades of the methods' colours that can be seen on the page, by day and in dark mode."""
+"""Shades of the methods' colours that can be seen on the page in dark mode. By day they are as in the figures."""
 
 from __future__ import annotations
 
@@ -12,23 +12,13 @@ from psasc_bench.report.style import Look
 
 READABLE = 3.0  # the contrast that WCAG 2 asks of lines and markers
 LIGHT, DARK = ("#ffffff", "#f5f6f7"), ("#16181d", "#1f2229")  # backgrounds of the page and of its filters
-STEP = 0.01
 
 
 def properties(looks: Collection[Look]) -> str:
     """The methods' colours as custom properties of a style sheet, ``--method-0`` and so on."""
-    light = "".join(f"--method-{i}: {on_light(look.color)};" for i, look in enumerate(looks))
+    light = "".join(f"--method-{i}: {look.color};" for i, look in enumerate(looks))
     dark = "".join(f"--method-{i}: {on_dark(look.color)};" for i, look in enumerate(looks))
     return f":root {{{light}}} @media (prefers-color-scheme: dark) {{:root {{{dark}}}}}"
-
-
-def on_light(color: str) -> str:
-    """``color``, or where it would be hard to see on the light page, the same hue as dark as it has to be."""
-    hue, lightness, saturation = colorsys.rgb_to_hls(*to_rgb(color))
-    while not readable(color, LIGHT):
-        lightness -= STEP
-        color = to_hex(colorsys.hls_to_rgb(hue, lightness, saturation))
-    return color
 
 
 def on_dark(color: str) -> str:
