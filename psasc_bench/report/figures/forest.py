@@ -102,7 +102,7 @@ def _data_sets(comparisons: pd.DataFrame, look: Look) -> Iterator[Row]:
 
 def _means(answers: pd.DataFrame, *, tuned: bool) -> Iterator[Row]:
     for _, row in (answers[answers["tuned"] == tuned] if len(answers) else answers).iterrows():
-        if math.isnan(row["mean"]):
+        if row["datasets"] < 2 or math.isnan(row["mean"]):
             continue
         chance = f"{100 * row['probability_higher']:.0f} %" if row["probability_higher"] >= 0.01 else "under 1 %"
         yield Row(
