@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import inspect
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 
 from psasc_bench import analysis, evidence, files, methods, planning, records, report
@@ -121,17 +120,19 @@ def _unaccounted(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _unsound(runs: Mapping[str, RunSpec], checks: Path) -> dict[str, str]:
-    """Those of ``runs`` whose method fails the battery at their settings, and why."""
+    """Those of ``runs`` whose method or optimiser fails the battery at their settings, and why."""
+    failures: dict[str, str] = {}
 
-    @cache
-    def failure(method: str, settings: tuple[tuple[str, float], ...]) -> str:
-        try:
-            evidence.require_sound(method, dict(settings), checks)
-        except ValueError as error:
-            return str(error)
-        return ""
+    def failure(spec: RunSpec) -> str:
+        settings = repr((spec.method, spec.parameters, spec.rules))
+        if settings not in failures:
+            try:
+                evidence.require_sound(spec, checks)
+            except ValueError as error:
+                failures[settings] = str(error)
+        return failures.setdefault(settings, "")
 
-    failing = {name: failure(spec.method, tuple(spec.parameters.items())) for name, spec in runs.items()}
+    failing = {name: failure(spec) for name, spec in runs.items()}
     return {name: why for name, why in failing.items() if why}
 
 

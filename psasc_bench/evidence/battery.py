@@ -1,4 +1,5 @@
-"""The battery: what must hold of every method and of the code that trains with it, each with the figure that shows it.
+"""The battery: what must hold of every method, of every optimiser and of the code that trains with them, each with the
+figure that shows it.
 
 The checks run the functions that training runs, on problems whose gradients are chosen to do harm. A control of
 unbounded sensitivity (ordinary SGD) is only asked what makes sense without privacy.
@@ -11,9 +12,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from psasc_bench.evidence import contributions, noise_and_sampling, weights
+from psasc_bench.evidence import contributions, noise_and_sampling, update_rules, weights
 from psasc_bench.evidence.weights import Survey
 from psasc_bench.methods import Method
+from psasc_bench.optimisers import Chain
 
 SIGMAS = 5.0  # a sound random figure exceeds five of its standard deviations once in 1.7 million
 
@@ -89,6 +91,15 @@ RULES = (
     _Rule("sampling empty", noise_and_sampling.sampling_empty, "<=", SIGMAS),
 )
 
+# Of an optimiser, everything is exact: the same releases give the same bits.
+OPTIMISER_RULES = (
+    _Rule("post-processing", update_rules.post_processing, "<=", 0),
+    _Rule("no memory", update_rules.memory, "<=", 0),
+    _Rule("resumed", update_rules.resumed, "<=", 0),
+    _Rule("form of directions", update_rules.form, "<=", 0),
+    _Rule("finite steps", update_rules.finite, "<=", 0),
+)
+
 
 def check_method(method: Method, *, names: Collection[str] = ()) -> list[Check]:
     """Every check that concerns ``method``, or of these the ones with such ``names``. A check that raises has failed,
@@ -97,13 +108,18 @@ def check_method(method: Method, *, names: Collection[str] = ()) -> list[Check]:
         raise ValueError(f"no check {unknown[0]!r}; there are: {', '.join(rule.name for rule in RULES)}")
     survey = Survey(method)
     asked = [rule for rule in RULES if not names or rule.name in names]
-    return [_check(rule, survey) for rule in asked if rule.concerns(method)]
+    return [_check(rule, survey if rule.surveyed else method) for rule in asked if rule.concerns(method)]
 
 
-def _check(rule: _Rule, survey: Survey) -> Check:
+def check_optimiser(chain: Chain) -> list[Check]:
+    """Every check of a chain of update rules; one that raises has failed. They take less than a second."""
+    return [_check(rule, chain) for rule in OPTIMISER_RULES]
+
+
+def _check(rule: _Rule, subject: object) -> Check:
     figure, detail = math.nan, (rule.measure.__doc__ or "").split("\n\n")[0].replace("\n    ", " ")
     try:
-        figure = float(rule.measure(survey if rule.surveyed else survey.method))
-    except Exception as error:  # a method or an engine may fail in any way: each is a finding, not an accident
+        figure = float(rule.measure(subject))
+    except Exception as error:  # a method, a rule or an engine may fail in any way: each is a finding, not an accident
         detail = f"{type(error).__name__}: {error}"
     return Check(rule.name, figure, rule.relation, rule.limit, detail)

@@ -12,6 +12,7 @@ from psasc_bench.report.tables import Tables, epsilon_text
 
 TERMS = ["implementation", "model", "settings", "learning_rate", "momentum", "expected_batch_size", "sampling_rate"]
 TERMS += ["steps_taken", "noise_multiplier", "sensitivity", "delta", "accountant"]
+OPTIMISER = "optimiser"  # a column where there is another than the heavy ball
 CAPTION = (
     "Test accuracy of the last iterate in percent: mean ± half-width of the {confidence:g} % t-interval over the "
     "seeds, whose number is in the last row{others}.{single}"
@@ -38,7 +39,8 @@ def accuracy(tables: Tables) -> Table:
     )
     ends = [f"{name}_{end}" for name in ("accuracy", "difference") for end in ("mean", "low", "high")]
     rows = cells[[*CELL, *LABELS, "n", "n_pairs", *ends]]
-    rows = rows.merge(runs.drop_duplicates(CELL)[[*CELL, *TERMS]], on=CELL, how="left")
+    terms_of_cells = runs.drop_duplicates(CELL)[[*CELL, *(column for column in [*TERMS, OPTIMISER] if column in runs)]]
+    rows = rows.merge(terms_of_cells, on=CELL, how="left")
     return Table(rows, caption, blocks, cite=_command(cells.iloc[0]))
 
 
