@@ -8,7 +8,7 @@ unbounded sensitivity (ordinary SGD) is only asked what makes sense without priv
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -104,16 +104,20 @@ OPTIMISER_RULES = (
 def check_method(method: Method, *, names: Collection[str] = ()) -> list[Check]:
     """Every check that concerns ``method``, or of these the ones with such ``names``. A check that raises has failed,
     with the error as its detail. All of them take some seconds. Raises ``ValueError`` for an unknown name."""
-    if unknown := sorted(set(names) - {rule.name for rule in RULES}):
-        raise ValueError(f"no check {unknown[0]!r}; there are: {', '.join(rule.name for rule in RULES)}")
     survey = Survey(method)
-    asked = [rule for rule in RULES if not names or rule.name in names]
+    asked = _asked(RULES, names)
     return [_check(rule, survey if rule.surveyed else method) for rule in asked if rule.concerns(method)]
 
 
-def check_optimiser(chain: Chain) -> list[Check]:
-    """Every check of a chain of update rules; one that raises has failed. They take less than a second."""
-    return [_check(rule, chain) for rule in OPTIMISER_RULES]
+def check_optimiser(chain: Chain, *, names: Collection[str] = ()) -> list[Check]:
+    """As ``check_method``, of a chain of update rules. All checks take less than a second."""
+    return [_check(rule, chain) for rule in _asked(OPTIMISER_RULES, names)]
+
+
+def _asked(rules: Sequence[_Rule], names: Collection[str]) -> list[_Rule]:
+    if unknown := sorted(set(names) - {rule.name for rule in rules}):
+        raise ValueError(f"no check {unknown[0]!r}; there are: {', '.join(rule.name for rule in rules)}")
+    return [rule for rule in rules if not names or rule.name in names]
 
 
 def _check(rule: _Rule, subject: object) -> Check:

@@ -112,7 +112,11 @@ def _copied(state: State) -> State:
 
 
 def _differing(one: list[Tensor], two: list[Tensor]) -> float:
-    return float(sum(int((first != second).sum()) for first, second in zip(one, two, strict=True)))
+    """NaN is the same as NaN: that a number is none, another check says."""
+    pairs = zip(one, two, strict=True)
+    return float(
+        sum(int((~torch.isclose(first, second, rtol=0, atol=0, equal_nan=True)).sum()) for first, second in pairs)
+    )
 
 
 def _alike(one: Tensor, two: Tensor) -> bool:
