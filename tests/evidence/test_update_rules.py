@@ -102,7 +102,7 @@ def test_optimiser_that_has_passed_is_noted_with_its_settings(tmp_path: Path) ->
 
 
 PEEK = """
-import gc
+import sys
 from dataclasses import dataclass
 
 from psasc_bench.optimisers.base import Moment, State, Tensor, UpdateRule
@@ -113,14 +113,14 @@ class Peek(UpdateRule):
     title = "peek"
 
     def update(self, gradient: Tensor, state: State, moment: Moment) -> tuple[Tensor, State]:
-        for one in gc.get_objects():
-            if type(one).__name__ == "GradientSum" and one.total.shape == gradient.shape:
-                gradient = one.total
-        return gradient, state
+        frame = sys._getframe()
+        while frame and "gradient_sum" not in frame.f_locals:
+            frame = frame.f_back
+        return frame.f_locals["gradient_sum"].total if frame else gradient, state
 """
 STUDY = """
 methods: {dp-sgd: {}, peeking: {method: dp-sgd, optimiser: [peek, heavy-ball]}}
-datasets: {digits: {epochs: 1}}
+datasets: {digits: {epochs: 1, accountant: rdp}}
 """
 
 
