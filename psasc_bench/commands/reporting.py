@@ -7,18 +7,26 @@ import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from psasc_bench import analysis, evidence, files, methods, planning, records, report
+from psasc_bench import analysis, evidence, files, methods, optimisers, planning, records, report
 from psasc_bench.commands.notices import say, warn, wrote
 from psasc_bench.study import RunSpec, Study, load_study, sweep_names, sweep_trials
 
 
 def info(options: argparse.Namespace) -> None:
-    """List the methods: formula, guarantee, citation, hyper-parameters."""
-    for name in options.methods or methods.names():
-        cls = methods.load(name)
-        print(f"{name} ({cls.title}){', a control' if cls.control else ''}")
-        print("    " + inspect.cleandoc(cls.__doc__ or "").replace("``", "").replace("\n", "\n    "))
-        print(f"    hyper-parameters: {', '.join(methods.describe(cls))}\n")
+    """List the methods, and the update rules: formula, guarantee, citation, hyper-parameters."""
+    rules = optimisers.names()
+    for name in options.methods or [*methods.names(), *rules]:
+        if name in rules:
+            rule = optimisers.load(name)
+            _tell(f"{name} ({rule.title}), an update rule", rule, optimisers.describe(rule))
+        else:
+            method = methods.load(name)
+            _tell(f"{name} ({method.title}){', a control' if method.control else ''}", method, methods.describe(method))
+
+
+def _tell(heading: str, cls: type, parameters: Sequence[str]) -> None:
+    text = inspect.cleandoc(cls.__doc__ or "").replace("``", "").replace("\n", "\n    ")
+    print(f"{heading}\n    {text}\n    hyper-parameters: {', '.join(parameters) or 'none'}\n")
 
 
 def status(options: argparse.Namespace) -> None:

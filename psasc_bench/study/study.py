@@ -125,15 +125,18 @@ class Study(Strict):
         return self._method(name).method or name
 
     def method_title(self, name: str) -> str:
-        """How tables and figures call it: as the study says, or as the method does, with what the study sets where it
-        has a name of its own."""
+        """How tables and figures call it: as the study says, or as the method does, with its update rules if it has its
+        own, and with what the study sets where it has a name of its own: of other rules than the heavy ball, learning
+        rates do not compare, and go without saying."""
         config = self._method(name)
         title = methods.load(self.implementation(name)).title
         if config.title:
             return config.title
         said = [rules_title(config.optimiser)] if config.optimiser else []
         if self.implementation(name) != name:
-            given = {key: value for key, value in config.settings.items() if f"methods.{name}.{key}" not in self.filled}
+            unsaid = [key for key in config.settings if f"methods.{name}.{key}" in self.filled]
+            unsaid += ["learning_rate"] if config.optimiser else []
+            given = {key: value for key, value in config.settings.items() if key not in unsaid}
             said += [f"{key} = {value:g}" for key, value in given.items()] or ([] if said else [name])
         return f"{title} ({', '.join(said)})" if said else title
 
