@@ -41,8 +41,8 @@ class Chain:
         return parameters
 
     def __str__(self) -> str:
-        """``low-pass (decay = 0.9, previous = 1), cosine (floor = 0)``."""
-        return ", ".join(_described(name, parameters(rule)) for name, rule in self.rules.items())
+        """``low-pass (decay = 0.9, previous = 1) then cosine (floor = 0)``."""
+        return " then ".join(_described(name, parameters(rule)) for name, rule in self.rules.items())
 
 
 def _own(state: State, name: str) -> State:

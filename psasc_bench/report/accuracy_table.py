@@ -14,7 +14,7 @@ TERMS = ["implementation", "model", "settings", "learning_rate", "momentum", "ex
 TERMS += ["steps_taken", "noise_multiplier", "sensitivity", "delta", "accountant"]
 OPTIMISER = "optimiser"  # a column where there is another than the heavy ball
 CAPTION = (
-    "Test accuracy of the {model} in percent: mean ± half-width of the {confidence:g} % t-interval over the "
+    "Test accuracy of the {evaluated} in percent: mean ± half-width of the {confidence:g} % t-interval over the "
     "seeds, whose number is in the last row{others}.{single}"
 )
 
@@ -33,7 +33,7 @@ def accuracy(tables: Tables) -> Table:
     )
     counts = cells.groupby(["dataset", "epsilon"])["n"].nunique()
     caption = CAPTION.format(
-        model="last iterate, or its average where the optimiser has one," if _averaged(runs) else "last iterate",
+        evaluated=tables.evaluated,
         confidence=100 * CONFIDENCE,
         others=" or, where a method has another, behind its mean" if (counts > 1).any() else "",
         single=" One seed has no interval." if (cells["n"] == 1).any() else "",
@@ -78,10 +78,6 @@ def _shown(cells: pd.DataFrame) -> pd.DataFrame:
     shown = shown.reindex(index=list(titles), columns=sorted(shown.columns)).fillna(DASH)
     shown = pd.concat([shown.rename(index=titles), counts.astype(str).to_frame("seeds").T]).rename_axis("method")
     return shown.rename(columns=lambda epsilon: f"ε = {epsilon_text(epsilon)}")
-
-
-def _averaged(runs: pd.DataFrame) -> bool:
-    return OPTIMISER in runs and bool(runs[OPTIMISER].str.contains("average", na=False).any())
 
 
 def _command(cell: pd.Series[str]) -> str:

@@ -65,7 +65,7 @@ def resolve(rules: Rules, said: Mapping[str, float], *, momentum: float) -> tupl
 
 def rules_title(rules: Rules) -> str:
     """How tables call it: the rules' names, with the settings that are given."""
-    return ", ".join(_title(name, settings) for name, settings in optimisers.listed(rules).items())
+    return " + ".join(_title(name, settings) for name, settings in optimisers.listed(rules).items())
 
 
 def _title(name: str, settings: Mapping[str, float]) -> str:

@@ -134,5 +134,5 @@ def test_run_whose_rule_reads_gradients_is_not_trained(tmp_path: Path) -> None:
     ran = subprocess.run(command, cwd=tmp_path, env=told, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
     line = ran.stderr.strip().rpartition("\n")[2]
-    assert "peek, heavy-ball (momentum = 0.9) fails the battery and is not trained: post-processing is" in line
+    assert "peek then heavy-ball (momentum = 0.9) fails the battery and is not trained: post-processing is" in line
     assert not (tmp_path / "runs").exists()

@@ -80,7 +80,7 @@ def test_rule_is_in_a_chain_once() -> None:
 
 def test_chain_as_text_has_all_settings() -> None:
     chain = optimisers.create([{"low-pass": {}}, {"heavy-ball": {"momentum": 0.9}}])
-    assert str(chain) == "low-pass (decay = 0.9, previous = 1), heavy-ball (momentum = 0.9)"
+    assert str(chain) == "low-pass (decay = 0.9, previous = 1) then heavy-ball (momentum = 0.9)"
 
 
 BROKEN = {

@@ -117,9 +117,9 @@ def test_optimisers_are_said_where_they_are_not_the_heavy_ball() -> None:
 
 def test_optimiser_of_a_data_set_is_shared_and_a_departure_from_what_is_published() -> None:
     of_all = protocol(datasets={"fashion_mnist": {"optimiser": ["heavy-ball", "cosine"]}})
-    assert "the optimiser heavy-ball (momentum = 0.9), cosine (floor = 0)" in of_all.shared(weights_differ=True)
+    assert "the optimiser heavy-ball (momentum = 0.9) then cosine (floor = 0)" in of_all.shared(weights_differ=True)
     assert of_all.models_and_schedules().endswith(
-        "On Fashion-MNIST, `optimiser` is heavy-ball, cosine instead of heavy-ball."
+        "On Fashion-MNIST, `optimiser` is heavy-ball then cosine instead of heavy-ball."
     )
     assert not of_all.follows("fashion_mnist", "fashion_mnist")
     assert of_all.untouched() == ""

@@ -124,7 +124,7 @@ def test_study_without_optimiser_is_written_as_it_was_before_there_was_one() -> 
     ("given", "title"),
     [
         ({"optimiser": "adam"}, "DP-SGD (Adam)"),
-        ({"optimiser": ["low-pass", {"average": {"decay": 0.9}}]}, "DP-SGD (low-pass, average: decay = 0.9)"),
+        ({"optimiser": ["low-pass", {"average": {"decay": 0.9}}]}, "DP-SGD (low-pass + average: decay = 0.9)"),
         ({"optimiser": "adam", "C": 0.3, "learning_rate": 0.01}, "DP-SGD (Adam, C = 0.3)"),
         ({"optimiser": "adam", "title": "DP-Adam"}, "DP-Adam"),
     ],
