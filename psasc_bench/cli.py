@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         )
 
     added = command(reporting.info)
-    added.add_argument("methods", nargs="*", metavar="method")
+    added.add_argument("methods", nargs="*", metavar="name", help="of a method or an update rule (default: all)")
 
     added = command(training.train)
     study(added, dataset=True)

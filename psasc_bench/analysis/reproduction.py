@@ -25,6 +25,7 @@ TRAINED = {
     "epochs": "epochs",
     "learning_rate": "learning rate",
     "momentum": "momentum",
+    "optimiser": "optimiser",
     "delta": "delta",
     "accountant": "accountant",
     "noise_multiplier": "noise multiplier",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from psasc_bench import methods, records
+from psasc_bench import methods, optimisers, records
 from psasc_bench.analysis import statistics, times
 from psasc_bench.analysis.metrics import RUN
 from psasc_bench.analysis.primary import answer_table, comparison_table, primary_decisions
@@ -121,6 +121,8 @@ def _check_one_data_set(table: pd.DataFrame, runs: Path) -> None:
 def _columns(spec: RunSpec, found: Record | None) -> Row:
     columns: Row = {"implementation": spec.method, "model": spec.model, "settings": _settings(spec)}
     columns |= {key: getattr(spec, key) for key in PROTOCOL} | {"test_accuracy": np.nan}
+    if spec.optimiser:  # tables of studies that have none are without the column
+        columns["optimiser"] = str(optimisers.create(spec.optimiser))
     if found is None:
         return columns
     ledger = {key: found.ledger[key] for key in ("noise_multiplier", "sensitivity", "sampling_rate", "steps_taken")}

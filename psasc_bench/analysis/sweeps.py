@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from psasc_bench import methods, records
+from psasc_bench import methods, optimisers, records
 from psasc_bench.records import Run, look, present_data
 from psasc_bench.study import OPTIMISER, Study, Trial, spec_identity, sweep_trials, varied_settings
 
@@ -70,6 +70,11 @@ def _settled(study: Study, trial: Trial, run: Run) -> dict[str, Any]:
         **{key: getattr(spec, key) for key in (*OPTIMISER, "epochs")},
         "sensitivity": method.sensitivity(),
         **spec.parameters,
+        **{
+            f"{rule}.{key}": value
+            for rule, of in optimisers.listed(spec.optimiser).items()
+            for key, value in of.items()
+        },
     }
 
 

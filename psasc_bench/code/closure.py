@@ -23,7 +23,7 @@ from psasc_bench.code.syntax import text
 
 DIGITS = 16
 PYTHON = (".py", ".pyi")  # stubs say what a package offers, and from where
-METHODS = "methods"
+PLUG_INS = ("methods", "optimisers")  # rooms with a file for each formula, and with what these read beside them
 LONGEST = 100  # name of a file; of what is longer, some systems fail to say whether it is one
 # These alter every record alike: `records.GENERATION` stands for them.
 MACHINERY = tuple(f"{PACKAGE.name}.{room}" for room in ("engine", "privacy", "training"))
@@ -78,13 +78,13 @@ def entries(path: Path, table: str) -> dict[str, ast.expr]:
 
 @cache
 def package_digest(package: Path = PACKAGE) -> str:
-    """Of all Python files of ``package`` and all other files of its methods, by their names, as this process found them
-    first. As for definitions, looks do not matter; imports do, wherever they stand. Hidden files and caches are left
-    out. It takes half a second. Raises ``ValueError`` for a file that is no Python."""
+    """Of all Python files of ``package`` and all other files of its plug-ins, by their names, as this process found
+    them first. As for definitions, looks do not matter; imports do, wherever they stand. Hidden files and caches are
+    left out. It takes half a second. Raises ``ValueError`` for a file that is no Python."""
     return digest(
         f"{name.as_posix()!a}: {_whole(package / name)}"
         for name in sorted(path.relative_to(package) for path in package.rglob("*") if path.is_file())
-        if (name.suffix in PYTHON or name.parts[0] == METHODS)
+        if (name.suffix in PYTHON or name.parts[0] in PLUG_INS)
         and not any(part.startswith(".") or part == "__pycache__" for part in name.parts)
     )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeAlias
 
 from psasc_bench import evidence, files, methods, records, training
 from psasc_bench.commands.notices import error, warn, wrote
@@ -14,34 +15,36 @@ from psasc_bench.study import Cell, Study, load_study
 AUDITED = ((1.0, 10), (0.25, 20))  # schedules (sampling rate, steps): without subsampling the attack is at its sharpest
 AUDITED_DELTA = 1e-5
 
+AnySetting: TypeAlias = "evidence.Setting | evidence.OptimiserSetting"
+
 
 def check(options: argparse.Namespace) -> int:
-    """Put methods through the battery, with every setting that a data set or a sweep of the study has for them: a line
-    per check with its figure, and exit status 1 if one fails."""
+    """Put methods and their optimisers through the battery, with every setting that a data set or a sweep of the study
+    has for them: a line per check with its figure, and exit status 1 if one fails."""
     _compute_on_one_thread()
     rows: list[dict[str, Any]] = []
-    failed: dict[evidence.Setting, list[evidence.Check]] = {}
+    failed: list[tuple[AnySetting, list[evidence.Check]]] = []
     for setting in _settings_to_check(options):
         print(setting)
-        found = evidence.check_method(setting.method)
+        found = setting.checks()
         for one in found:
             print(f"  {one}")
         rows += [_check_row(setting, one) for one in found]
         if bad := [one for one in found if not one.passed]:
-            failed[setting] = bad
+            failed.append((setting, bad))
     if options.output:
         files.write_csv(options.output, rows)
         wrote(options.output)
-    for setting, bad in failed.items():
+    for setting, bad in failed:
         why = ", ".join(f"{one.name} ({one.figure:.6g}, must be {one.relation} {one.limit:g})" for one in bad)
         where = f"; {', '.join(setting.places)}" if setting.places else ""
         error(f"{setting.name} ({setting.parameters}{where}) fails {why}")
-    names = dict.fromkeys(setting.name for setting in failed)
+    names = dict.fromkeys(setting.name for setting, _ in failed)
     print(f"failed: {', '.join(names)}" if failed else "all checks passed")
     return 1 if failed else 0
 
 
-def _check_row(setting: evidence.Setting, one: evidence.Check) -> dict[str, Any]:
+def _check_row(setting: AnySetting, one: evidence.Check) -> dict[str, Any]:
     return {
         "method": setting.name,
         "settings": setting.parameters,
@@ -54,7 +57,7 @@ def _check_row(setting: evidence.Setting, one: evidence.Check) -> dict[str, Any]
     }
 
 
-def _settings_to_check(options: argparse.Namespace) -> list[evidence.Setting]:
+def _settings_to_check(options: argparse.Namespace) -> Sequence[AnySetting]:
     settings = dict(options.set)
     if options.file and options.methods:
         raise ValueError("--file: its method is checked alone; name no others")
@@ -69,7 +72,8 @@ def _settings_to_check(options: argparse.Namespace) -> list[evidence.Setting]:
     if unknown := [name for name in options.methods if name not in study.methods]:
         methods.load(unknown[0])  # or say which one may have been meant
         raise ValueError(f"{options.config}: methods: no {unknown[0]!r}; give its hyper-parameters with --set")
-    return evidence.distinct_settings(study, names=options.methods)
+    names = options.methods
+    return [*evidence.distinct_settings(study, names=names), *evidence.distinct_optimisers(study, names=names)]
 
 
 def _compute_on_one_thread() -> None:
@@ -116,7 +120,7 @@ def audit_run(options: argparse.Namespace) -> None:
     study = load_study(options.config)
     protocol = study.dataset(options.dataset)
     spec = study.spec(Cell(options.dataset, options.method, options.epsilon), options.seed)
-    evidence.require_sound(spec.method, spec.parameters, options.checks)
+    evidence.require_sound(spec, options.checks)
     found = evidence.audit_run(
         spec,
         training.prepared_dataset(study, options.dataset, warn=warn),

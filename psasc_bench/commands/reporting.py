@@ -5,21 +5,28 @@ from __future__ import annotations
 import argparse
 import inspect
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 
-from psasc_bench import analysis, evidence, files, methods, planning, records, report
+from psasc_bench import analysis, evidence, files, methods, optimisers, planning, records, report
 from psasc_bench.commands.notices import say, warn, wrote
 from psasc_bench.study import RunSpec, Study, load_study, sweep_names, sweep_trials
 
 
 def info(options: argparse.Namespace) -> None:
-    """List the methods: formula, guarantee, citation, hyper-parameters."""
-    for name in options.methods or methods.names():
-        cls = methods.load(name)
-        print(f"{name} ({cls.title}){', a control' if cls.control else ''}")
-        print("    " + inspect.cleandoc(cls.__doc__ or "").replace("``", "").replace("\n", "\n    "))
-        print(f"    hyper-parameters: {', '.join(methods.describe(cls))}\n")
+    """List the methods, and the update rules: formula, guarantee, citation, hyper-parameters."""
+    rules = optimisers.names()
+    for name in options.methods or [*methods.names(), *rules]:
+        if name in rules:
+            rule = optimisers.load(name)
+            _tell(f"{name} ({rule.title}), an update rule", rule, optimisers.describe(rule))
+        else:
+            method = methods.load(name)
+            _tell(f"{name} ({method.title}){', a control' if method.control else ''}", method, methods.describe(method))
+
+
+def _tell(heading: str, cls: type, parameters: Sequence[str]) -> None:
+    text = inspect.cleandoc(cls.__doc__ or "").replace("``", "").replace("\n", "\n    ")
+    print(f"{heading}\n    {text}\n    hyper-parameters: {', '.join(parameters) or 'none'}\n")
 
 
 def status(options: argparse.Namespace) -> None:
@@ -121,17 +128,19 @@ def _unaccounted(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _unsound(runs: Mapping[str, RunSpec], checks: Path) -> dict[str, str]:
-    """Those of ``runs`` whose method fails the battery at their settings, and why."""
+    """Those of ``runs`` whose method or optimiser fails the battery at their settings, and why."""
+    failures: dict[str, str] = {}
 
-    @cache
-    def failure(method: str, settings: tuple[tuple[str, float], ...]) -> str:
-        try:
-            evidence.require_sound(method, dict(settings), checks)
-        except ValueError as error:
-            return str(error)
-        return ""
+    def failure(spec: RunSpec) -> str:
+        settings = repr((spec.method, spec.parameters, spec.rules))
+        if settings not in failures:
+            try:
+                evidence.require_sound(spec, checks)
+            except ValueError as error:
+                failures[settings] = str(error)
+        return failures.setdefault(settings, "")
 
-    failing = {name: failure(spec.method, tuple(spec.parameters.items())) for name, spec in runs.items()}
+    failing = {name: failure(spec) for name, spec in runs.items()}
     return {name: why for name, why in failing.items() if why}
 
 

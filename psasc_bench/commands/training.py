@@ -114,8 +114,8 @@ def _train(
 
     torch.set_num_threads(options.threads)
     keep_freed_memory()
-    for method, parameters in {(spec.method, tuple(spec.parameters.items())) for spec in specs}:
-        evidence.require_sound(method, dict(parameters), options.checks)
+    for spec in specs:
+        evidence.require_sound(spec, options.checks)
     for spec in specs:
         with _progress_bar(spec.name()) as progress:
             made = training.train_run(
@@ -156,7 +156,7 @@ def deviation(options: argparse.Namespace) -> None:
         name: {"method_title": study.method_title(name), "identity": spec_identity(study, specs[name])}
         for name in compared
     }
-    evidence.require_sound(spec.method, spec.parameters, options.checks)
+    evidence.require_sound(spec, options.checks)
     dataset, budget = _inputs(options, study, spec)
     torch.set_num_threads(options.threads)
     with _progress_bar(spec.name()) as progress:

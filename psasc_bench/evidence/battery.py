@@ -1,4 +1,5 @@
-"""The battery: what must hold of every method and of the code that trains with it, each with the figure that shows it.
+"""The battery: what must hold of every method, of every optimiser and of the code that trains with them, each with the
+figure that shows it.
 
 The checks run the functions that training runs, on problems whose gradients are chosen to do harm. A control of
 unbounded sensitivity (ordinary SGD) is only asked what makes sense without privacy.
@@ -7,13 +8,14 @@ unbounded sensitivity (ordinary SGD) is only asked what makes sense without priv
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from psasc_bench.evidence import contributions, noise_and_sampling, weights
+from psasc_bench.evidence import contributions, noise_and_sampling, update_rules, weights
 from psasc_bench.evidence.weights import Survey
 from psasc_bench.methods import Method
+from psasc_bench.optimisers import Chain
 
 SIGMAS = 5.0  # a sound random figure exceeds five of its standard deviations once in 1.7 million
 
@@ -89,21 +91,39 @@ RULES = (
     _Rule("sampling empty", noise_and_sampling.sampling_empty, "<=", SIGMAS),
 )
 
+# Of an optimiser, everything is exact: the same releases give the same bits.
+OPTIMISER_RULES = (
+    _Rule("post-processing", update_rules.post_processing, "<=", 0),
+    _Rule("no memory", update_rules.memory, "<=", 0),
+    _Rule("resumed", update_rules.resumed, "<=", 0),
+    _Rule("form of directions", update_rules.form, "<=", 0),
+    _Rule("finite steps", update_rules.finite, "<=", 0),
+)
+
 
 def check_method(method: Method, *, names: Collection[str] = ()) -> list[Check]:
     """Every check that concerns ``method``, or of these the ones with such ``names``. A check that raises has failed,
     with the error as its detail. All of them take some seconds. Raises ``ValueError`` for an unknown name."""
-    if unknown := sorted(set(names) - {rule.name for rule in RULES}):
-        raise ValueError(f"no check {unknown[0]!r}; there are: {', '.join(rule.name for rule in RULES)}")
     survey = Survey(method)
-    asked = [rule for rule in RULES if not names or rule.name in names]
-    return [_check(rule, survey) for rule in asked if rule.concerns(method)]
+    asked = _asked(RULES, names)
+    return [_check(rule, survey if rule.surveyed else method) for rule in asked if rule.concerns(method)]
 
 
-def _check(rule: _Rule, survey: Survey) -> Check:
+def check_optimiser(chain: Chain, *, names: Collection[str] = ()) -> list[Check]:
+    """As ``check_method``, of a chain of update rules. All checks take less than a second."""
+    return [_check(rule, chain) for rule in _asked(OPTIMISER_RULES, names)]
+
+
+def _asked(rules: Sequence[_Rule], names: Collection[str]) -> list[_Rule]:
+    if unknown := sorted(set(names) - {rule.name for rule in rules}):
+        raise ValueError(f"no check {unknown[0]!r}; there are: {', '.join(rule.name for rule in rules)}")
+    return [rule for rule in rules if not names or rule.name in names]
+
+
+def _check(rule: _Rule, subject: object) -> Check:
     figure, detail = math.nan, (rule.measure.__doc__ or "").split("\n\n")[0].replace("\n    ", " ")
     try:
-        figure = float(rule.measure(survey if rule.surveyed else survey.method))
-    except Exception as error:  # a method or an engine may fail in any way: each is a finding, not an accident
+        figure = float(rule.measure(subject))
+    except Exception as error:  # a method, a rule or an engine may fail in any way: each is a finding, not an accident
         detail = f"{type(error).__name__}: {error}"
     return Check(rule.name, figure, rule.relation, rule.limit, detail)

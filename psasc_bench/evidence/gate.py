@@ -1,32 +1,64 @@
-"""The gate: nothing is trained whose method has not passed the battery at the very settings it is trained with."""
+"""The gate: nothing is trained whose method and optimiser have not passed the battery at the settings of the run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from psasc_bench import code, methods
+from psasc_bench import code, methods, optimisers
 from psasc_bench.files import write_text
+from psasc_bench.optimisers import Rules
+from psasc_bench.study import RunSpec
+
+if TYPE_CHECKING:
+    from psasc_bench.evidence.battery import Check
 
 
-def require_sound(name: str, parameters: Mapping[str, float], passed: Path) -> None:
-    """See that method ``name`` with these ``parameters`` passes the battery.
+def require_sound(spec: RunSpec, passed: Path) -> None:
+    """See that method and optimiser of a run pass the battery at its settings.
 
     What has passed is noted in the folder ``passed`` under a digest of settings, of all of the package's code and of
-    the files beside its methods, so that many runs of a method cost one check. Raises ``ValueError`` naming every check
-    that fails, with its figure.
+    the files beside its methods and update rules, so that many runs cost one check. Raises ``ValueError`` naming every
+    check that fails, with its figure.
     """
-    parts = [code.package_digest(), name, sorted(parameters.items())]
-    note = passed / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}.json"
+    require_sound_optimiser(spec.rules, passed)  # a second; the method takes ten
+    require_sound_method(spec.method, spec.parameters, passed)
+
+
+def require_sound_method(name: str, parameters: Mapping[str, float], passed: Path) -> None:
+    """As ``require_sound``, of method ``name`` with these ``parameters``."""
+
+    def check() -> Sequence[Check]:
+        from psasc_bench.evidence.battery import check_method  # with torch, for which who only collects need not wait
+
+        return check_method(methods.create(name, dict(parameters)))
+
+    where = f"{name} ({', '.join(f'{key} = {value:g}' for key, value in parameters.items())})"
+    _require([name, sorted(parameters.items())], check, {"method": where}, passed)
+
+
+def require_sound_optimiser(rules: Rules, passed: Path) -> None:
+    """As ``require_sound``, of the chain of these ``rules``."""
+
+    def check() -> Sequence[Check]:
+        from psasc_bench.evidence.battery import check_optimiser
+
+        return check_optimiser(optimisers.create(rules))
+
+    _require(["optimiser", *rules], check, {"optimiser": str(optimisers.create(rules))}, passed)
+
+
+def _require(parts: Sequence[Any], check: Callable[[], Sequence[Check]], what: Mapping[str, str], passed: Path) -> None:
+    key = json.dumps([code.package_digest(), *parts])
+    note = passed / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
     if note.exists():
         return
-    from psasc_bench.evidence.battery import check_method  # with torch, for which who only collects need not wait
-
-    checks = check_method(methods.create(name, dict(parameters)))
-    where = f"{name} ({', '.join(f'{key} = {value:g}' for key, value in parameters.items())})"
+    checks = check()
     if failed := [check for check in checks if not check.passed]:
         figures = "; ".join(f"{one.name} is {one.figure:g}, must be {one.relation} {one.limit:g}" for one in failed)
+        (where,) = what.values()
         raise ValueError(f"{where} fails the battery and is not trained: {figures}; `psasc-bench check` says more")
-    write_text(note, json.dumps({"method": where, "passed": [check.name for check in checks]}) + "\n")
+    write_text(note, json.dumps({**what, "passed": [check.name for check in checks]}) + "\n")

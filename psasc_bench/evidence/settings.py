@@ -1,13 +1,18 @@
-"""Every method with every setting that a study or its sweeps train it with, each pair once."""
+"""Every method and every optimiser with every setting that a study or its sweeps train it with, each once."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from psasc_bench import methods
+from psasc_bench import methods, optimisers
 from psasc_bench.methods import Method
-from psasc_bench.study import Study, method_trials
+from psasc_bench.optimisers import Chain
+from psasc_bench.study import Cell, RunSpec, Study, method_trials
+
+if TYPE_CHECKING:
+    from psasc_bench.evidence.battery import Check
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,46 @@ class Setting:
         """All hyper-parameters, defaults included, as in ``C=0.2, s=2.0``."""
         return ", ".join(f"{key}={value}" for key, value in methods.parameters(self.method).items())
 
+    def checks(self) -> list[Check]:
+        """The outcome of the battery."""
+        from psasc_bench.evidence.battery import check_method
+
+        return check_method(self.method)
+
     def __str__(self) -> str:
         return f"{self.name}: {self.method}" + (f", of {'; '.join(self.places)}" if self.places else "")
+
+
+@dataclass(frozen=True)
+class OptimiserSetting:
+    """A ``chain`` of update rules with all their settings, and the ``places`` that ask for it."""
+
+    chain: Chain
+    places: tuple[str, ...]
+    name: str = "optimiser"
+
+    @property
+    def parameters(self) -> str:
+        """The rules with all their settings."""
+        return str(self.chain)
+
+    def checks(self) -> list[Check]:
+        """The outcome of its battery."""
+        from psasc_bench.evidence.battery import check_optimiser
+
+        return check_optimiser(self.chain)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.chain}, of {'; '.join(self.places)}"
+
+
+def distinct_optimisers(study: Study, *, names: Collection[str] = ()) -> list[OptimiserSetting]:
+    """As ``distinct_settings``, the optimisers of these methods."""
+    found: dict[str, tuple[Chain, list[str]]] = {}
+    for _, spec, place in _uses(study, names):
+        chain = optimisers.create(spec.rules)
+        found.setdefault(str(chain), (chain, []))[1].append(place)
+    return [OptimiserSetting(chain, tuple(dict.fromkeys(places))) for chain, places in found.values()]
 
 
 def distinct_settings(study: Study, *, names: Collection[str] = ()) -> list[Setting]:
@@ -35,21 +78,20 @@ def distinct_settings(study: Study, *, names: Collection[str] = ()) -> list[Sett
     called."""
     places: dict[tuple[str, frozenset[tuple[str, float]]], list[str]] = {}
     found: dict[tuple[str, frozenset[tuple[str, float]]], tuple[str, Method]] = {}
-    for name, method, place in _uses(study):
-        if names and name not in names:
-            continue
+    for name, spec, place in _uses(study, names):
+        method = methods.create(spec.method, dict(spec.parameters))
         key = methods.fingerprint(type(method)), frozenset(methods.parameters(method).items())
         first, _ = found.setdefault(key, (name, method))
         places.setdefault(key, []).append(place if name == first else f"{name} of {place}")
     return [Setting(name, method, tuple(dict.fromkeys(places[key]))) for key, (name, method) in found.items()]
 
 
-def _uses(study: Study) -> Iterator[tuple[str, Method, str]]:
-    for name in study.methods:
+def _uses(study: Study, names: Collection[str]) -> Iterator[tuple[str, RunSpec, str]]:
+    for name in (name for name in study.methods if not names or name in names):
         for dataset in (dataset for dataset in study.datasets if name in study.methods_on(dataset)):
             for epsilon in study.cell_epsilons(dataset, name):
-                yield name, study.method(dataset, name, epsilon), dataset
+                yield name, study.spec(Cell(dataset, name, epsilon), seed=0), dataset
         for sweep, grids in study.sweeps.items():
             for dataset in grids.datasets if name in grids.methods and not grids.trials else ():
                 for trial in method_trials(study, sweep, dataset, name):
-                    yield name, methods.create(name, dict(trial.runs[0].parameters)), f"sweep {sweep} on {dataset}"
+                    yield name, trial.runs[0], f"sweep {sweep} on {dataset}"

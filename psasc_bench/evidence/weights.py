@@ -177,24 +177,25 @@ def _number(value: object) -> float:
 
 def memory(method: Method) -> float:
     """attributes, globals and random generators (Python's, numpy's, torch's) that weight or sensitivity changes"""
-    before = _remembered(method)
+    before = remembered(method, Method)
     for norm in COMPANY:
         method.weight(torch.full((3,), norm))
         method.sensitivity()
-    after = _remembered(method)
+    after = remembered(method, Method)
     return float(sum(before.get(key) != after.get(key) for key in before.keys() | after.keys()))
 
 
-def _remembered(method: Method) -> dict[str, str]:
-    """What a method could keep notes in, as text: itself, its classes with their functions, and their modules."""
+def remembered(subject: object, base: type) -> dict[str, str]:
+    """What a method, or another ``subject`` whose classes derive from ``base``, could keep notes in, as text: itself,
+    its classes with their functions, and their modules."""
     kept: dict[str, object] = {
         "random": random.getstate(),
         "numpy": np.random.get_state(),
         "torch": torch.random.get_rng_state().tolist(),
     }
-    kept |= {f"self.{key}": value for key, value in vars(method).items()}
-    for cls in type(method).__mro__:
-        if not (issubclass(cls, Method) and cls is not Method):
+    kept |= {f"self.{key}": value for key, value in vars(subject).items()}
+    for cls in type(subject).__mro__:
+        if not (issubclass(cls, base) and cls is not base):
             continue
         for owner, names in ((cls.__qualname__, vars(cls)), (cls.__module__, vars(sys.modules[cls.__module__]))):
             for key, value in names.items():

@@ -43,9 +43,9 @@ CONTRACT = tuple(f"{__name__}.base.{name}" for name in ("Method", "Tensor"))
 TAKEN = """
     accountant accuracy blind commit control cpu data_sha256 dataset dataset_title delta device drawn epoch epochs
     epsilon epsilon_pld epsilon_rdp evaluation expected_batch_size identity implementation label learning_rate listed_as
-    method method_title model modified momentum noise_multiplier nonfinite_examples parameters peak peak_memory_mib
-    reason sampling_rate seconds seconds_diagnostics seed sensitivity settings status step steps_taken sweep
-    test_accuracy test_examples test_loss threads title torch tuned validation_accuracy validation_loss weight
+    method method_title model modified momentum noise_multiplier nonfinite_examples optimiser parameters peak
+    peak_memory_mib reason sampling_rate seconds seconds_diagnostics seed sensitivity settings status step steps_taken
+    sweep test_accuracy test_examples test_loss threads title torch tuned validation_accuracy validation_loss weight
 """
 RESERVED = frozenset(TAKEN.split())
 DIAGNOSTIC = "nonprivate_"  # what a run's curve has more columns of

@@ -73,7 +73,11 @@ def _cell(study: Study, dataset: str, method: str, *, epsilons: Collection[float
         "more_seeds": {},
         "share_process": False,
     }
-    known = {} if study.implementation(method) == method else {"method": study.implementation(method)}
+    known: dict[str, Any] = {}
+    if study.implementation(method) != method:
+        known["method"] = study.implementation(method)
+    if rules := study.methods[method].optimiser:
+        known["optimiser"] = rules
     return {
         "seeds": [0],
         "epsilons": [1],

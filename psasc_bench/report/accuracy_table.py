@@ -12,8 +12,9 @@ from psasc_bench.report.tables import Tables, epsilon_text
 
 TERMS = ["implementation", "model", "settings", "learning_rate", "momentum", "expected_batch_size", "sampling_rate"]
 TERMS += ["steps_taken", "noise_multiplier", "sensitivity", "delta", "accountant"]
+OPTIMISER = "optimiser"  # a column where there is another than the heavy ball
 CAPTION = (
-    "Test accuracy of the last iterate in percent: mean ± half-width of the {confidence:g} % t-interval over the "
+    "Test accuracy of the {evaluated} in percent: mean ± half-width of the {confidence:g} % t-interval over the "
     "seeds, whose number is in the last row{others}.{single}"
 )
 
@@ -32,13 +33,15 @@ def accuracy(tables: Tables) -> Table:
     )
     counts = cells.groupby(["dataset", "epsilon"])["n"].nunique()
     caption = CAPTION.format(
+        evaluated=tables.evaluated,
         confidence=100 * CONFIDENCE,
         others=" or, where a method has another, behind its mean" if (counts > 1).any() else "",
         single=" One seed has no interval." if (cells["n"] == 1).any() else "",
     )
     ends = [f"{name}_{end}" for name in ("accuracy", "difference") for end in ("mean", "low", "high")]
     rows = cells[[*CELL, *LABELS, "n", "n_pairs", *ends]]
-    rows = rows.merge(runs.drop_duplicates(CELL)[[*CELL, *TERMS]], on=CELL, how="left")
+    terms_of_cells = runs.drop_duplicates(CELL)[[*CELL, *(column for column in [*TERMS, OPTIMISER] if column in runs)]]
+    rows = rows.merge(terms_of_cells, on=CELL, how="left")
     return Table(rows, caption, blocks, cite=_command(cells.iloc[0]))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from psasc_bench import methods
+from psasc_bench import methods, optimisers
 from psasc_bench.report.formats import escape_markdown
 from psasc_bench.study import Cell, ConfigError, RunSpec, Study, parse_study
 
@@ -15,8 +15,10 @@ SCHEDULE = ("model", "expected_batch_size", "epochs", "delta", "learning_rate", 
 PUBLISHED = (*SCHEDULE, "accountant")
 PAPERS = {"AdaSig": "AdaSig (NeurIPS 2025)", "Tramer & Boneh": "Tramer & Boneh (2021)"}
 SHARED = {"sensitivity": "sensitivities", "learning_rate": "learning rates", "momentum": "momenta of SGD"}
+SHARED |= {"optimiser": "optimisers"}
 ACCOUNTANTS = {"rdp": "Opacus' RDP accountant", "pld": "dp-accounting's privacy loss distributions (PLD)"}
 COST_OF_RDP = "For the same epsilon, RDP asks for more noise than PLD: 4 to 10 % on the data sets of the default study."
+HEAVY_BALL = "heavy-ball"
 UNTRAINED = ("dataset", "method", "seed", "evaluation", "listed_as")  # the parts of a specification that train nothing
 
 
@@ -37,6 +39,7 @@ class Protocol:
         for name, (known, papers) in self._published.items():
             ours, theirs = self.study.dataset(name), known.dataset(name)
             values = {key: (getattr(ours, key), getattr(theirs, key)) for key in papers}
+            values["optimiser"] = (_rules(self.study, name), _rules(known, name))
             found[name] = {key: (own, other) for key, (own, other) in values.items() if own != other}
         return found
 
@@ -87,6 +90,8 @@ class Protocol:
             )
         if self.alike and not differing["learning_rate"]:
             shares.append("one learning rate a data set")
+        if self.alike and not differing["optimiser"]:
+            shares += self._shared_optimiser()
         what = ["the weight"] if weights_differ else []
         what += [f"the {SHARED[key]}" for key in SHARED if differing[key]]
         differs = f"; what differs is {listed(what)}" if what else ""
@@ -181,19 +186,31 @@ class Protocol:
     def _differing(self, key: str) -> Iterator[str]:
         """A sentence for each data set where the private methods do not have the same value."""
         for name in self.alike:
-            by_value: dict[float, list[str]] = {}
+            by_value: dict[float | str, list[str]] = {}
             for method in self._private_on(name):
-                by_value.setdefault(self._value(key, name, method), []).append(self.study.method_title(method))
+                if (value := self._value(key, name, method)) is not None:
+                    by_value.setdefault(value, []).append(self.study.method_title(method))
             if len(by_value) > 1:
                 values = [
                     f"{_text(value)} ({', '.join(map(escape_markdown, titles))})" for value, titles in by_value.items()
                 ]
                 yield f"The {SHARED[key]} on {self.titles[name]} are {listed(values)}."
 
-    def _value(self, key: str, name: str, method: str) -> float:
+    def _shared_optimiser(self) -> list[str]:
+        """The one that all private methods have on their data set, where one of these is not the heavy ball."""
+        found = {self._value("optimiser", name, method) for name in self.alike for method in self._private_on(name)}
+        if found <= {HEAVY_BALL}:
+            return []
+        return [f"the optimiser {found.pop()}" if len(found) == 1 else "one optimiser a data set"]
+
+    def _value(self, key: str, name: str, method: str) -> float | str | None:
+        """None for the momentum of an optimiser that says itself whether it has one."""
         if key == "sensitivity":
             return float(f"{self.study.method(name, method).sensitivity():.9g}")
-        return float(getattr(self.study.spec(Cell(name, method, 1), 0), key))
+        spec = self.study.spec(Cell(name, method, 1), 0)
+        if key == "optimiser":
+            return str(optimisers.create(spec.optimiser)) or HEAVY_BALL
+        return None if key == "momentum" and spec.optimiser else float(getattr(spec, key))
 
 
 def listed(parts: Sequence[str]) -> str:
@@ -204,6 +221,10 @@ def listed(parts: Sequence[str]) -> str:
 def _trained_by(spec: RunSpec) -> dict[str, Any]:
     values = {key: value for key, value in spec.to_json().items() if key not in UNTRAINED}
     return values | {"parameters": {key: f"{value:.9g}" for key, value in spec.parameters.items()}}
+
+
+def _rules(study: Study, dataset: str) -> str:
+    return " then ".join(optimisers.listed(study.dataset(dataset).optimiser)) or HEAVY_BALL
 
 
 def _at(values: Any, place: Sequence[str]) -> Any:

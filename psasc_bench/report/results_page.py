@@ -77,7 +77,7 @@ COMPARED = """\
 percentage points, paired by seed, with its own 95 % t-interval. These describe single budgets; what is decided is one
 comparison per data set, under each table ({rules})"""
 HEADER = """\
-Test accuracy in percent of the last iterate: mean of n seeds with its 95 % t-interval{compared}.
+Test accuracy in percent of the {evaluated}: mean of n seeds with its 95 % t-interval{compared}.
 Epsilon is for adding or removing one example; choosing the hyper-parameters is not accounted for.{reading} The same
 numbers are in `summary.csv` and `comparisons.csv`, unrounded; one row per run is in `runs.csv`, one per epoch in
 `curves.csv`. What they say of {whose} claims is in `claims.md`. The workflow writes this file."""
@@ -87,6 +87,7 @@ ALIGNMENT = ("right", "left", "right", "right", "right")
 def _header(tables: Tables, rules: str) -> str:
     reference, ours = escape_markdown(tables.reference_title()), escape_markdown(tables.reading())
     return HEADER.format(
+        evaluated=tables.evaluated.removesuffix(","),
         compared=COMPARED.format(reference=reference, rules=rules) if reference else "",
         whose="the paper's" if ours else "the",
         reading=f" {ours} is our reading of the paper." if ours else "",

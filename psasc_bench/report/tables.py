@@ -175,6 +175,13 @@ class Tables:
     def title(self, dataset: str, epsilon: float) -> str:
         return f"{self.titles[dataset]}, ε = {epsilon_text(epsilon)}"
 
+    @cached_property
+    def evaluated(self) -> str:
+        """What accuracy is that of, in words."""
+        runs = self.read("runs")
+        averaged = "optimiser" in runs and runs["optimiser"].astype(str).str.contains("average").any()
+        return "last iterate, or of its average where the optimiser has one," if averaged else "last iterate"
+
     def reading(self, *, tested: bool = False) -> str:
         """The title of the method that is our reading of the DP-PSASC paper, if the study has it or, where that is
         ``tested``, has it under test; else empty."""

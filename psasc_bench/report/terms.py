@@ -11,7 +11,13 @@ import pandas as pd
 from psasc_bench.report.tables import epsilon_text
 
 # What a protocol says once, if all private methods have it in common, and else each method for itself.
-SHARED = {"learning_rate": "learning rate", "momentum": "momentum", "sensitivity": "sensitivity"}
+SHARED = {
+    "learning_rate": "learning rate",
+    "momentum": "momentum",
+    "optimiser": "optimiser",
+    "sensitivity": "sensitivity",
+}
+Own = Mapping[str, float | str]
 NO_MOMENTUM = {"iterates": "1"}  # and then ``decay`` says nothing
 
 
@@ -24,7 +30,7 @@ def protocol(runs: pd.DataFrame) -> str:
         f"N = {round(one['expected_batch_size'] / rate):,} training examples",
         f"q = {rate:.4g} (expected batch size {one['expected_batch_size']:g})",
         f"{int(runs['steps_taken'].max()):,} steps ({one['epochs']:g} epochs)",
-        *(f"{SHARED[key]} {value:g}" for key, value in _shared(runs).items()),
+        *_texts(_shared(runs)),
     ]
     private = runs[runs["epsilon"] < math.inf]
     if private.empty:
@@ -49,15 +55,19 @@ def settings(runs: pd.DataFrame) -> dict[str, str]:
     return found
 
 
-def _said(run: pd.Series[Any], shared: Mapping[str, float]) -> str:
+def _said(run: pd.Series[Any], shared: Own) -> str:
     pairs = dict(pair.split("=") for pair in str(run["settings"]).split(",") if "=" in pair)
     if NO_MOMENTUM.items() <= pairs.items():
         pairs = {key: value for key, value in pairs.items() if key not in ("iterates", "decay")}
-    own = {SHARED[key]: value for key, value in _own(run).items() if shared.get(key) != value}
-    return ", ".join([f"{key} = {value}" for key, value in pairs.items()] + [f"{key} {own[key]:g}" for key in own])
+    own = {key: value for key, value in _own(run).items() if shared.get(key) != value}
+    return ", ".join([*(f"{key} = {value}" for key, value in pairs.items()), *_texts(own)])
 
 
-def _shared(runs: pd.DataFrame) -> dict[str, float]:
+def _texts(own: Own) -> list[str]:
+    return [f"{SHARED[key]} {value if isinstance(value, str) else f'{value:g}'}" for key, value in own.items()]
+
+
+def _shared(runs: pd.DataFrame) -> Own:
     """What all private methods have in common, or where there is none, all methods."""
     private = runs[runs["epsilon"] < math.inf]
     compared = (runs if private.empty else private).drop_duplicates(["method", "epsilon"])
@@ -65,6 +75,10 @@ def _shared(runs: pd.DataFrame) -> dict[str, float]:
     return {key: value for key, value in values[0].items() if all(of.get(key) == value for of in values)}
 
 
-def _own(run: pd.Series[Any]) -> dict[str, float]:
-    values = {key: float(f"{float(run[key]):.9g}") for key in SHARED}
-    return {key: value for key, value in values.items() if math.isfinite(value)}
+def _own(run: pd.Series[Any]) -> Own:
+    """With its optimiser, or, of the heavy ball, the momentum."""
+    if isinstance(optimiser := run.get("optimiser"), str):
+        run = run.drop("momentum")
+    numbers = {key: float(f"{float(run[key]):.9g}") for key in SHARED if key in run and key != "optimiser"}
+    said = {key: value for key, value in numbers.items() if math.isfinite(value)}
+    return {**said, "optimiser": optimiser} if isinstance(optimiser, str) else said

@@ -128,6 +128,7 @@ def _about(tables: Tables, swept: Collection[str]) -> dict[str, Any]:
         "older": protocol is not None and any(protocol.follows("fashion_mnist", name) for name in swept),
         "scattering": study is not None and any(one.features == "scattering" for one in study.datasets.values()),
         "missing": bool(tables.summary["missing"].any()),
+        "evaluated": tables.evaluated,
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from psasc_bench.optimisers import listed
 from psasc_bench.study.settings import STANDING_FOR, ConfigError
 from psasc_bench.study.spec import RunSpec
 from psasc_bench.study.study import Study
@@ -50,6 +51,11 @@ def _identify(study: Study, data: str, spec: RunSpec, varied: Collection[str]) -
         held["sensitivity"] = study.dataset(spec.dataset).sensitivity
     values = held | {key: value for key, value in spec.to_json().items() if key not in left_out}
     values["parameters"] = {key: float(value) for key, value in spec.parameters.items() if key not in left_out}
+    if "optimiser" in values:
+        values["optimiser"] = [
+            [name, {key: float(value) for key, value in settings.items() if f"{name}.{key}" not in left_out}]
+            for name, settings in listed(spec.optimiser).items()
+        ]
     return hashlib.sha256(json.dumps([data, values], sort_keys=True).encode()).hexdigest()[:16]
 
 

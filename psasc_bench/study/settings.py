@@ -23,10 +23,10 @@ from pydantic import (
 from psasc_bench.data import Features
 from psasc_bench.methods import LARGEST, checked_title
 from psasc_bench.privacy import Accountant
+from psasc_bench.study.optimiser import check_rules, listed_rules
 from psasc_bench.study.search import draw
 from psasc_bench.study.spec import format_epsilon
 
-OPTIMISER = ("learning_rate", "momentum")  # settings that are no hyper-parameters of a method
 MOST_EPOCHS = 1_000_000
 MOST_TRIALS = 10_000
 # What a trial may be given in place of another setting, which follows from it.
@@ -98,6 +98,9 @@ Epsilons = Annotated[_Epsilons, BeforeValidator(_listed)]  # a single one needs 
 Seeds = Annotated[_Seeds, BeforeValidator(_listed)]
 Settings = dict[str, Positive]
 _ByEpsilon = Annotated[dict[Epsilon, T], WrapValidator(_of_distinct_keys)]
+Optimiser = Annotated[
+    tuple[dict[str, dict[str, Finite]], ...], BeforeValidator(listed_rules), AfterValidator(check_rules)
+]
 # Values of settings stand in file names, too.
 Grid = Annotated[dict[str, Epsilons], Field(min_length=1), AfterValidator(_of_settings)]
 Grids = Annotated[tuple[Grid, ...], BeforeValidator(_listed), Field(min_length=1)]
@@ -125,6 +128,7 @@ class DatasetConfig(Strict):
     accountant: Accountant = "pld"
     learning_rate: Positive
     momentum: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
+    optimiser: Optimiser = ()
     sensitivity: Positive | None = None
     share_process: bool = False
     probe_every_epochs: Annotated[int, BeforeValidator(_number), Field(ge=0)] = 0
@@ -136,23 +140,29 @@ class DatasetConfig(Strict):
     overrides: dict[str, Settings] = {}
     overrides_by_epsilon: _ByEpsilon[dict[str, Settings]] = {}
 
+    @model_serializer(mode="wrap")
+    def _said(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_empty_optimiser(serialise(self))
+
     def said_of(self, method: str, epsilon: float) -> Settings:
         """What it sets for a method at this budget, infinite where there is none."""
         return self.overrides.get(method, {}) | self.overrides_by_epsilon.get(epsilon, {}).get(method, {})
 
 
 class MethodConfig(BaseModel):
-    """A method of a study: which one, if its name in the study is another, and its title; all else are settings."""
+    """A method of a study: which one, if its name in the study is another, its title, and its update rules if they are
+    not the data set's; all else are settings."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, Positive] = Field(init=False)
 
     method: str | None = None
     title: Title | None = None
+    optimiser: Optimiser = ()
 
     @model_serializer(mode="wrap")
     def _said(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in serialise(self).items() if value is not None}
+        return {key: value for key, value in _without_empty_optimiser(serialise(self)).items() if value is not None}
 
     @property
     def settings(self) -> Settings:
@@ -160,7 +170,12 @@ class MethodConfig(BaseModel):
 
     def having(self, settings: Settings) -> MethodConfig:
         """The same method with these settings, and no others."""
-        return MethodConfig.model_validate({"method": self.method, "title": self.title, **settings})
+        kept = self.model_dump(include={"method", "title", "optimiser"})
+        return MethodConfig.model_validate(kept | settings)
+
+
+def _without_empty_optimiser(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value or key != "optimiser"}
 
 
 class ClaimsConfig(Strict):

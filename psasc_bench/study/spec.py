@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from psasc_bench.files import json_number
+from psasc_bench.optimisers import Rules
 from psasc_bench.privacy import Accountant
 
-UNSAID = {"listed_as": "", "accountant": "rdp"}  # by key of a run's specification: what its JSON leaves out
+# By key of a run's specification: what its JSON leaves out.
+UNSAID: dict[str, Any] = {"listed_as": "", "accountant": "rdp", "optimiser": ()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,9 @@ class RunSpec(Schedule):
     """A run is a pure function of its spec, of the data set's arrays and of the code. ``parameters`` are the method's;
     ``epsilon`` is infinite for a run without privacy; ``evaluation`` says which examples the accuracy is measured
     on. ``listed_as`` is the study's name for the method if it is another: two settings of one method go by two names.
-    It names files and decides nothing else. ``accountant`` is what the noise is calibrated by."""
+    It names files and decides nothing else. ``accountant`` is what the noise is calibrated by. ``optimiser`` are the
+    update rules with all their settings, first to last; none for the heavy ball with ``momentum``, which is 0 beside
+    others."""
 
     model: str
     method: str
@@ -55,11 +59,17 @@ class RunSpec(Schedule):
     evaluation: Literal["test", "validation"] = "test"
     listed_as: str = field(default="", compare=False)
     accountant: Accountant = "rdp"
+    optimiser: Rules = ()
 
     @property
     def label(self) -> str:
         """The study's name for the method."""
         return self.listed_as or self.method
+
+    @property
+    def rules(self) -> Rules:
+        """The update rules, the heavy ball included."""
+        return self.optimiser or ({"heavy-ball": {"momentum": self.momentum}},)
 
     def name(self) -> str:
         """``dataset/method/eps-…/seed-…``: where the run's files stand in the results folder, less their endings."""
@@ -80,7 +90,7 @@ class RunSpec(Schedule):
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object; an infinite epsilon is the string ``inf``, which JSON has no number for. A name of the
-        method's own and RDP go without saying, so that the specs of older records are what they were."""
+        method's own, RDP and the heavy ball go without saying, so that specs of older records are what they were."""
         values = asdict(self) | {"parameters": dict(self.parameters), "epsilon": json_number(float(self.epsilon))}
         return {key: value for key, value in values.items() if UNSAID.get(key) != value}
 
@@ -90,7 +100,8 @@ class RunSpec(Schedule):
         known = [field.name for field in fields(cls) if field.name not in UNSAID]
         if set(values) - set(UNSAID) != set(known):
             raise ValueError(f"a run spec has the keys {', '.join(known)}; got {', '.join(values)}")
-        return cls(**{**values, "epsilon": float(values["epsilon"])})
+        own = {"epsilon": float(values["epsilon"]), "optimiser": tuple(values.get("optimiser", ()))}
+        return cls(**{**values, **own})
 
 
 def format_epsilon(epsilon: float) -> str:

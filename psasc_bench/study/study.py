@@ -12,9 +12,9 @@ from pydantic import AfterValidator, Field
 
 from psasc_bench import data, methods
 from psasc_bench.methods import Method
+from psasc_bench.study.optimiser import is_of_optimiser, resolve, rules_title
 from psasc_bench.study.roles import Roles, find_roles
 from psasc_bench.study.settings import (
-    OPTIMISER,
     ClaimsConfig,
     ConfigError,
     DatasetConfig,
@@ -118,28 +118,35 @@ class Study(Strict):
     def method(self, dataset: str, name: str, epsilon: float = math.inf) -> Method:
         """The method with its hyper-parameters for ``dataset`` at ``epsilon``, or at those that have none of their
         own."""
-        return methods.create(self.implementation(name), self._settings(dataset, name, epsilon)[0])
+        return methods.create(self.implementation(name), self._parameters(dataset, name, epsilon))
 
     def implementation(self, name: str) -> str:
         """Which method it is that the study calls ``name``."""
         return self._method(name).method or name
 
     def method_title(self, name: str) -> str:
-        """How tables and figures call it: as the study says, or as the method does, with what the study sets where it
-        has a name of its own."""
+        """How tables and figures call it: as the study says, or as the method does, with its update rules if it has its
+        own, and with what the study sets where it has a name of its own: of other rules than the heavy ball, learning
+        rates do not compare, and go without saying."""
         config = self._method(name)
         title = methods.load(self.implementation(name)).title
-        if config.title or self.implementation(name) == name:
-            return config.title or title
-        given = {key: value for key, value in config.settings.items() if f"methods.{name}.{key}" not in self.filled}
-        settings = ", ".join(f"{key} = {value:g}" for key, value in given.items())
-        return f"{title} ({settings})" if settings else f"{title} ({name})"
+        if config.title:
+            return config.title
+        said = [rules_title(config.optimiser)] if config.optimiser else []
+        if self.implementation(name) != name:
+            unsaid = [key for key in config.settings if f"methods.{name}.{key}" in self.filled]
+            unsaid += ["learning_rate"] if config.optimiser else []
+            given = {key: value for key, value in config.settings.items() if key not in unsaid}
+            said += [f"{key} = {value:g}" for key, value in given.items()] or ([] if said else [name])
+        return f"{title} ({', '.join(said)})" if said else title
 
     def roles(self) -> Roles:
         """What the claims are about. Raises ``ConfigError`` for a role of a method that the study has not."""
         controls = [name for name in self.methods if methods.load(self.implementation(name)).control]
         private = [name for name in self.methods if name not in controls]
-        return find_roles(self.claims, {name: self.implementation(name) for name in private})
+        # with update rules of its own, a known method is a newcomer
+        kinds = {name: name if self._method(name).optimiser else self.implementation(name) for name in private}
+        return find_roles(self.claims, kinds)
 
     def said(self, dataset: str, method: str, epsilon: float) -> Settings:
         """What the study sets for a method on a data set at a budget."""
@@ -153,7 +160,10 @@ class Study(Strict):
     def spec(self, cell: Cell, seed: int) -> RunSpec:
         """The run of ``cell`` with ``seed``, every default and override resolved."""
         dataset = self.dataset(cell.dataset)
-        _, optimiser = self._settings(cell.dataset, cell.method, cell.epsilon)
+        said = self.said(cell.dataset, cell.method, cell.epsilon)
+        optimiser, momentum = resolve(
+            self._method(cell.method).optimiser or dataset.optimiser, said, momentum=dataset.momentum
+        )
         return RunSpec(
             dataset=cell.dataset,
             model=dataset.model,
@@ -166,9 +176,10 @@ class Study(Strict):
             accountant=dataset.accountant if math.isfinite(cell.epsilon) else "rdp",
             expected_batch_size=dataset.expected_batch_size,
             epochs=dataset.epochs,
-            learning_rate=optimiser["learning_rate"],
-            momentum=optimiser["momentum"],
+            learning_rate=said.get("learning_rate", dataset.learning_rate),
+            momentum=momentum,
             seed=seed,
+            optimiser=optimiser,
         )
 
     def _method(self, name: str) -> MethodConfig:
@@ -176,14 +187,12 @@ class Study(Strict):
             raise ConfigError(f"methods: no method {name!r}; there are: {', '.join(self.methods)}")
         return self.methods[name]
 
-    def _settings(self, dataset: str, method: str, epsilon: float) -> tuple[Settings, Settings]:
-        """The method's hyper-parameters and the optimiser's settings for it on ``dataset`` at ``epsilon``. A ``C`` that
-        is not given is the one that gives the data set's sensitivity."""
-        config = self.dataset(dataset)
-        defaults = {key: getattr(config, key) for key in OPTIMISER}
-        merged = defaults | self.said(dataset, method, epsilon)
-        parameters = {key: value for key, value in merged.items() if key not in OPTIMISER}
-        name = self.implementation(method)
+    def _parameters(self, dataset: str, method: str, epsilon: float) -> Settings:
+        """The method's hyper-parameters on ``dataset`` at ``epsilon``. A ``C`` that is not given is the one that gives
+        the data set's sensitivity."""
+        said = self.said(dataset, method, epsilon)
+        parameters = {key: value for key, value in said.items() if not is_of_optimiser(key)}
+        name, config = self.implementation(method), self.dataset(dataset)
         if config.sensitivity and self.derives_threshold(dataset, method, epsilon):
             parameters["C"] = threshold(name, parameters, sensitivity=config.sensitivity)
-        return parameters, {key: merged[key] for key in OPTIMISER}
+        return parameters

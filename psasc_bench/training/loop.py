@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from psasc_bench import data, methods, models
+from psasc_bench import data, methods, models, optimisers
 from psasc_bench.data import Dataset
 from psasc_bench.engine import point_at
+from psasc_bench.optimisers import Moment
 from psasc_bench.privacy import Budget, noise_scale, poisson_batch
 from psasc_bench.records import Status, pack_predictions
 from psasc_bench.study import RunSpec
@@ -36,8 +37,9 @@ class Outcome:
     """What a run came to. ``curve`` has a row per epoch; the last row is the result: the last iterate, never the
     best. ``seconds`` are per phase: sampling (drawing), passes (fetching, forward and backward), weighting
     (norms and weighted sum), release (noise and step), evaluation, diagnostics; and in total. ``parameters [P]`` are
-    the last iterate. ``resumed_at`` are the steps after which the run went on from a checkpoint. ``predictions`` are
-    those of the end of the last epoch, packed; None if none has ended."""
+    what is evaluated: the last iterate, or what the optimiser makes of it. ``resumed_at`` are the steps after which the
+    run went on from a checkpoint. ``predictions`` are those of the end of the last epoch, packed; None if none has
+    ended."""
 
     status: Status
     reason: str | None
@@ -105,7 +107,8 @@ def train(
     check_budget(spec, budget, sampling_rate=sampling_rate, steps=steps)
 
     method = methods.create(spec.method, dict(spec.parameters))
-    noise_scale(sensitivity=method.sensitivity(), noise_multiplier=budget.noise_multiplier)  # or refuse
+    scale = noise_scale(sensitivity=method.sensitivity(), noise_multiplier=budget.noise_multiplier)  # or refuse
+    optimiser = optimisers.create(spec.rules)
     model = models.create(spec.model, seed=spec.stream("initialisation")).to(device)
     train_set, held_out = Examples(dataset, "train", device), Examples(dataset, "test", device)
 
@@ -113,7 +116,7 @@ def train(
     draws, noise = (torch.Generator(device).manual_seed(spec.stream(axis)) for axis in ("sampling", "noise"))
     state = State(
         parameters=objective.parameters,
-        velocity=torch.zeros_like(objective.parameters),
+        optimiser=optimiser.start(objective.parameters),
         iterates=deque(maxlen=int(method.iterates)),
         draws=draws,
         noise=noise,
@@ -138,15 +141,20 @@ def train(
                 expected_batch_size=spec.expected_batch_size,
                 generator=state.noise,
             )
-            # torch.optim.SGD's rule: importing torch.optim would take as long as training the smallest runs
-            state.velocity = spec.momentum * state.velocity + released
-            state.parameters = state.parameters - spec.learning_rate * state.velocity
+            moment = Moment(
+                step=state.step, steps=steps, noise_scale=scale / spec.expected_batch_size, parameters=state.parameters
+            )
+            direction, state.optimiser = optimiser.update(released, state.optimiser, moment)
+            state.parameters = state.parameters - spec.learning_rate * direction
         state.step += 1
+
+    def evaluated() -> Tensor:
+        return optimiser.evaluated(state.parameters, state.optimiser)
 
     def end_epoch() -> None:
         epoch = len(state.curve) + 1
         with state.clock("evaluation"):
-            point_at(model.parameters(), state.parameters)
+            point_at(model.parameters(), evaluated())
             found, state.predictions = evaluate(model, held_out)
             measured = {f"{spec.evaluation}_{key}": value for key, value in found.items()}
             row = {"epoch": epoch, "step": state.step, **measured}
@@ -164,7 +172,7 @@ def train(
             steps_taken=state.step,
             nonfinite_examples=state.nonfinite_examples,
             seconds=state.clock.seconds,
-            parameters=state.parameters,
+            parameters=evaluated(),
             resumed_at=state.resumed_at,
             predictions=state.predictions,
         )

@@ -9,21 +9,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from psasc_bench import optimisers
 from psasc_bench.clock import Clock
 from psasc_bench.training.checkpoint import Numbers, Tensors
 from psasc_bench.training.diagnostics import Diagnostics
 
+OPTIMISER = "optimiser."  # before the names of what update rules keep
 NUMBERS = ("step", "nonfinite_examples", "curve", "resumed_at", "predictions")
 
 
 @dataclass
 class State:
-    """Restored, it goes on as if it had never stopped. ``parameters`` and ``velocity`` are ``[P]``, as are the past
-    ``iterates``, oldest first; ``resumed_at`` are the steps after which it was restored; ``predictions`` are those at
-    the end of the last epoch."""
+    """Restored, it goes on as if it had never stopped. ``parameters`` are ``[P]``, as are the past ``iterates``, oldest
+    first; ``optimiser`` is the state of the update rules; ``resumed_at`` are the steps after which it was restored;
+    ``predictions`` are those at the end of the last epoch."""
 
     parameters: Tensor
-    velocity: Tensor
+    optimiser: optimisers.State
     iterates: deque[Tensor]
     draws: torch.Generator
     noise: torch.Generator
@@ -40,7 +42,6 @@ class State:
         numbers: Numbers = {key: getattr(self, key) for key in NUMBERS}
         tensors = {
             "parameters": self.parameters,
-            "velocity": self.velocity,
             "iterates": torch.stack(list(self.iterates)),
             "draws": self.draws.get_state(),
             "noise": self.noise.get_state(),
@@ -48,12 +49,16 @@ class State:
             "losses": torch.cat(self.diagnostics.losses or [torch.zeros(0)]),
             "signals": torch.stack(self.diagnostics.signals) if self.diagnostics.signals else torch.zeros(0),
         }
+        tensors |= {f"{OPTIMISER}{name}": tensor for name, tensor in self.optimiser.items()}
         return numbers | {"seconds": self.clock.seconds}, tensors
 
     def unpack(self, numbers: Numbers, tensors: Tensors) -> None:
         """The inverse of ``pack``."""
         here = {name: tensor.to(self.parameters.device) for name, tensor in tensors.items()}
-        self.parameters, self.velocity = here["parameters"], here["velocity"]
+        self.parameters = here["parameters"]
+        self.optimiser = {
+            name.removeprefix(OPTIMISER): tensor for name, tensor in here.items() if name.startswith(OPTIMISER)
+        }
         self.iterates.extend(here["iterates"])
         self.draws.set_state(tensors["draws"])
         self.noise.set_state(tensors["noise"])

@@ -11,6 +11,7 @@ import yaml
 from sweep_study import STUDY, SWEEP
 
 from psasc_bench import cli, files, records
+from psasc_bench.study import RunSpec
 
 
 @pytest.fixture
@@ -100,14 +101,13 @@ def test_trials_of_a_method_that_fails_the_battery_are_withheld(
 ) -> None:
     asked = []
 
-    def fails(name: str, parameters: Mapping[str, float], checks: Path) -> None:
-        asked.append((name, dict(parameters), checks))
+    def fails(spec: RunSpec, checks: Path) -> None:
+        asked.append((spec.method, checks))
         raise ValueError("it fails the battery")
 
     monkeypatch.setattr("psasc_bench.evidence.require_sound", fails)
     status = cli.main([command, "--config", "study.yaml"])
-    assert len(asked) == 1
-    assert asked[0][2] == Path("results/checks")
+    assert asked == [("nonprivate", Path("results/checks"))]
     assert capsys.readouterr().err.count("seed-100.json is withheld: it fails the battery") == 2
     if command == "tune":
         assert status == 2  # there is nothing to choose from

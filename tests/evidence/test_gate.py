@@ -16,8 +16,8 @@ from psasc_bench.code import PACKAGE
 GATE = """
 import sys
 from pathlib import Path
-from psasc_bench.evidence.gate import require_sound
-require_sound("mine", {"C": float(sys.argv[1])}, Path("passed"))
+from psasc_bench.evidence.gate import require_sound_method
+require_sound_method("mine", {"C": float(sys.argv[1])}, Path("passed"))
 """
 METHOD = """
 import json

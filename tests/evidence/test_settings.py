@@ -6,7 +6,7 @@ from typing import Any
 
 from sweep_study import STUDY, SWEEP
 
-from psasc_bench.evidence import distinct_settings
+from psasc_bench.evidence import distinct_optimisers, distinct_settings
 from psasc_bench.study import parse_study
 
 
@@ -35,3 +35,22 @@ def test_points_of_a_grid_are_checked_and_what_is_drawn_is_not() -> None:
     grid = SWEEP | {"methods": {"dp-sgd": {"C": [0.2, 0.3]}}}
     assert [C for _, C, _ in settings(sweeps={"tuning": grid})] == [0.1, 0.2, 0.3]
     assert [C for _, C, _ in settings(sweeps={"tuning": grid | {"trials": 5}})] == [0.1]
+
+
+def test_each_optimiser_of_the_methods_is_checked_once_at_its_settings() -> None:
+    methods = {
+        "dp-sgd": {"C": 0.1},
+        "auto-s": {"C": 0.1},
+        "dp-adam": {"method": "dp-sgd", "C": 0.1, "optimiser": "adam"},
+    }
+    grid = SWEEP | {"methods": {"dp-adam": {"adam.beta1": [0.5, 0.9]}, "dp-sgd": {"momentum": [0.5, 0.9]}}}
+    study = parse_study(STUDY | {"methods": methods, "sweeps": {"tuning": grid}}, source="study.yaml")
+    own, swept = "digits", "sweep tuning on digits"
+    adam = "adam (beta1 = {}, beta2 = 0.999, epsilon = 1e-08)"
+    assert {one.parameters: one.places for one in distinct_optimisers(study)} == {
+        "heavy-ball (momentum = 0.9)": (own, swept),
+        "heavy-ball (momentum = 0.5)": (swept,),
+        adam.format(0.9): (own, swept),
+        adam.format(0.5): (swept,),
+    }
+    assert [one.parameters for one in distinct_optimisers(study, names=["auto-s"])] == ["heavy-ball (momentum = 0.9)"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from shipped_methods import SHIPPED
 
-from psasc_bench import models
+from psasc_bench import code, data, methods, models
 from psasc_bench.code import PACKAGE
 from psasc_bench.records import fingerprint
 from psasc_bench.study import RunSpec
@@ -144,6 +144,49 @@ def test_the_name_of_the_data_set_does_not_matter(digits_spec: Callable[..., Run
     of_digits = {fingerprint(spec, source="digits", features="pixels") for spec in (one, other)}
     assert len(of_digits) == 1
     assert fingerprint(one, source="mnist", features="pixels") not in of_digits
+
+
+def test_update_rules_are_part_of_it_where_they_are_not_the_heavy_ball_alone(
+    digits_spec: Callable[..., RunSpec],
+) -> None:
+    chains = [(), ({"adam": {}},), ({"adam": {}}, {"cosine": {}}), ({"cosine": {}}, {"adam": {}})]
+    specs = [digits_spec(optimiser=chain) for chain in chains]
+    found = [fingerprint(spec, source="digits", features="pixels") for spec in specs]
+    assert len(set(found)) == len(chains)
+    # as it was before there were rules
+    of_parts = [models.fingerprint("digits_cnn"), data.fingerprint("digits", "pixels", "test")]
+    assert found[0] == code.digest([methods.fingerprint(methods.load("dp-psasc")), *of_parts])
+
+
+RULE = """
+from psasc_bench.records import fingerprint
+from psasc_bench.study import RunSpec
+spec = RunSpec(dataset="d", model="digits_cnn", method="dp-sgd", parameters={}, epsilon=1, delta=0.1, learning_rate=1,
+               momentum=0, seed=0, expected_batch_size=1, epochs=1, optimiser=({"average": {}}, {"heavy-ball": {}}))
+print(fingerprint(spec, source="digits", features="pixels"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "same"),
+    [
+        ("optimisers/average.py", "taken + 9", "taken + 19", False),
+        ("optimisers/heavy_ball.py", "self.momentum * state", "state", False),
+        ("optimisers/adam.py", "1 - self.beta1", "self.beta1", True),
+        ("optimisers/average.py", "forgets the initial", "drops the initial", True),
+        ("optimisers/base.py", "got {value!r}", "not {value!r}", True),
+    ],
+)
+def test_an_edited_rule_concerns_who_has_it(file: str, old: str, new: str, same: bool, copy: Path) -> None:
+    def asked() -> bytes:
+        ran = subprocess.run([sys.executable, "-B", "-c", RULE], cwd=copy.parent, capture_output=True, check=True)
+        return ran.stdout
+
+    before, path = asked(), copy / file
+    source = path.read_text(encoding="utf-8")
+    assert old in source
+    path.write_text(source.replace(old, new), encoding="utf-8")
+    assert (asked() == before) == same
 
 
 def test_an_unknown_model_or_source_is_refused(digits_spec: Callable[..., RunSpec]) -> None:

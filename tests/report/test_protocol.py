@@ -104,6 +104,27 @@ def test_what_private_methods_do_not_share_is_said(methods: dict[str, Any], said
     assert own.untouched() == ""
 
 
+def test_optimisers_are_said_where_they_are_not_the_heavy_ball() -> None:
+    own = {"dp-sgd": {"learning_rate": 4}, "dp-adam": {"method": "dp-sgd", "optimiser": "adam", "learning_rate": 4}}
+    assert "optimiser" not in protocol().shared(weights_differ=True)
+    shared = protocol(methods=own).shared(weights_differ=False)
+    assert "what differs is the optimisers." in shared
+    assert shared.endswith(
+        "The optimisers on Fashion-MNIST are heavy-ball (DP-SGD) and "
+        "adam (beta1 = 0.9, beta2 = 0.999, epsilon = 1e-08) (DP-SGD (Adam))."
+    )
+
+
+def test_optimiser_of_a_data_set_is_shared_and_a_departure_from_what_is_published() -> None:
+    of_all = protocol(datasets={"fashion_mnist": {"optimiser": ["heavy-ball", "cosine"]}})
+    assert "the optimiser heavy-ball (momentum = 0.9) then cosine (floor = 0)" in of_all.shared(weights_differ=True)
+    assert of_all.models_and_schedules().endswith(
+        "On Fashion-MNIST, `optimiser` is heavy-ball then cosine instead of heavy-ball."
+    )
+    assert not of_all.follows("fashion_mnist", "fashion_mnist")
+    assert of_all.untouched() == ""
+
+
 def test_data_set_whose_settings_were_chosen_for_each_method_is_spoken_of_by_itself() -> None:
     """The settings of each method are its own there, which says nothing of the others."""
     chosen = {3: {"dp-sgd": {"learning_rate": 2}, "dp-psasc": {"s": 8, "C": 2}}}

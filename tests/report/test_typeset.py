@@ -65,6 +65,22 @@ def test_settings_that_differ_by_budget_are_said_by_budget(tmp_path: Path) -> No
     assert "4 epochs), momentum 0.9" in text
 
 
+def test_optimiser_is_said_where_it_is_not_the_heavy_ball(tmp_path: Path) -> None:
+    runs = pd.read_csv(write(tmp_path) / "runs.csv")
+    adam = "adam (beta1 = 0.9, epsilon = 1e-08)"
+    runs.loc[runs["method"] == "auto-s", ["momentum", "optimiser"]] = [0.0, adam]
+    runs.to_csv(tmp_path / "runs.csv", index=False)
+    text = typeset_as("md", "accuracy", tmp_path)
+    assert "learning rate 0.5, sensitivity 0.1" in text
+    assert f"DP-SGD C = 0.1, momentum 0.9; AUTO-S gamma = 0.01, C = 0.1, optimiser {adam};" in text
+    assert adam in (tmp_path / "tables" / "accuracy.csv").read_text()
+    runs["optimiser"], runs["momentum"] = adam, 0.0
+    runs.to_csv(tmp_path / "runs.csv", index=False)
+    text = typeset_as("md", "accuracy", tmp_path)
+    assert f"learning rate 0.5, sensitivity 0.1, optimiser {adam}, δ" in text
+    assert "momentum" not in text
+
+
 def test_cell_with_another_number_of_seeds_says_so(tmp_path: Path) -> None:
     runs = pd.read_csv(write(tmp_path) / "runs.csv")
     runs = runs[(runs["method"] != "auto-s") | (runs["seed"] < 2)]

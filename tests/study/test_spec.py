@@ -34,6 +34,7 @@ specs = st.builds(
     seed=st.integers(0, 10**6),
     evaluation=st.sampled_from(["test", "validation"]),
     accountant=st.sampled_from(["rdp", "pld"]),
+    optimiser=st.lists(st.dictionaries(name, st.dictionaries(name, finite), min_size=1, max_size=1)).map(tuple),
 )
 
 CHANGES: dict[str, Any] = {
@@ -50,6 +51,7 @@ CHANGES: dict[str, Any] = {
     "seed": 1,
     "evaluation": "validation",
     "accountant": "pld",
+    "optimiser": ({"adam": {"beta1": 0.9}},),
 }
 AXES = ("initialisation", "sampling", "noise")
 
@@ -70,6 +72,17 @@ def test_hash_does_not_change_from_one_version_to_the_next(digits_spec: MakeSpec
 def test_spec_by_rdp_is_written_as_it_was_before_there_was_another(digits_spec: MakeSpec) -> None:
     assert "accountant" not in digits_spec().to_json()
     assert digits_spec(accountant="pld").to_json()["accountant"] == "pld"
+
+
+def test_spec_of_the_heavy_ball_is_written_as_it_was_before_there_were_others(digits_spec: MakeSpec) -> None:
+    assert "optimiser" not in digits_spec().to_json()
+    assert digits_spec().rules == ({"heavy-ball": {"momentum": 0.9}},)
+
+
+def test_hash_depends_on_the_order_of_update_rules(digits_spec: MakeSpec) -> None:
+    rules = ({"low-pass": {"decay": 0.9}}, {"adam": {"beta1": 0.9}})
+    assert digits_spec(optimiser=rules).hash() != digits_spec(optimiser=rules[::-1]).hash()
+    assert digits_spec(optimiser=rules).rules == rules
 
 
 def test_hash_does_not_depend_on_the_order_of_parameters(digits_spec: MakeSpec) -> None:

@@ -25,6 +25,14 @@ from psasc_bench.training.loop import Outcome
 Run = Callable[..., Outcome]
 INNER = {"method": "dp-psasc-inner", "parameters": {"C": 0.2, "s": 2.0, "r": 0.1, "iterates": 3, "decay": 0.5}}
 
+CHAIN = (
+    {"low-pass": {"decay": 0.8, "previous": 1.0}},
+    {"nadam": {}},
+    {"warm-up": {"share": 0.3}},
+    {"cosine": {}},
+    {"average": {"decay": 0.9}},
+)
+
 
 class Killed(BaseException):
     """What the process does not live to see."""
@@ -58,7 +66,9 @@ def same(one: Outcome, other: Outcome) -> bool:
 # ------------------------------------------------------------------------------------------------ bit for bit
 
 
-@pytest.mark.parametrize("settings", [{}, INNER], ids=["dp-psasc", "inner momentum"])
+@pytest.mark.parametrize(
+    "settings", [{}, INNER, {"optimiser": CHAIN}], ids=["dp-psasc", "inner momentum", "chain of update rules"]
+)
 def test_run_killed_after_any_step_ends_as_an_unbroken_one(
     settings: dict[str, Any], digits_spec: MakeSpec, run: Run, checkpoint: Checkpoint
 ) -> None:

@@ -171,6 +171,63 @@ def test_empty_batch_still_adds_noise_and_counts_as_a_step(
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
 
 
+# ------------------------------------------------------------------------------------------------ update rules
+
+
+def test_full_batches_without_privacy_are_torchs_adam(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
+    dataset = first(digits, 96)
+    rules = ({"adam": {"epsilon": 1e-3}},)  # a small one divides by gradients that are nothing but rounding
+    spec = digits_spec(**PLAIN, expected_batch_size=96, epochs=6, momentum=0.0, learning_rate=0.01, optimiser=rules)
+    model = initial(spec)
+    adam = torch.optim.Adam(model.parameters(), lr=spec.learning_rate, eps=1e-3)
+    images, labels = pixels(dataset)
+    _, found = train(spec, dataset)
+    for f in found:
+        adam.zero_grad()
+        F.cross_entropy(model(images), labels).backward()
+        adam.step()
+        torch.testing.assert_close(f, vector(model), rtol=1e-4, atol=1e-5)
+    assert len(found) == 6
+
+
+def test_rules_are_told_the_scale_of_the_noise_that_was_released(
+    digits: Dataset, digits_spec: MakeSpec, train: Train
+) -> None:
+    """Of nothing but noise, AdamBC knows the second moment: two thirds of what it leaves are at the floor."""
+    rules = ({"adam-bc": {"beta1": 0.0, "beta2": 0.0, "floor": 1e-12}},)
+    spec = digits_spec(
+        method="noise-only",
+        parameters={"C": 0.3},
+        expected_batch_size=len(digits.y_train),
+        momentum=0.0,
+        optimiser=rules,
+    )
+    _, (found,) = train(spec, digits, noise_multiplier=4.0)
+    model, scale = initial(spec), 4.0 * 0.3 / len(digits.y_train)
+    noise = noise_direction(spec, model, generator(spec, "noise"))
+    released = scale * torch.cat([part.flatten() for part in noise])
+    corrected = (released**2 - scale**2).clamp(min=1e-12)
+    expected = vector(model) - spec.learning_rate * released / corrected.sqrt()
+    # a difference of squares loses digits, and most where it is divided by
+    torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-2)
+    assert 0.6 < float((corrected == 1e-12).double().mean()) < 0.75  # of a normal variable, 68 % are within one sigma
+
+
+def test_average_is_what_is_evaluated(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
+    dataset, sgd = first(digits, 32), {"heavy-ball": {"momentum": 0.9}}
+    full: dict[str, Any] = {"expected_batch_size": 32, "epochs": 3}  # an epoch is one step
+    _, points = train(digits_spec(**full), dataset)
+    spec = digits_spec(**full, momentum=0.0, optimiser=(sgd, {"average": {"decay": 0.15}}))
+    outcome, averaged = train(spec, dataset)
+    expected = vector(initial(spec))
+    for step, (point, found) in enumerate(zip(points, averaged, strict=True), start=1):
+        kept = min(0.15, step / (step + 9))
+        expected = kept * expected + (1 - kept) * point
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    point_at(model := list(initial(spec).parameters()), outcome.parameters)
+    torch.testing.assert_close(torch.cat([p.detach().contiguous().flatten() for p in model]), averaged[-1])
+
+
 def test_noise_only_learns_nothing_but_moves(digits: Dataset, digits_spec: MakeSpec, train: Train) -> None:
     spec = digits_spec(method="noise-only", parameters={"C": 0.1}, learning_rate=0.01)
     one, (moved,) = train(spec, digits)

@@ -15,8 +15,8 @@ from psasc_bench.report.style import Look
 from psasc_bench.report.tables import Tables
 
 # What one can learn of a single run.
-RECORD = ["seed", "status", ACCURACY, DIFFERENCE, "test_loss", "learning_rate", "momentum", "noise_multiplier"]
-RECORD += ["epsilon_rdp", "epsilon_pld", "delta", "steps_taken"]
+RECORD = ["seed", "status", ACCURACY, DIFFERENCE, "test_loss", "learning_rate", "momentum", "optimiser"]
+RECORD += ["noise_multiplier", "epsilon_rdp", "epsilon_pld", "delta", "steps_taken"]
 NOT_PRIVATE = "nonprivate_"
 INTERVALS = f"{100 * CONFIDENCE:g} % t-intervals."
 BAND = f"Grey: less than {CLOSE} points either way, practically none. With {INTERVALS}"

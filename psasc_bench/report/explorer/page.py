@@ -63,6 +63,7 @@ def write_explorer(results: Path, output: Path) -> None:
     parts = {
         "/* colours */": colors.properties(looks.values()),
         "/* style */": _file("page.css"),
+        "<!-- evaluated -->": tables.evaluated.removesuffix(","),
         "<!-- reading -->": _reading(tables.reading()),
         "<!-- margin -->": CLOSE,
         "/* vega */": _vega(),

@@ -1,0 +1,73 @@
+"""The update rules of a run, from what a study says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from psasc_bench import optimisers
+from psasc_bench.optimisers import Rules
+
+HEAVY_BALL, MOMENTUM = "heavy-ball", "momentum"
+OPTIMISER = ("learning_rate", MOMENTUM)  # settings that are no hyper-parameters of a method; nor are those of rules
+
+
+def is_of_optimiser(setting: str) -> bool:
+    """Whether it is one of the optimiser's: of those above, or of a rule, as ``adam.beta1``."""
+    return setting in OPTIMISER or "." in setting
+
+
+def listed_rules(given: Any) -> list[dict[str, Any]]:
+    """What a study may say (``adam``, ``{adam: {beta1: 0.8}}``, or a list of such) with one entry a rule. What is
+    malformed is left as it is, for validation to name. Raises ``ValueError`` for several rules in one entry, and for
+    none."""
+    entries = given if isinstance(given, list | tuple) else [given]
+    if not entries:
+        raise ValueError("must name an update rule; leave the key out for heavy-ball")
+    if [entry for entry in entries if isinstance(entry, Mapping) and len(entry) != 1]:
+        raise ValueError("must have one update rule in each entry; write several as a list, in their order")
+    named = [{entry: {}} if isinstance(entry, str) else entry for entry in entries]
+    return [
+        {name: settings or {} for name, settings in entry.items()} if isinstance(entry, Mapping) else entry
+        for entry in named
+    ]
+
+
+def check_rules(rules: Rules) -> Rules:
+    """Raises ``ValueError`` for a rule or a setting that there is not, and for a value that no such rule can have."""
+    for name, settings in optimisers.listed(rules).items():
+        optimisers.create_rule(name, {MOMENTUM: 0.0, **settings} if name == HEAVY_BALL else settings)
+    return rules
+
+
+def resolve(rules: Rules, said: Mapping[str, float], *, momentum: float) -> tuple[Rules, float]:
+    """What a specification has of them: the chain with all its settings and momentum 0 or, of a heavy ball that is all
+    there is, no chain and its momentum.
+
+    ``said`` are a method's settings, of which those of rules, as ``adam.beta1``, go before those in ``rules``;
+    ``momentum`` there is the heavy ball's. One to which none is given has ``momentum``. Raises ``ValueError`` as
+    ``check_rules`` does, and for settings of rules that are not there.
+    """
+    chain = {name: dict(given) for name, given in optimisers.listed(rules or ({HEAVY_BALL: {}},)).items()}
+    for setting, value in said.items():
+        name, of_rule, key = (f"{HEAVY_BALL}.{MOMENTUM}" if setting == MOMENTUM else setting).partition(".")
+        if of_rule and name not in chain:
+            raise ValueError(f"{setting}: the optimiser has no {name}; it has: {', '.join(chain)}")
+        if of_rule:
+            chain[name][key] = value
+    if HEAVY_BALL in chain:
+        chain[HEAVY_BALL].setdefault(MOMENTUM, momentum)
+    made = optimisers.create([{name: given} for name, given in chain.items()])
+    if [*chain] == [HEAVY_BALL]:
+        return (), chain[HEAVY_BALL][MOMENTUM]
+    return tuple({name: optimisers.parameters(rule)} for name, rule in made.rules.items()), 0.0
+
+
+def rules_title(rules: Rules) -> str:
+    """How tables call it: the rules' names, with the settings that are given."""
+    return " + ".join(_title(name, settings) for name, settings in optimisers.listed(rules).items())
+
+
+def _title(name: str, settings: Mapping[str, float]) -> str:
+    said = ", ".join(f"{key} = {value:g}" for key, value in settings.items())
+    return f"{optimisers.load(name).title}{f': {said}' if said else ''}"
