@@ -129,7 +129,8 @@ def _autograd(problem: Objective, example: Tensor, iterate: Tensor) -> Tensor:
     parameters = list(problem.model.parameters())
     point_at(parameters, iterate)
     problem.model.eval()  # the books are kept in training mode only
-    loss = problem.losses(example[None])().sum()
+    (losses,) = problem.losses(example[None])
+    loss = losses().sum()
     problem.model.train()
     return gather(parameters, dict(zip(parameters, torch.autograd.grad(loss, parameters), strict=True)))
 

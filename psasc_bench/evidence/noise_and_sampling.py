@@ -35,7 +35,7 @@ def divisor(method: Method) -> float:
             expected_batch_size=EXPECTED_BATCH_SIZE,
             generator=torch.Generator().manual_seed(5),
         )
-        worst = max(worst, relative_difference(released * EXPECTED_BATCH_SIZE, total))
+        worst = max(worst, relative_difference(released.gradient * EXPECTED_BATCH_SIZE, total))
     return worst
 
 
@@ -55,7 +55,7 @@ def _noises(method: Method) -> Iterator[Tensor]:
             expected_batch_size=EXPECTED_BATCH_SIZE,
             generator=generator,
         )
-        yield released[len(norms) :].double() / due
+        yield released.gradient[len(norms) :].double() / due
 
 
 def noise_scale(method: Method) -> float:

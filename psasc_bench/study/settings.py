@@ -26,9 +26,11 @@ from psasc_bench.privacy import Accountant
 from psasc_bench.study.search import draw
 from psasc_bench.study.spec import format_epsilon
 
-OPTIMISER = ("learning_rate", "momentum")  # settings that are no hyper-parameters of a method
+OPTIMISER = ("learning_rate", "momentum")
+TRAINING = (*OPTIMISER, "augmentations")  # settings that are no hyper-parameters of a method
 MOST_EPOCHS = 1_000_000
 MOST_TRIALS = 10_000
+MOST_AUGMENTATIONS = 1000  # each is a pass over the batch
 # What a trial may be given in place of another setting, which follows from it.
 STANDING_FOR = {"sensitivity": "C", "step": "learning_rate"}
 T = TypeVar("T")
@@ -126,6 +128,8 @@ class DatasetConfig(Strict):
     learning_rate: Positive
     momentum: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
     sensitivity: Positive | None = None
+    augment: Annotated[tuple[Literal["shift", "flip"], ...], AfterValidator(distinct)] = ()
+    augmentations: Annotated[Count, Field(le=MOST_AUGMENTATIONS)] = 1
     share_process: bool = False
     probe_every_epochs: Annotated[int, BeforeValidator(_number), Field(ge=0)] = 0
     epsilons: Epsilons | None = None

@@ -11,7 +11,12 @@ from typing import Any, Literal
 from psasc_bench.files import json_number
 from psasc_bench.privacy import Accountant
 
-UNSAID = {"listed_as": "", "accountant": "rdp"}  # by key of a run's specification: what its JSON leaves out
+UNSAID = {
+    "listed_as": "",
+    "accountant": "rdp",
+    "augmentations": 1,
+    "augment": (),
+}  # by key of a run's specification: what its JSON leaves out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +47,8 @@ class RunSpec(Schedule):
     """A run is a pure function of its spec, of the data set's arrays and of the code. ``parameters`` are the method's;
     ``epsilon`` is infinite for a run without privacy; ``evaluation`` says which examples the accuracy is measured
     on. ``listed_as`` is the study's name for the method if it is another: two settings of one method go by two names.
-    It names files and decides nothing else. ``accountant`` is what the noise is calibrated by."""
+    It names files and decides nothing else. ``accountant`` is what the noise is calibrated by. An example's gradient is
+    the mean over so many ``augmentations`` of it, each altered in the ways that ``augment`` names."""
 
     model: str
     method: str
@@ -55,6 +61,8 @@ class RunSpec(Schedule):
     evaluation: Literal["test", "validation"] = "test"
     listed_as: str = field(default="", compare=False)
     accountant: Accountant = "rdp"
+    augmentations: int = 1
+    augment: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -66,7 +74,7 @@ class RunSpec(Schedule):
         return f"{self.dataset}/{self.label}/eps-{format_epsilon(self.epsilon)}/seed-{self.seed}"
 
     def stream(self, axis: str) -> int:
-        """The seed of one random stream (``initialisation``, ``sampling`` or ``noise``). Method and budget do not
+        """The seed of one random stream (``initialisation``, ``sampling``, ``noise``, ``statistic`` or ``augmentation``). Method and budget do not
         enter: runs of one seed share initial weights, batches and noise directions, so that they can be compared in
         pairs."""
         digest = hashlib.sha256(f"{axis}/{self.dataset}/{self.seed}".encode()).digest()
@@ -90,7 +98,8 @@ class RunSpec(Schedule):
         known = [field.name for field in fields(cls) if field.name not in UNSAID]
         if set(values) - set(UNSAID) != set(known):
             raise ValueError(f"a run spec has the keys {', '.join(known)}; got {', '.join(values)}")
-        return cls(**{**values, "epsilon": float(values["epsilon"])})
+        ways = tuple(values.get("augment", UNSAID["augment"]))
+        return cls(**{**values, "epsilon": float(values["epsilon"]), "augment": ways})
 
 
 def format_epsilon(epsilon: float) -> str:

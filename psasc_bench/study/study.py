@@ -14,7 +14,7 @@ from psasc_bench import data, methods
 from psasc_bench.methods import Method
 from psasc_bench.study.roles import Roles, find_roles
 from psasc_bench.study.settings import (
-    OPTIMISER,
+    TRAINING,
     ClaimsConfig,
     ConfigError,
     DatasetConfig,
@@ -153,7 +153,7 @@ class Study(Strict):
     def spec(self, cell: Cell, seed: int) -> RunSpec:
         """The run of ``cell`` with ``seed``, every default and override resolved."""
         dataset = self.dataset(cell.dataset)
-        _, optimiser = self._settings(cell.dataset, cell.method, cell.epsilon)
+        _, training = self._settings(cell.dataset, cell.method, cell.epsilon)
         return RunSpec(
             dataset=cell.dataset,
             model=dataset.model,
@@ -166,9 +166,11 @@ class Study(Strict):
             accountant=dataset.accountant if math.isfinite(cell.epsilon) else "rdp",
             expected_batch_size=dataset.expected_batch_size,
             epochs=dataset.epochs,
-            learning_rate=optimiser["learning_rate"],
-            momentum=optimiser["momentum"],
+            learning_rate=training["learning_rate"],
+            momentum=training["momentum"],
             seed=seed,
+            augmentations=int(training["augmentations"]),
+            augment=dataset.augment,
         )
 
     def _method(self, name: str) -> MethodConfig:
@@ -177,13 +179,13 @@ class Study(Strict):
         return self.methods[name]
 
     def _settings(self, dataset: str, method: str, epsilon: float) -> tuple[Settings, Settings]:
-        """The method's hyper-parameters and the optimiser's settings for it on ``dataset`` at ``epsilon``. A ``C`` that
+        """The method's hyper-parameters and the other settings of training with it on ``dataset`` at ``epsilon``. A ``C`` that
         is not given is the one that gives the data set's sensitivity."""
         config = self.dataset(dataset)
-        defaults = {key: getattr(config, key) for key in OPTIMISER}
+        defaults = {key: getattr(config, key) for key in TRAINING}
         merged = defaults | self.said(dataset, method, epsilon)
-        parameters = {key: value for key, value in merged.items() if key not in OPTIMISER}
+        parameters = {key: value for key, value in merged.items() if key not in TRAINING}
         name = self.implementation(method)
         if config.sensitivity and self.derives_threshold(dataset, method, epsilon):
             parameters["C"] = threshold(name, parameters, sensitivity=config.sensitivity)
-        return parameters, {key: merged[key] for key in OPTIMISER}
+        return parameters, {key: merged[key] for key in TRAINING}

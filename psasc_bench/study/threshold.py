@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 
 from psasc_bench import methods
-from psasc_bench.study.settings import OPTIMISER, ConfigError
+from psasc_bench.study.settings import TRAINING, ConfigError
 
 
 def threshold(name: str, settings: Mapping[str, float], *, sensitivity: float) -> float:
     """The ``C`` at which method ``name``, with these ``settings`` besides, has this sensitivity. Raises ``ConfigError``
     if the one is not proportional to the other, ``ValueError`` for settings that the method has not."""
-    parameters = {key: value for key, value in settings.items() if key not in OPTIMISER}
+    parameters = {key: value for key, value in settings.items() if key not in TRAINING}
 
     def at(value: float) -> float:
         return methods.sensitivity(name, methods.create(name, parameters | {"C": value}))

@@ -11,8 +11,8 @@ from typing import Any
 from psasc_bench import methods
 from psasc_bench.study.settings import (
     MOST_EPOCHS,
-    OPTIMISER,
     STANDING_FOR,
+    TRAINING,
     ClaimsConfig,
     ConfigError,
     Settings,
@@ -120,7 +120,7 @@ def _resolved(name: str, settings: Settings, sensitivity: float | None) -> Setti
 def _sensitivity(name: str, settings: Settings, default: float | None) -> float:
     if default is not None and "C" not in settings and "C" in methods.required(name):
         return default
-    parameters = {key: value for key, value in settings.items() if key not in OPTIMISER}
+    parameters = {key: value for key, value in settings.items() if key not in TRAINING}
     found = methods.sensitivity(name, methods.create(name, parameters))
     if math.isinf(found):
         raise ConfigError(f"step: {name} has no sensitivity to divide it by; vary learning_rate")

@@ -3,11 +3,14 @@ from .fit import check_fit
 from .inputs import choose_device, prepared_dataset, read_budget, schedule_budget
 from .loop import Examples, train
 from .runner import empty_spool, train_run
-from .step import Objective, averaging, release
+from .step import Objective, Released, Shares, View, averaging, release, shares
 
 __all__ = [
     "Examples",
     "Objective",
+    "Released",
+    "Shares",
+    "View",
     "along_one_trajectory",
     "averaging",
     "check_fit",
@@ -17,6 +20,7 @@ __all__ = [
     "read_budget",
     "release",
     "schedule_budget",
+    "shares",
     "train",
     "train_run",
 ]

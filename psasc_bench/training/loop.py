@@ -7,6 +7,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,19 +17,21 @@ from torch import Tensor, nn
 from psasc_bench import data, methods, models
 from psasc_bench.data import Dataset
 from psasc_bench.engine import point_at
+from psasc_bench.methods import Method
 from psasc_bench.privacy import Budget, noise_scale, poisson_batch
 from psasc_bench.records import Status, pack_predictions
 from psasc_bench.study import RunSpec
+from psasc_bench.training.augmentation import augmented
 from psasc_bench.training.checkpoint import Checkpoint
 from psasc_bench.training.diagnostics import Diagnostics
 from psasc_bench.training.fit import check_fit
 from psasc_bench.training.run_state import State
-from psasc_bench.training.step import Objective, release
+from psasc_bench.training.step import Objective, View, advanced, release, shares
 
 EVALUATION_BATCH = 1000
-# Of the number of an epoch that has ended and the released iterates at hand (each [P], oldest first), more columns for
-# the epoch's row. It must leave the iterates as they are.
-Probe = Callable[[int, Sequence[Tensor]], Mapping[str, float]]
+# Of the number of an epoch that has ended, the method as it stands and the released iterates at hand (each [P], oldest
+# first), more columns for the epoch's row. It must leave the iterates as they are.
+Probe = Callable[[int, Method, Sequence[Tensor]], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,19 @@ class Examples:
         return images.contiguous(memory_format=torch.channels_last), self._labels[index]
 
 
-def cross_entropies(model: nn.Module, examples: Examples) -> Callable[[Tensor], Callable[[], Tensor]]:
-    """The losses of an ``Objective``, in nats."""
+def cross_entropies(
+    model: nn.Module,
+    examples: Examples,
+    views: Callable[[Tensor, Tensor], Sequence[Tensor]] = lambda images, _: [images],
+) -> Callable[[Tensor], list[View]]:
+    """The losses of an ``Objective``, in nats, of what ``views`` makes of the images and indices of a batch."""
 
-    def losses(indices: Tensor) -> Callable[[], Tensor]:
+    def losses(indices: Tensor) -> list[View]:
         images, labels = examples[indices]
-        return lambda: F.cross_entropy(model(images), labels, reduction="none")
+        return [partial(loss, view, labels) for view in views(images, indices)]
+
+    def loss(images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(model(images), labels, reduction="none")
 
     return losses
 
@@ -106,17 +116,26 @@ def train(
 
     method = methods.create(spec.method, dict(spec.parameters))
     noise_scale(sensitivity=method.sensitivity(), noise_multiplier=budget.noise_multiplier)  # or refuse
+    share = shares(method, noise_multiplier=budget.noise_multiplier, expected_batch_size=spec.expected_batch_size)
     model = models.create(spec.model, seed=spec.stream("initialisation")).to(device)
     train_set, held_out = Examples(dataset, "train", device), Examples(dataset, "test", device)
 
-    objective = Objective(model, cross_entropies(model, train_set))
-    draws, noise = (torch.Generator(device).manual_seed(spec.stream(axis)) for axis in ("sampling", "noise"))
+    def views(images: Tensor, indices: Tensor) -> list[Tensor]:
+        seed, count = spec.stream("augmentation"), spec.augmentations
+        return augmented(images, indices, ways=spec.augment, count=count, seed=seed, step=state.step)
+
+    objective = Objective(model, cross_entropies(model, train_set, views))
+    draws, noise, statistic_noise = (
+        torch.Generator(device).manual_seed(spec.stream(axis)) for axis in ("sampling", "noise", "statistic")
+    )
     state = State(
         parameters=objective.parameters,
         velocity=torch.zeros_like(objective.parameters),
         iterates=deque(maxlen=int(method.iterates)),
         draws=draws,
         noise=noise,
+        statistic_noise=statistic_noise,
+        method=method,
     )
 
     def take_step() -> None:
@@ -125,7 +144,7 @@ def train(
             batch = poisson_batch(examples, sampling_rate, state.draws)
             batch = batch[:0] if method.blind else batch
         gradient_sum = objective.gradient_sum(
-            method, batch, iterates=state.iterates, micro_batch_size=micro_batch_size, clock=state.clock
+            state.method, batch, iterates=state.iterates, micro_batch_size=micro_batch_size, clock=state.clock
         )
         state.nonfinite_examples += gradient_sum.nonfinite
         with state.clock("diagnostics"):
@@ -133,14 +152,16 @@ def train(
         with state.clock("release"):
             released = release(
                 gradient_sum,
-                method,
+                state.method,
                 noise_multiplier=budget.noise_multiplier,
                 expected_batch_size=spec.expected_batch_size,
                 generator=state.noise,
+                statistic_generator=state.statistic_noise,
             )
             # torch.optim.SGD's rule: importing torch.optim would take as long as training the smallest runs
-            state.velocity = spec.momentum * state.velocity + released
+            state.velocity = spec.momentum * state.velocity + released.gradient
             state.parameters = state.parameters - spec.learning_rate * state.velocity
+            state.method = advanced(state.method, released)
         state.step += 1
 
     def end_epoch() -> None:
@@ -150,9 +171,10 @@ def train(
             found, state.predictions = evaluate(model, held_out)
             measured = {f"{spec.evaluation}_{key}": value for key, value in found.items()}
             row = {"epoch": epoch, "step": state.step, **measured}
+            row |= {f"state_{name}": value for name, value in methods.state_of(state.method).items()}
         with state.clock("diagnostics"):
-            row |= state.diagnostics.row(method, noise_multiplier=budget.noise_multiplier)
-            row |= probe(epoch, [*state.iterates, state.parameters]) if probe else {}
+            row |= state.diagnostics.row(state.method, noise_multiplier=share.gradient)
+            row |= probe(epoch, state.method, [*state.iterates, state.parameters]) if probe else {}
             state.diagnostics = Diagnostics()
         state.curve.append(row)
 

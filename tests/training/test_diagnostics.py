@@ -210,8 +210,9 @@ def cosines_of_steps(method: Method) -> Tensor:
             noise_multiplier=NOISE_MULTIPLIER,
             expected_batch_size=SAMPLING_RATE * EXAMPLES,
             generator=generator,
+            statistic_generator=generator,
         )
-        found.append(torch.nn.functional.cosine_similarity(released, true, dim=0))
+        found.append(torch.nn.functional.cosine_similarity(released.gradient, true, dim=0))
     return torch.stack(found)
 
 
