@@ -45,10 +45,11 @@ CONTRACT = tuple(f"{__name__}.base.{name}" for name in ("Adaptive", "Method", "P
 # What is no name for a hyper-parameter: keys of a study and of a run, columns of tables, and what a method has besides.
 TAKEN = """
     accountant accuracy augment augmentations blind commit control cpu data_sha256 dataset dataset_title delta device
-    drawn epoch epochs epsilon epsilon_pld epsilon_rdp evaluation expected_batch_size identity implementation label learning_rate listed_as
-    method method_title model modified momentum noise_multiplier nonfinite_examples parameters peak peak_memory_mib
-    reason sampling_rate seconds seconds_diagnostics seed sensitivity settings status step steps_taken sweep
-    test_accuracy test_examples test_loss threads title torch tuned validation_accuracy validation_loss weight
+    drawn epoch epochs epsilon epsilon_pld epsilon_rdp evaluation expected_batch_size identity implementation label
+    learning_rate listed_as method method_title model modified momentum noise_multiplier nonfinite_examples parameters
+    peak peak_memory_mib reason sampling_rate seconds seconds_diagnostics seed sensitivity settings status step
+    steps_taken sweep test_accuracy test_examples test_loss threads title torch tuned validation_accuracy
+    validation_loss weight
 """
 RESERVED = frozenset(TAKEN.split())
 DIAGNOSTIC = "nonprivate_"  # what a run's curve has more columns of

@@ -74,9 +74,9 @@ class RunSpec(Schedule):
         return f"{self.dataset}/{self.label}/eps-{format_epsilon(self.epsilon)}/seed-{self.seed}"
 
     def stream(self, axis: str) -> int:
-        """The seed of one random stream (``initialisation``, ``sampling``, ``noise``, ``statistic`` or ``augmentation``). Method and budget do not
-        enter: runs of one seed share initial weights, batches and noise directions, so that they can be compared in
-        pairs."""
+        """The seed of one random stream (``initialisation``, ``sampling``, ``noise``, ``statistic`` or
+        ``augmentation``). Method and budget do not enter: runs of one seed share initial weights, batches and noise
+        directions, so that they can be compared in pairs."""
         digest = hashlib.sha256(f"{axis}/{self.dataset}/{self.seed}".encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
 

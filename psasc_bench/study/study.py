@@ -179,8 +179,8 @@ class Study(Strict):
         return self.methods[name]
 
     def _settings(self, dataset: str, method: str, epsilon: float) -> tuple[Settings, Settings]:
-        """The method's hyper-parameters and the other settings of training with it on ``dataset`` at ``epsilon``. A ``C`` that
-        is not given is the one that gives the data set's sensitivity."""
+        """The method's hyper-parameters, and the other settings of training with it, on ``dataset`` at ``epsilon``. A
+        ``C`` that is not given is the one that gives the data set's sensitivity."""
         config = self.dataset(dataset)
         defaults = {key: getattr(config, key) for key in TRAINING}
         merged = defaults | self.said(dataset, method, epsilon)

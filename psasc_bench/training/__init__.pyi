@@ -3,7 +3,7 @@ from .fit import check_fit
 from .inputs import choose_device, prepared_dataset, read_budget, schedule_budget
 from .loop import Examples, train
 from .runner import empty_spool, train_run
-from .step import Objective, Released, Shares, View, averaging, release, shares
+from .step import Objective, Released, Shares, View, averaging, release, release_statistic, shares
 
 __all__ = [
     "Examples",
@@ -19,6 +19,7 @@ __all__ = [
     "prepared_dataset",
     "read_budget",
     "release",
+    "release_statistic",
     "schedule_budget",
     "shares",
     "train",

@@ -35,8 +35,8 @@ class _Coins:
     """Those of one view of the examples ``indices [B]``."""
 
     def __init__(self, indices: Tensor, *key: int) -> None:
-        self._hash = torch.zeros_like(indices)
-        for part in (*key, indices):
+        self._hash = indices
+        for part in key:
             self._hash = _mixed(self._hash ^ part)
 
     def below(self, bound: int, purpose: int) -> Tensor:

@@ -18,8 +18,8 @@ from psasc_bench.privacy import micro_batches, noise_scale, privatise, remaining
 @dataclass(frozen=True)
 class GradientSum:
     """``total [P]``: ``sum_i w(||v_i||) v_i`` over a batch. Of the same ``n`` examples, not private: ``norms [n]`` of
-    ``v_i``, ``losses [n]`` at the newest iterate and in the last view, and which were not finite, ``zeroed [n]``, and so
-    contributed zero."""
+    ``v_i``, ``losses [n]`` at the newest iterate in the last view, and which were not finite and so contributed zero,
+    ``zeroed [n]``."""
 
     total: Tensor
     norms: Tensor
@@ -127,15 +127,36 @@ def release(
     statistic = gradient.new_zeros(0)
     if isinstance(method, Adaptive):
         values = method.statistic(gradient_sum.norms).masked_fill(gradient_sum.zeroed[:, None], 0)
-        statistic = privatise(
+        statistic = release_statistic(
             values.sum(0),
-            sensitivity=method.statistic_sensitivity(),
-            noise_multiplier=share.statistic,
+            method,
+            noise_multiplier=noise_multiplier,
             expected_batch_size=expected_batch_size,
             generator=statistic_generator,
         )
     scale = noise_scale(sensitivity=method.sensitivity(), noise_multiplier=share.gradient) / expected_batch_size
     return Released(gradient, statistic, scale)
+
+
+def release_statistic(
+    total: Tensor,
+    method: Adaptive,
+    *,
+    noise_multiplier: float,
+    expected_batch_size: float,
+    generator: torch.Generator,
+) -> Tensor:
+    """A sum of values ``[m]``, or of several batches ``[n, m]``, with the noise that a step of ``noise_multiplier``
+    gives the statistic, over the expected batch size."""
+    return privatise(
+        total,
+        sensitivity=method.statistic_sensitivity(),
+        noise_multiplier=shares(
+            method, noise_multiplier=noise_multiplier, expected_batch_size=expected_batch_size
+        ).statistic,
+        expected_batch_size=expected_batch_size,
+        generator=generator,
+    )
 
 
 def advanced(method: Method, released: Released) -> Method:
@@ -158,7 +179,10 @@ def shares(method: Method, *, noise_multiplier: float, expected_batch_size: floa
     if not isinstance(method, Adaptive):
         return Shares(noise_multiplier, math.inf)
     statistic = method.statistic_multiplier(noise_multiplier, expected_batch_size) if noise_multiplier else 0.0
-    return Shares(remaining_multiplier(noise_multiplier, beside=statistic), statistic)
+    try:
+        return Shares(remaining_multiplier(noise_multiplier, beside=statistic), statistic)
+    except ValueError as error:
+        raise ValueError(f"{method.title}: {error}") from None
 
 
 def _weight(method: Method) -> Callable[[Tensor], Tensor] | ByLayer:
