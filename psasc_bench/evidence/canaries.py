@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from psasc_bench.evidence.bounds import Floats
 from psasc_bench.evidence.worst_cases import diracs, one_step
-from psasc_bench.methods import Adaptive, Method
+from psasc_bench.methods import SMALLEST, Adaptive, Method
 from psasc_bench.privacy import poisson_batch
 from psasc_bench.training import release_statistic
 
@@ -81,7 +81,7 @@ def observe(
                 expected_batch_size=expected_batch_size,
                 generator=statistic_noise,
             )
-            along = (statistics @ (value[0] / value.norm())).double().numpy() * expected_batch_size
+            along = (statistics @ (value[0] / value.norm().clamp(min=SMALLEST))).double().numpy() * expected_batch_size
             observed[:, step] *= 1 - share
             observed[:, step] += share * along / method.statistic_sensitivity()
         norms.neg_()

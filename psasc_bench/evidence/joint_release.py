@@ -30,7 +30,7 @@ from psasc_bench.methods import Adaptive
 MANY = torch.cat([torch.zeros(1), torch.logspace(-30, 19, 200_001, dtype=torch.float64)])
 RELEASES = (0.0, 0.1, -0.1, 1.0, -1.0, 10.0, -10.0)  # of every component: from none to impossible ones
 WAY = 40  # steps of the way that settings are followed
-DRAWS = 3000
+DRAWS, COORDINATES = 3000, 200  # of the sum's noise, of which a share of 1 % is then ten standard errors
 
 
 def _values(method: Adaptive, norms: Tensor) -> Tensor:
@@ -151,8 +151,9 @@ def steady_share(method: Adaptive) -> float:
 def joint_noise(method: Adaptive) -> float:
     """error of sum's and statistic's noise, which jointly cost the budget, and their correlation, in standard errors"""
     generator, statistic_generator = (torch.Generator().manual_seed(seed) for seed in (11, 12))
-    problem, batches = diracs(torch.ones(2), parameters=2), (torch.arange(0), torch.arange(2))
-    sums = [method.statistic(torch.ones(len(batch))).sum(0) for batch in batches]
+    problem, batches = diracs(torch.ones(2), parameters=COORDINATES), (torch.arange(0), torch.arange(2))
+    sums = [problem.gradient_sum(method, batch, micro_batch_size=2).total for batch in batches]
+    counts = [method.statistic(torch.ones(len(batch))).sum(0) for batch in batches]
     gradients, statistics = [], []
     for draw in range(DRAWS):
         released = one_step(
@@ -164,12 +165,12 @@ def joint_noise(method: Adaptive) -> float:
             generator=generator,
             statistic_generator=statistic_generator,
         )
-        gradients.append(released.gradient - method.weight(torch.ones(1)) * (draw % 2) / EXPECTED_BATCH_SIZE)
-        statistics.append(released.statistic - sums[draw % 2] / EXPECTED_BATCH_SIZE)
+        gradients.append(released.gradient - sums[draw % 2] / EXPECTED_BATCH_SIZE)
+        statistics.append(released.statistic - counts[draw % 2] / EXPECTED_BATCH_SIZE)
     s1, s2 = gradient_multiplier(method), method.statistic_multiplier(NOISE_MULTIPLIER, EXPECTED_BATCH_SIZE)
     gradient = torch.stack(gradients).double() * EXPECTED_BATCH_SIZE / (s1 * method.sensitivity())
     statistic = torch.stack(statistics).double() * EXPECTED_BATCH_SIZE / (s2 * method.statistic_sensitivity())
-    together = (gradient.mT @ statistic).abs().max() / math.sqrt(DRAWS)
+    together = (gradient[:, 0] @ statistic).abs().max() / math.sqrt(DRAWS)
     return max(_excess(gradient), _excess(statistic), float(together))
 
 

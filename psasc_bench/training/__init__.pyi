@@ -3,7 +3,7 @@ from .fit import check_fit
 from .inputs import choose_device, prepared_dataset, read_budget, schedule_budget
 from .loop import Examples, train
 from .runner import empty_spool, train_run
-from .step import Objective, Released, Shares, View, averaging, release, release_statistic, shares
+from .step import Objective, Released, Shares, View, averaging, release, release_statistic, releases, shares
 
 __all__ = [
     "Examples",
@@ -20,6 +20,7 @@ __all__ = [
     "read_budget",
     "release",
     "release_statistic",
+    "releases",
     "schedule_budget",
     "shares",
     "train",

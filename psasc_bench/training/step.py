@@ -185,6 +185,18 @@ def shares(method: Method, *, noise_multiplier: float, expected_batch_size: floa
         raise ValueError(f"{method.title}: {error}") from None
 
 
+def releases(method: Method, *, noise_multiplier: float, expected_batch_size: float) -> dict[str, dict[str, float]]:
+    """Of a method that releases two things a step, each with its noise multiplier and its sensitivity at the method's
+    settings; empty for others, whose one release the budget describes, and without noise."""
+    if not isinstance(method, Adaptive) or not noise_multiplier:
+        return {}
+    share = shares(method, noise_multiplier=noise_multiplier, expected_batch_size=expected_batch_size)
+    return {
+        "gradient": {"noise_multiplier": share.gradient, "sensitivity": method.sensitivity()},
+        "statistic": {"noise_multiplier": share.statistic, "sensitivity": method.statistic_sensitivity()},
+    }
+
+
 def _weight(method: Method) -> Callable[[Tensor], Tensor] | ByLayer:
     return ByLayer(method.layer_weights) if isinstance(method, PerLayer) else method.weight
 

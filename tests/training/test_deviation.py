@@ -64,7 +64,7 @@ def test_every_column_but_the_results_is_labelled_nonprivate(digits: Dataset, di
 def test_probe_is_handed_the_newest_iterate_last(digits: Dataset, digits_spec: MakeSpec) -> None:
     handed: list[list[Tensor]] = []
 
-    def note(_: int, iterates: Sequence[Tensor]) -> dict[str, float]:
+    def note(_epoch: int, _method: Method, iterates: Sequence[Tensor]) -> dict[str, float]:
         handed.append(list(iterates))
         return {}
 

@@ -33,7 +33,7 @@ def quadratic() -> Objective:
     """Of two examples, ``loss_i = theta_i^2 / 2``."""
     objective = vectors(torch.eye(2, dtype=torch.float64))
     linear = objective.losses
-    objective.losses = lambda indices: lambda: linear(indices)().square() / 2
+    objective.losses = lambda indices: [lambda: linear(indices)[0]().square() / 2]
     return objective
 
 
