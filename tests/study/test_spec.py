@@ -34,6 +34,8 @@ specs = st.builds(
     seed=st.integers(0, 10**6),
     evaluation=st.sampled_from(["test", "validation"]),
     accountant=st.sampled_from(["rdp", "pld"]),
+    augmentations=st.integers(1, 9),
+    augment=st.lists(st.sampled_from(["shift", "flip"]), unique=True).map(tuple),
 )
 
 CHANGES: dict[str, Any] = {
@@ -50,8 +52,10 @@ CHANGES: dict[str, Any] = {
     "seed": 1,
     "evaluation": "validation",
     "accountant": "pld",
+    "augmentations": 2,
+    "augment": ("flip",),
 }
-AXES = ("initialisation", "sampling", "noise")
+AXES = ("initialisation", "sampling", "noise", "statistic", "augmentation")
 
 
 @given(spec=specs)
@@ -70,6 +74,11 @@ def test_hash_does_not_change_from_one_version_to_the_next(digits_spec: MakeSpec
 def test_spec_by_rdp_is_written_as_it_was_before_there_was_another(digits_spec: MakeSpec) -> None:
     assert "accountant" not in digits_spec().to_json()
     assert digits_spec(accountant="pld").to_json()["accountant"] == "pld"
+
+
+def test_spec_without_augmentations_is_written_as_it_was_before_there_were_any(digits_spec: MakeSpec) -> None:
+    assert not {"augmentations", "augment"} & set(digits_spec().to_json())
+    assert digits_spec(augmentations=2).to_json()["augmentations"] == 2
 
 
 def test_hash_does_not_depend_on_the_order_of_parameters(digits_spec: MakeSpec) -> None:
