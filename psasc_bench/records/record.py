@@ -23,6 +23,7 @@ GENERATION = 1
 
 Status = Literal["done", "diverged", "failed"]
 CURVE_KEYS = ("epoch", "step")  # the columns of a run that failed before its first epoch ended
+STATE = "state_"  # before the name of a setting that moves, as a curve's column
 MAPPINGS = ("result", "ledger", "nonprivate", "seconds", "provenance")
 NONPRIVATE = ("nonfinite_examples",)
 REMEDY = "delete it and run the workflow again"

@@ -19,7 +19,7 @@ from psasc_bench.data import Dataset
 from psasc_bench.engine import point_at
 from psasc_bench.methods import Method
 from psasc_bench.privacy import Budget, noise_scale, poisson_batch
-from psasc_bench.records import Status, pack_predictions
+from psasc_bench.records import STATE, Status, pack_predictions
 from psasc_bench.study import RunSpec
 from psasc_bench.training.augmentation import augmented
 from psasc_bench.training.checkpoint import Checkpoint
@@ -171,7 +171,7 @@ def train(
             found, state.predictions = evaluate(model, held_out)
             measured = {f"{spec.evaluation}_{key}": value for key, value in found.items()}
             row = {"epoch": epoch, "step": state.step, **measured}
-            row |= {f"state_{name}": value for name, value in methods.state_of(state.method).items()}
+            row |= {f"{STATE}{name}": value for name, value in methods.state_of(state.method).items()}
         with state.clock("diagnostics"):
             row |= state.diagnostics.row(state.method, noise_multiplier=share.gradient)
             row |= probe(epoch, state.method, [*state.iterates, state.parameters]) if probe else {}
