@@ -8,7 +8,7 @@ from typing import Any
 
 from psasc_bench import methods, optimisers, records
 from psasc_bench.records import Run, look, present_data
-from psasc_bench.study import OPTIMISER, Study, Trial, spec_identity, sweep_trials, varied_settings
+from psasc_bench.study import TRAINING, Study, Trial, spec_identity, sweep_trials, varied_settings
 
 Row = Mapping[str, Any]
 
@@ -52,7 +52,7 @@ def _looked(
 
 def _settled(study: Study, trial: Trial, run: Run) -> dict[str, Any]:
     """What is known of a run before it has ended, and its status."""
-    spec = run.spec
+    spec, said = run.spec, run.spec.to_json()
     method = methods.create(spec.method, dict(spec.parameters))
     return {
         "sweep": trial.sweep,
@@ -67,7 +67,7 @@ def _settled(study: Study, trial: Trial, run: Run) -> dict[str, Any]:
         "status": run.status,
         "settings": trial.name,
         "identity": spec_identity(study, spec, varied=varied_settings(trial.name)),
-        **{key: getattr(spec, key) for key in (*OPTIMISER, "epochs")},
+        **{key: said[key] for key in (*TRAINING, "epochs") if key in said},
         "sensitivity": method.sensitivity(),
         **spec.parameters,
         **{

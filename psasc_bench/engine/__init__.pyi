@@ -1,7 +1,8 @@
-from .gradients import GradientBooks, WeightedSum
+from .gradients import ByLayer, GradientBooks, WeightedSum
 from .parameters import flatten, gather, point_at
 
 __all__ = [
+    "ByLayer",
     "GradientBooks",
     "WeightedSum",
     "flatten",

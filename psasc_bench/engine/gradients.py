@@ -52,12 +52,27 @@ RULES: dict[type[nn.Module], Rule] = {
 @dataclass(frozen=True)
 class WeightedSum:
     """``sums``: for each trainable parameter ``sum_i w_i v_i``, shaped like it. ``norms [B]``: ``||v_i||`` (0 for
-    padding). ``nonfinite``: how many examples had a gradient whose squared norm is NaN or infinite, and so contributed
-    exactly zero (their norm is given as 0)."""
+    padding). ``zeroed [B]``: which examples had a gradient whose squared norm is NaN or infinite, and so contributed
+    exactly zero (their norm is given as 0); ``nonfinite``: how many."""
 
     sums: Sums
     norms: Tensor
-    nonfinite: int
+    zeroed: Tensor
+
+    @property
+    def nonfinite(self) -> int:
+        return int(self.zeroed.sum())
+
+
+@dataclass(frozen=True)
+class ByLayer:
+    """A weight for each layer of each example: ``weights`` maps the norms ``[B, L]`` of the layers' per-example
+    gradients to finite weights ``[B, L]``."""
+
+    weights: Callable[[Tensor], Tensor]
+
+
+Weight = Callable[[Tensor], Tensor] | ByLayer  # norms [B] to finite weights [B], or layer by layer
 
 
 @dataclass
@@ -83,7 +98,7 @@ class GradientBooks:
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._uses: list[_Use] = []
         self._books: dict[nn.Module, Books] = {}
-        self._written: Sums = {}
+        self._written: dict[nn.Module, Sums] = {}
         self._drawn = torch.ones(0)
         self._writing = self._checked = False
         for module, name in self._names.items():
@@ -94,6 +109,7 @@ class GradientBooks:
                 )
         layers = [module for module in self._names if trained(module)]
         owners = Counter(parameter for layer in layers for parameter in trained(layer).values())
+        self._owner = {parameter: layer for layer in reversed(layers) for parameter in trained(layer).values()}
         self._rules: dict[nn.Module, Rule] = {}
         for layer in layers:
             layer.register_forward_hook(self._record_use)
@@ -168,38 +184,41 @@ class GradientBooks:
         self._writing = True  # vmap runs forward passes of its own
         try:
             for parameter, gradients in per_example_gradients(layer, a, b).items():
-                known = self._written.get(parameter)
-                self._written[parameter] = gradients if known is None else known + gradients
+                written = self._written.setdefault(self._owner[parameter], {})
+                written[parameter] = written[parameter] + gradients if parameter in written else gradients
         finally:
             self._writing = False
 
-    def weighted_sum(self, weight: Callable[[Tensor], Tensor]) -> WeightedSum:
+    def weighted_sum(self, weight: Weight) -> WeightedSum:
         """Close the books: ``sum_i w(||v_i||) v_i`` over the recorded examples, for a ``weight`` that maps norms
-        ``[B]`` to finite weights ``[B]``. Examples that are not finite are replaced by zeros and counted.
+        ``[B]`` to finite weights ``[B]``, or the norms of each layer to its weights. Examples that are not finite are
+        replaced by zeros and counted.
 
         Raises ``RuntimeError`` if a trainable parameter took no part.
         """
         return self.weighted_sums([weight])[0]
 
     @torch.no_grad()
-    def weighted_sums(self, weights: Sequence[Callable[[Tensor], Tensor]]) -> list[WeightedSum]:
+    def weighted_sums(self, weights: Sequence[Weight]) -> list[WeightedSum]:
         """Close the books as ``weighted_sum`` does, for each of ``weights``: each costs a sum and no pass."""
         books, self._books = self._books, {}
         written, self._written = self._written, {}
         if not (books or written):
-            return [WeightedSum({p: torch.zeros_like(p) for p in self._parameters}, torch.zeros(0), 0) for _ in weights]
+            nothing, none = torch.zeros(0), torch.zeros(0, dtype=torch.bool)
+            return [WeightedSum({p: torch.zeros_like(p) for p in self._parameters}, nothing, none) for _ in weights]
         parts, norms = self._norms(books, written)
-        nonfinite = 0
+        zeroed = torch.zeros_like(norms, dtype=torch.bool)
         if not math.isfinite(norms.max()):  # which is NaN if any is
             bad = ~norms.isfinite()
-            nonfinite = int(bad[self._drawn.bool()].sum())
+            zeroed = bad & self._drawn.bool()
             books = {layer: [(_zeroed(a, bad), _zeroed(b, bad)) for a, b in pairs] for layer, pairs in books.items()}
-            written = {parameter: _zeroed(gradients, bad) for parameter, gradients in written.items()}
+            written = {layer: {p: _zeroed(g, bad) for p, g in sums.items()} for layer, sums in written.items()}
             parts, norms = self._norms(books, written)
-        return [WeightedSum(self._sums(parts, weight(norms)), norms, nonfinite) for weight in weights]
+        return [WeightedSum(self._sums(parts, _by_part(weight, parts, norms)), norms, zeroed) for weight in weights]
 
-    def _sums(self, parts: list[LayerGradients], weights: Tensor) -> Sums:
-        sums = {parameter: total for part in parts for parameter, total in part.weighted_sum(weights).items()}
+    def _sums(self, parts: list[LayerGradients], weights: Sequence[Tensor]) -> Sums:
+        pairs = zip(parts, weights, strict=True)
+        sums = {parameter: total for part, w in pairs for parameter, total in part.weighted_sum(w).items()}
         if missing := [p for p in self._parameters if p not in sums]:
             raise RuntimeError(
                 f"model: {len(missing)} trainable parameter(s), the first of shape {tuple(missing[0].shape)}, took no "
@@ -207,11 +226,19 @@ class GradientBooks:
             )
         return sums
 
-    def _norms(self, books: dict[nn.Module, Books], written: Sums) -> tuple[list[LayerGradients], Tensor]:
+    def _norms(
+        self, books: dict[nn.Module, Books], written: dict[nn.Module, Sums]
+    ) -> tuple[list[LayerGradients], Tensor]:
         parts = [self._rules[layer](layer, pairs) for layer, pairs in books.items()]
-        if written:
-            parts.append(explicit(written))
+        parts += map(explicit, written.values())
         return parts, reduce(torch.add, (part.squared_norms for part in parts)).sqrt()
+
+
+def _by_part(weight: Weight, parts: list[LayerGradients], norms: Tensor) -> Sequence[Tensor]:
+    """The weights ``[B]`` of each layer."""
+    if isinstance(weight, ByLayer):
+        return weight.weights(torch.stack([part.squared_norms for part in parts], 1).sqrt()).unbind(1)
+    return [weight(norms)] * len(parts)
 
 
 def _enter(books: Books, a: Tensor, b: Tensor) -> None:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from psasc_bench.evidence import contributions, noise_and_sampling, update_rules, weights
+from psasc_bench.evidence import contributions, joint_release, layers, noise_and_sampling, update_rules, weights
 from psasc_bench.evidence.weights import Survey
-from psasc_bench.methods import Method
+from psasc_bench.methods import Adaptive, Method, PerLayer
 from psasc_bench.optimisers import Chain
 
 SIGMAS = 5.0  # a sound random figure exceeds five of its standard deviations once in 1.7 million
@@ -46,14 +46,13 @@ class _Rule:
     measure: Callable[[Any], float]
     relation: Literal["<=", ">="]
     limit: float
-    of: Literal["all", "private", "not controls", "non-private"] = "all"
+    of: Literal["all", "private", "not controls", "non-private", "adaptive", "per layer"] = "all"
     surveyed: bool = False  # measured on the method's survey, rather than on the method
 
     def concerns(self, method: Method) -> bool:
         private = not (method.control and _unbounded(method))
-        return {"all": True, "private": private, "not controls": not method.control, "non-private": not private}[
-            self.of
-        ]
+        kinds = {"all": True, "private": private, "not controls": not method.control, "non-private": not private}
+        return (kinds | {"adaptive": isinstance(method, Adaptive), "per layer": isinstance(method, PerLayer)})[self.of]
 
 
 def _unbounded(method: Method) -> bool:
@@ -75,6 +74,15 @@ RULES = (
     _Rule("steady sensitivity", weights.steadiness, "<=", 0),
     _Rule("no memory", weights.memory, "<=", 0),
     _Rule("blindness", weights.blindness, "<=", 0),
+    _Rule("layers' supremum", layers.layers_supremum, "<=", 1 + 1e-6, of="per layer"),
+    _Rule("own layers", layers.own_layers, "<=", 1e-9, of="per layer"),
+    _Rule("statistic supremum", joint_release.statistic_supremum, "<=", 1 + 1e-6, of="adaptive"),
+    _Rule("supremum on the way", joint_release.way_supremum, "<=", 1 + 1e-6, of="adaptive"),
+    _Rule("own statistic", joint_release.own_statistic, "<=", 1e-4, of="adaptive"),
+    _Rule("statistic neighbours", joint_release.statistic_neighbours, "<=", 1 + 1e-5, of="adaptive"),
+    _Rule("state", joint_release.state, "<=", 0, of="adaptive"),
+    _Rule("steady share", joint_release.steady_share, "<=", 1e-9, of="adaptive"),
+    _Rule("joint noise", joint_release.joint_noise, "<=", SIGMAS, of="adaptive"),
     _Rule("neighbours", contributions.neighbours, "<=", 1 + 1e-5, of="private"),
     _Rule("own contribution", contributions.own_contribution, "<=", 1e-9),
     _Rule("micro-batches", contributions.micro_batches, "<=", 1e-9),

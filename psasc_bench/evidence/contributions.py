@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from psasc_bench.engine import gather, point_at
 from psasc_bench.evidence.worst_cases import networks, vectors
-from psasc_bench.methods import Method
+from psasc_bench.methods import Method, PerLayer
 from psasc_bench.training import Objective, averaging
 
 
@@ -24,7 +24,7 @@ def relative_difference(one: Tensor, two: Tensor) -> float:
     return difference / scale if scale else difference
 
 
-def _hostile_vectors(method: Method, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+def hostile_vectors(method: Method, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
     """Four ordinary gradients ``[4, 16]``, then such as might move the sum too far: huge, tiny, zero, near the
     threshold, along the ordinary ones' sum and against it."""
     ordinary = torch.randn(4, 16, dtype=torch.float64, generator=generator)
@@ -67,7 +67,7 @@ def neighbours(method: Method) -> float:
     """
     generator, bound, worst = torch.Generator().manual_seed(1), method.sensitivity(), 0.0
     for dtype in (torch.float32, torch.float64):
-        hostile = _hostile_vectors(method, dtype, generator)
+        hostile = hostile_vectors(method, dtype, generator)
         problem = vectors(hostile)
         ordinary = problem.gradient_sum(method, torch.arange(4), micro_batch_size=5).total
         for i in range(4, len(hostile)):
@@ -106,7 +106,10 @@ def _network_steps(
 
 
 def own_contribution(method: Method) -> float:
-    """largest relative difference of an example's contribution from w(|v|) v by plain autograd, in whatever company"""
+    """largest relative difference of an example's contribution from w(|v|) v by plain autograd, in whatever company
+
+    Of a method that weighs layers apart, from ``w_l v_l`` layer by layer.
+    """
     worst = 0.0
     for problem, batch, iterates in _network_steps(torch.Generator().manual_seed(2), spread=1.0):
         whole = problem.gradient_sum(method, batch, micro_batch_size=6, iterates=iterates).total
@@ -115,7 +118,7 @@ def own_contribution(method: Method) -> float:
             coefficients = averaging(len(iterates), method.decay)
             pairs = zip(coefficients, iterates, strict=True)
             v = torch.stack([c * _autograd(problem, i, iterate) for c, iterate in pairs]).sum(0)
-            expected.append(method.weight(v.norm()[None]) * v)
+            expected.append(_weighted(problem, method, v))
             alone = problem.gradient_sum(method, i[None], micro_batch_size=1, iterates=iterates).total
             few = problem.gradient_sum(method, batch[batch != i][:2], micro_batch_size=3, iterates=iterates).total
             both = torch.cat([batch[batch != i][:2], i[None]])
@@ -125,11 +128,30 @@ def own_contribution(method: Method) -> float:
     return worst
 
 
+def _weighted(problem: Objective, method: Method, v: Tensor) -> Tensor:
+    """What an example with the gradient ``v [P]`` is to contribute."""
+    if not isinstance(method, PerLayer):
+        return method.weight(v.norm()[None]) * v
+    parameters = list(problem.model.parameters())
+    parts = torch.split(v, [parameter.numel() for parameter in parameters])
+    layers: dict[nn.Parameter, nn.Module] = {}
+    for module in problem.model.modules():
+        for parameter in module.parameters(recurse=False):
+            layers.setdefault(parameter, module)
+    of_layer: dict[nn.Module, list[Tensor]] = {}
+    for parameter, part in zip(parameters, parts, strict=True):
+        of_layer.setdefault(layers[parameter], []).append(part)
+    norms = torch.stack([torch.cat(own).norm() for own in of_layer.values()])
+    weights = dict(zip(of_layer, method.layer_weights(norms[None])[0], strict=True))
+    return torch.cat([weights[layers[p]] * part for p, part in zip(parameters, parts, strict=True)])
+
+
 def _autograd(problem: Objective, example: Tensor, iterate: Tensor) -> Tensor:
     parameters = list(problem.model.parameters())
     point_at(parameters, iterate)
     problem.model.eval()  # the books are kept in training mode only
-    loss = problem.losses(example[None])().sum()
+    (losses,) = problem.losses(example[None])
+    loss = losses().sum()
     problem.model.train()
     return gather(parameters, dict(zip(parameters, torch.autograd.grad(loss, parameters), strict=True)))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from psasc_bench import methods, records
+from psasc_bench import methods, records, training
 from psasc_bench.evidence.accountants import (
     epsilon_at_least,
     epsilon_at_least_by_prv,
@@ -21,7 +21,7 @@ from psasc_bench.evidence.accountants import (
     epsilon_by_dp_accounting,
     epsilon_by_quadrature,
 )
-from psasc_bench.methods import LARGEST, SMALLEST
+from psasc_bench.methods import LARGEST, SMALLEST, Adaptive
 from psasc_bench.privacy import LOST, Accountant, loss_interval
 from psasc_bench.records import Record
 from psasc_bench.study import RunSpec
@@ -97,6 +97,7 @@ def _verify(path: Path, found: Record) -> Verified:
         epsilon_dp_accounting_rdp=epsilon_by_dp_accounting(*ledger.schedule(ledger.steps_taken)),
         problem=records.misfiled(path, found)
         or _not_its_runs(ledger, found)
+        or _another_split(ledger, found)
         or _overspent(ledger)
         or _miscounted(ledger),
     )
@@ -146,6 +147,27 @@ def _not_its_runs(ledger: _Ledger, found: Record) -> str | None:
     if not math.isclose(ledger.sensitivity, sensitivity, rel_tol=1e-9):
         return f"noise was added against sensitivity {ledger.sensitivity:g}; {spec.method} has {sensitivity:g}"
     return None
+
+
+def _another_split(ledger: _Ledger, found: Record) -> str | None:
+    """Whether what a step releases is not what its method does, or jointly is not worth the ledger's noise."""
+    method = methods.create(found.spec.method, dict(found.spec.parameters))
+    said = found.ledger.get("releases", {})
+    batch, joint = found.spec.expected_batch_size, ledger.noise_multiplier
+    if not said and not (isinstance(method, Adaptive) and joint):
+        return None
+    try:
+        due = training.releases(method, noise_multiplier=joint, expected_batch_size=batch)
+        pairs = [(float(said[name][key]), value) for name, of in due.items() for key, value in of.items()]
+        recomputed = 1 / math.hypot(*(1 / float(of["noise_multiplier"]) for of in said.values()))
+    except ValueError as error:
+        return f"it cannot be verified: {error}"
+    except (KeyError, TypeError, AttributeError, ZeroDivisionError):
+        return "its ledger lacks or garbles 'releases'"
+    if not math.isclose(recomputed, joint, rel_tol=1e-9):
+        return f"its releases jointly have noise multiplier {recomputed:g}; its budget is for {joint:g}"
+    same = set(said) == set(due) and all(math.isclose(one, other, rel_tol=1e-9) for one, other in pairs)
+    return None if same else f"its releases are not those of {found.spec.method}"
 
 
 def _another_schedule(ledger: _Ledger, spec: RunSpec) -> str | None:

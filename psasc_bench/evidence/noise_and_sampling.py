@@ -13,11 +13,11 @@ from torch import Tensor
 
 from psasc_bench.evidence.contributions import relative_difference
 from psasc_bench.evidence.worst_cases import diracs, one_step
-from psasc_bench.methods import Method
+from psasc_bench.methods import Adaptive, Method
 from psasc_bench.privacy import poisson_batch, privatise
 
 NOISE_MULTIPLIER = 1.5  # any will do that is not 1, which would hide a forgotten factor
-EXPECTED_BATCH_SIZE = 20.0
+EXPECTED_BATCH_SIZE = 1000.0  # so large that a statistic may have a share of the noise that grows with it
 COORDINATES = 200_000  # to estimate the noise's scale from: its standard error is then 0.16 %
 DRAWS = 1000
 
@@ -35,7 +35,7 @@ def divisor(method: Method) -> float:
             expected_batch_size=EXPECTED_BATCH_SIZE,
             generator=torch.Generator().manual_seed(5),
         )
-        worst = max(worst, relative_difference(released * EXPECTED_BATCH_SIZE, total))
+        worst = max(worst, relative_difference(released.gradient * EXPECTED_BATCH_SIZE, total))
     return worst
 
 
@@ -45,7 +45,7 @@ def _noises(method: Method) -> Iterator[Tensor]:
     norms = torch.cat([torch.ones(50), torch.tensor([1e15]), torch.full((50,), 1e-12), torch.full((5,), math.nan)])
     problem = diracs(norms, parameters=len(norms) + COORDINATES)
     generator = torch.Generator().manual_seed(6)
-    due = NOISE_MULTIPLIER * method.sensitivity() / EXPECTED_BATCH_SIZE
+    due = gradient_multiplier(method) * method.sensitivity() / EXPECTED_BATCH_SIZE
     for batch in (range(0), range(50), range(50, 51), range(51, 101), range(101, 106)):
         released = one_step(
             problem,
@@ -55,7 +55,15 @@ def _noises(method: Method) -> Iterator[Tensor]:
             expected_batch_size=EXPECTED_BATCH_SIZE,
             generator=generator,
         )
-        yield released[len(norms) :].double() / due
+        yield released.gradient[len(norms) :].double() / due
+
+
+def gradient_multiplier(method: Method) -> float:
+    """That of the weighted sum, of a step of ``NOISE_MULTIPLIER``: more where a statistic is released beside it."""
+    if not isinstance(method, Adaptive):
+        return NOISE_MULTIPLIER
+    beside = method.statistic_multiplier(NOISE_MULTIPLIER, EXPECTED_BATCH_SIZE)
+    return float((NOISE_MULTIPLIER**-2 - beside**-2) ** -0.5)
 
 
 def noise_scale(method: Method) -> float:

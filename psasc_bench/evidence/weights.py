@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import chain, product
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from psasc_bench.methods import Method
+from psasc_bench.methods import Adaptive, Method
 
 CHUNK = 1 << 16  # norms asked about at once: more do not fit the cache, and take three times as long
 # (from, to, every how manyth float32): nearly all norms of training lie in the middle one, where 8 floats are a
@@ -57,7 +57,7 @@ class Survey:
 def _extremes(method: Method, dtype: torch.dtype) -> tuple[float, int]:
     """The largest contribution, infinite if one is no number, and how many weights are not finite."""
     largest, nonfinite = 0.0, 0
-    for norms in chain([_landmarks(method, dtype)], _grid(SPANS, dtype)):
+    for norms in chain([landmarks(method, dtype)], _grid(SPANS, dtype)):
         weights = _weights(method, norms)
         least, most = (float(extreme) for extreme in (norms * weights).aminmax())
         if not (math.isfinite(least) and math.isfinite(most)):
@@ -72,14 +72,14 @@ def _extremes(method: Method, dtype: torch.dtype) -> tuple[float, int]:
 def _weights(method: Method, norms: Tensor) -> Tensor:
     """The method's weights, once they have the norms' form: others might be broadcast to what fills the memory."""
     weights = method.weight(norms)
-    if not _alike(weights, norms):
+    if not alike(weights, norms):
         raise TypeError(
             f"of norms {list(norms.shape)} of {norms.dtype} weights are {list(weights.shape)}, {weights.dtype}"
         )
     return weights
 
 
-def _alike(one: Tensor, two: Tensor) -> bool:
+def alike(one: Tensor, two: Tensor) -> bool:
     return (one.shape, one.dtype, one.device) == (two.shape, two.dtype, two.device)
 
 
@@ -93,11 +93,12 @@ def _grid(spans: tuple[tuple[float, float, int], ...], dtype: torch.dtype) -> It
             yield (offsets[: -(-(stop - bits) // stride)] + bits).view(torch.float32).to(dtype)
 
 
-def _landmarks(method: Method, dtype: torch.dtype) -> Tensor:
+def landmarks(method: Method, dtype: torch.dtype) -> Tensor:
     """Zero, and where a formula may turn: its hyper-parameters and constants, their products and quotients, and the
     numbers next to each."""
     settings = [float(getattr(method, field.name)) for field in fields(method)]
-    written = getattr(getattr(type(method).weight, "__code__", None), "co_consts", ())
+    formulas = [getattr(type(method), name, None) for name in ("weight", "layer_weights", "statistic")]
+    written = [constant for one in formulas for constant in getattr(getattr(one, "__code__", None), "co_consts", ())]
     constants = [float(constant) for constant in written if isinstance(constant, int | float)]
     known = np.array([x for x in (*settings, *constants, method.sensitivity(), 1.0) if SPANS[0][0] < x < SPANS[-1][1]])
     turns = np.unique(np.concatenate([[a * b, a / b] for a, b in product(known, known)]))
@@ -155,18 +156,31 @@ def form(method: Method) -> float:
         given = torch.linspace(0, 3, size, dtype=dtype)
         norms = given.clone()
         weights = method.weight(norms)
-        wrong += not (_alike(weights, given) and torch.equal(norms, given))
+        wrong += not (alike(weights, given) and torch.equal(norms, given))
     return float(wrong)
 
 
 def steadiness(method: Method) -> float:
     """largest relative change of sensitivity() from call to call, before and after weights of small and large norms"""
-    first, worst = _number(method.sensitivity()), 0.0
-    for norm in (*COMPANY, 0.0) * 10:
-        method.weight(torch.full((3,), norm))
-        again = _number(method.sensitivity())
-        worst = max(worst, 0.0 if again == first else abs(again - first) / abs(first))
+    worst = 0.0
+    for sensitivity in _sensitivities(method):
+        first = _number(sensitivity())
+        for norm in (*COMPANY, 0.0) * 10:
+            _look(method, norm)
+            again = _number(sensitivity())
+            worst = max(worst, 0.0 if again == first else abs(again - first) / abs(first))
     return worst
+
+
+def _sensitivities(method: Method) -> list[Callable[[], object]]:
+    return [method.sensitivity, *([method.statistic_sensitivity] if isinstance(method, Adaptive) else [])]
+
+
+def _look(method: Method, norm: float) -> None:
+    """Show it examples, as training does."""
+    method.weight(torch.full((3,), norm))
+    if isinstance(method, Adaptive):
+        method.statistic(torch.full((3,), norm))
 
 
 def _number(value: object) -> float:
@@ -176,11 +190,12 @@ def _number(value: object) -> float:
 
 
 def memory(method: Method) -> float:
-    """attributes, globals and random generators (Python's, numpy's, torch's) that weight or sensitivity changes"""
+    """attributes, globals and random generators (Python's, numpy's, torch's) that calling the method changes"""
     before = remembered(method, Method)
     for norm in COMPANY:
-        method.weight(torch.full((3,), norm))
-        method.sensitivity()
+        _look(method, norm)
+        for sensitivity in _sensitivities(method):
+            sensitivity()
     after = remembered(method, Method)
     return float(sum(before.get(key) != after.get(key) for key in before.keys() | after.keys()))
 

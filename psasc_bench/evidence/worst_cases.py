@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from psasc_bench.methods import Method
-from psasc_bench.training import Objective, release
+from psasc_bench.training import Objective, Released, View, release
 
 
 def one_step(
@@ -20,8 +18,10 @@ def one_step(
     noise_multiplier: float,
     expected_batch_size: float,
     generator: torch.Generator,
-) -> Tensor:
-    """What one step of training lets out ``[P]``, all iterates being the initial parameters."""
+    statistic_generator: torch.Generator | None = None,
+) -> Released:
+    """What one step of training lets out, all iterates being the initial parameters. Without a generator of its own, a
+    statistic gets the noise of a new one."""
     iterates = [objective.parameters] * int(method.iterates)
     return release(
         objective.gradient_sum(method, batch, micro_batch_size=4096, iterates=iterates),
@@ -29,6 +29,7 @@ def one_step(
         noise_multiplier=noise_multiplier,
         expected_batch_size=expected_batch_size,
         generator=generator,
+        statistic_generator=statistic_generator or torch.Generator(),
     )
 
 
@@ -36,7 +37,7 @@ def one_step(
 def vectors(chosen: Tensor) -> Objective:
     """Example i's gradient is ``chosen[i]``, exactly: ``loss_i = <theta, chosen[i]>``."""
     model = nn.Linear(chosen.shape[1], 1, bias=False).to(chosen.dtype)
-    return Objective(model, lambda indices: lambda: model(chosen[indices]).squeeze(1))
+    return Objective(model, lambda indices: [lambda: model(chosen[indices]).squeeze(1)])
 
 
 @torch.random.fork_rng(devices=[])  # torch initialises from its global generator: leave that as it was
@@ -44,7 +45,7 @@ def diracs(norms: Tensor, *, parameters: int) -> Objective:
     """Example i's gradient is ``norms[i]`` times the i-th unit vector of ``[parameters]``. ``norms`` may be changed in
     place from step to step, signs included. Costs no more than the vectors that it does not write down."""
     model = nn.Embedding(parameters, 1, dtype=norms.dtype)
-    return Objective(model, lambda indices: lambda: norms[indices] * model(indices).squeeze(1))
+    return Objective(model, lambda indices: [lambda: norms[indices] * model(indices).squeeze(1)])
 
 
 @torch.random.fork_rng(devices=[])  # torch initialises from its global generator: leave that as it was
@@ -85,8 +86,8 @@ def _classifier(
         for parameter in model.parameters():  # by the generator given: torch initialises from its global one
             parameter.copy_(0.5 * torch.randn(parameter.shape, dtype=parameter.dtype, generator=generator))
 
-    def losses(indices: Tensor) -> Callable[[], Tensor]:
+    def losses(indices: Tensor) -> list[View]:
         x, y, scale = inputs[indices], labels[indices], scales[indices]
-        return lambda: scale * F.cross_entropy(model(x), y, reduction="none")
+        return [lambda: scale * F.cross_entropy(model(x), y, reduction="none")]
 
     return Objective(model, losses)

@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from functools import cache
@@ -16,13 +16,15 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from psasc_bench import code
-from psasc_bench.methods.base import LARGEST, SMALLEST, Method
+from psasc_bench.methods.base import LARGEST, SMALLEST, Adaptive, Method, PerLayer
 
 __all__ = [
     "LARGEST",
     "RESERVED",
     "SMALLEST",
+    "Adaptive",
     "Method",
+    "PerLayer",
     "checked_title",
     "create",
     "describe",
@@ -35,17 +37,19 @@ __all__ = [
     "parameters",
     "required",
     "sensitivity",
+    "state_of",
 ]
 
 FOLDER = Path(__file__).parent
-CONTRACT = tuple(f"{__name__}.base.{name}" for name in ("Method", "Tensor"))
+CONTRACT = tuple(f"{__name__}.base.{name}" for name in ("Adaptive", "Method", "PerLayer", "Tensor"))
 # What is no name for a hyper-parameter: keys of a study and of a run, columns of tables, and what a method has besides.
 TAKEN = """
-    accountant accuracy blind commit control cpu data_sha256 dataset dataset_title delta device drawn epoch epochs
-    epsilon epsilon_pld epsilon_rdp evaluation expected_batch_size identity implementation label learning_rate listed_as
-    method method_title model modified momentum noise_multiplier nonfinite_examples optimiser parameters peak
-    peak_memory_mib reason sampling_rate seconds seconds_diagnostics seed sensitivity settings status step steps_taken
-    sweep test_accuracy test_examples test_loss threads title torch tuned validation_accuracy validation_loss weight
+    accountant accuracy augment augmentations blind commit control cpu data_sha256 dataset dataset_title delta device
+    drawn epoch epochs epsilon epsilon_pld epsilon_rdp evaluation expected_batch_size identity implementation label
+    learning_rate listed_as method method_title model modified momentum noise_multiplier nonfinite_examples optimiser
+    parameters peak peak_memory_mib reason sampling_rate seconds seconds_diagnostics seed sensitivity settings status
+    step steps_taken sweep test_accuracy test_examples test_loss threads title torch tuned validation_accuracy
+    validation_loss weight
 """
 RESERVED = frozenset(TAKEN.split())
 DIAGNOSTIC = "nonprivate_"  # what a run's curve has more columns of
@@ -121,6 +125,11 @@ def sensitivity(name: str, method: Method) -> float:
 def parameters(method: Method) -> dict[str, float]:
     """All hyper-parameters with their values, defaults included."""
     return {field.name: getattr(method, field.name) for field in fields(method)}
+
+
+def state_of(method: Method) -> dict[str, float]:
+    """The hyper-parameters that what is released may change, with their values now; none of most methods."""
+    return {name: getattr(method, name) for name in method.state} if isinstance(method, Adaptive) else {}
 
 
 def required(name: str) -> list[str]:
@@ -199,12 +208,14 @@ def _fault(cls: type[Method]) -> str | None:
         return ": write @dataclass(frozen=True, kw_only=True) above the class"
     if taken := [name for name in (field.name for field in fields(cls)) if name in RESERVED or DIAGNOSTIC in name]:
         return f".{taken[0]}: this name means something else in studies and tables; rename the hyper-parameter"
-    for name in ("weight", "sensitivity"):
+    for name in _asked_of(cls):
         found = inspect.getattr_static(cls, name)
         if name in cls.__abstractmethods__:
             return f".{name}: is missing; define it with def"
         if not inspect.isroutine(found) or inspect.iscoroutinefunction(found):
             return f".{name}: must be a method; define it with def, and no @property"
+    if issubclass(cls, Adaptive) and not _are_fields(inspect.getattr_static(cls, "state", None), cls):
+        return ".state: must name, in a tuple, the fields that advance may change"
     for name in ("control", "blind"):
         if not isinstance(inspect.getattr_static(cls, name), bool):
             return f".{name}: must be True or False"
@@ -214,3 +225,16 @@ def _fault(cls: type[Method]) -> str | None:
     except ValueError as error:
         return f".title: {error}, got {title!r}"
     return None
+
+
+def _asked_of(cls: type[Method]) -> Iterator[str]:
+    """What training calls of a method."""
+    yield from ("weight", "sensitivity")
+    if issubclass(cls, Adaptive):
+        yield from ("statistic", "statistic_sensitivity", "statistic_multiplier", "advance")
+    if issubclass(cls, PerLayer):
+        yield "layer_weights"
+
+
+def _are_fields(names: object, cls: type[Method]) -> bool:
+    return isinstance(names, tuple) and bool(names) and set(names) <= {field.name for field in fields(cls)}

@@ -41,3 +41,21 @@ def noise_scale(*, sensitivity: float, noise_multiplier: float) -> float:
             "a private method needs both finite and > 0"
         )
     return scale
+
+
+def remaining_multiplier(noise_multiplier: float, *, beside: float) -> float:
+    """The noise multiplier ``s`` of a release that, together with one of noise multiplier ``beside`` from the same
+    batch, costs what one of ``noise_multiplier`` costs: ``1/s^2 = 1/noise_multiplier^2 - 1/beside^2``.
+
+    Each release divided by its noise's standard deviation, the two are one Gaussian vector of unit noise, which an
+    example moves by ``sqrt(1/s^2 + 1/beside^2)`` at most. Without noise (0) there is nothing to share: 0. Raises
+    ``ValueError`` where the other release alone costs as much, or more.
+    """
+    if noise_multiplier == 0:
+        return 0.0
+    if not beside > noise_multiplier:
+        raise ValueError(
+            f"the statistic's noise multiplier is {beside:g}; it must be above {noise_multiplier:g}, that of the whole "
+            "step, or nothing is left for the gradient: raise the expected batch size or epsilon"
+        )
+    return noise_multiplier / math.sqrt(1 - (noise_multiplier / beside) ** 2)

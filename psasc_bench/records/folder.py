@@ -6,7 +6,7 @@ import csv
 import math
 from pathlib import Path
 
-from psasc_bench.records.record import CURVE_KEYS, REMEDY, Record, result_keys
+from psasc_bench.records.record import CURVE_KEYS, REMEDY, STATE, Record, result_keys
 
 
 def records_folder(results: Path) -> Path:
@@ -44,7 +44,8 @@ def read_curve(path: Path, found: Record) -> list[dict[str, str]]:
     row, null where that is not finite.
     """
     try:
-        rows = _rows(path.with_suffix(".csv"), {*CURVE_KEYS, *result_keys(found.spec)})
+        moving = (f"{STATE}{name}" for name in found.spec.parameters)
+        rows = _rows(path.with_suffix(".csv"), {*CURVE_KEYS, *result_keys(found.spec), *moving})
     except (ValueError, OSError, csv.Error) as error:
         raise ValueError(f"{path.with_suffix('.csv')}: not the curve of a run ({error}); {REMEDY}") from None
     for key, value in found.result.items() if found.status != "failed" else ():

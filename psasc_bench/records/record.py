@@ -23,6 +23,7 @@ GENERATION = 1
 
 Status = Literal["done", "diverged", "failed"]
 CURVE_KEYS = ("epoch", "step")  # the columns of a run that failed before its first epoch ended
+STATE = "state_"  # before the name of a setting that moves, as a curve's column
 MAPPINGS = ("result", "ledger", "nonprivate", "seconds", "provenance")
 NONPRIVATE = ("nonfinite_examples",)
 REMEDY = "delete it and run the workflow again"
@@ -60,10 +61,15 @@ class Record:
         return same_data and (self.spec, self.fingerprint, self.generation) == (spec, fingerprint, GENERATION)
 
 
-def ledger(budget: Budget, *, sensitivity: float, steps_taken: int) -> dict[str, Any]:
-    """What the run spent: the budget's terms, the sensitivity noised against, and the releases made. It is what this
-    run spent by itself: another run of its seed has the same noise."""
-    return {**budget.to_json(), "sensitivity": json_number(sensitivity), "steps_taken": steps_taken}
+def ledger(
+    budget: Budget, *, sensitivity: float, steps_taken: int, releases: Mapping[str, Mapping[str, float]] | None = None
+) -> dict[str, Any]:
+    """What the run spent: the budget's terms, the sensitivity noised against, and the steps made. It is what this run
+    spent by itself: another run of its seed has the same noise. Of a step that makes two ``releases``, these are by
+    name, each with its own noise multiplier and sensitivity; jointly they cost the budget's noise multiplier.
+    Sensitivities that move are those of the first step."""
+    spent = {**budget.to_json(), "sensitivity": json_number(sensitivity), "steps_taken": steps_taken}
+    return spent | ({"releases": {name: dict(of) for name, of in releases.items()}} if releases else {})
 
 
 def write(record: Record, curve: Sequence[Mapping[str, float]], stem: Path) -> None:

@@ -13,6 +13,7 @@ from psasc_bench.study import Cell, ConfigError, RunSpec, Study, parse_study
 # Of a published protocol, what decides a model and its schedule, and its noise.
 SCHEDULE = ("model", "expected_batch_size", "epochs", "delta", "learning_rate", "momentum")
 PUBLISHED = (*SCHEDULE, "accountant")
+AUGMENTATIONS = ("augment", "augmentations")  # which no protocol of these has
 PAPERS = {"AdaSig": "AdaSig (NeurIPS 2025)", "Tramer & Boneh": "Tramer & Boneh (2021)"}
 SHARED = {"sensitivity": "sensitivities", "learning_rate": "learning rates", "momentum": "momenta of SGD"}
 SHARED |= {"optimiser": "optimisers"}
@@ -38,7 +39,7 @@ class Protocol:
         found = {}
         for name, (known, papers) in self._published.items():
             ours, theirs = self.study.dataset(name), known.dataset(name)
-            values = {key: (getattr(ours, key), getattr(theirs, key)) for key in papers}
+            values = {key: (getattr(ours, key), getattr(theirs, key)) for key in (*papers, *AUGMENTATIONS)}
             values["optimiser"] = (_rules(self.study, name), _rules(known, name))
             found[name] = {key: (own, other) for key, (own, other) in values.items() if own != other}
         return found

@@ -9,12 +9,6 @@ from psasc_bench import optimisers
 from psasc_bench.optimisers import Rules
 
 HEAVY_BALL, MOMENTUM = "heavy-ball", "momentum"
-OPTIMISER = ("learning_rate", MOMENTUM)  # settings that are no hyper-parameters of a method; nor are those of rules
-
-
-def is_of_optimiser(setting: str) -> bool:
-    """Whether it is one of the optimiser's: of those above, or of a rule, as ``adam.beta1``."""
-    return setting in OPTIMISER or "." in setting
 
 
 def listed_rules(given: Any) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from psasc_bench import methods, models
 from psasc_bench.methods import LARGEST, SMALLEST
-from psasc_bench.study.settings import ConfigError, Settings, Sweep
+from psasc_bench.study.settings import MOST_AUGMENTATIONS, ConfigError, Settings, Sweep
 from psasc_bench.study.study import Cell, Study
 from psasc_bench.study.trials import trial_study
 
@@ -34,6 +34,8 @@ def study_problems(study: Study) -> Iterator[str]:
                 yield f"{here}.more_seeds.{epsilon:g}: must name none that there is already: {known[0]}"
         if dataset.more_seeds and dataset.share_process:
             yield f"{here}.more_seeds: not with share_process, where every epsilon has the same seeds"
+        if dataset.augment and dataset.features != "pixels":
+            yield f"{here}.augment: goes with features pixels; {dataset.features} are of images that have been read"
         if (dataset.source == "npz") != (dataset.path is not None):
             yield f"{here}.path: goes with source npz, and only with it"
         if (dataset.mean is None) != (dataset.deviation is None):
@@ -69,17 +71,22 @@ def _places(study: Study, name: str, method: str) -> Iterator[tuple[float, str]]
 
 
 def _setting_problems(study: Study, cell: Cell, place: str) -> Iterator[str]:
-    momentum = study.said(cell.dataset, cell.method, cell.epsilon).get("momentum", 0.0)
-    if momentum >= 1:
+    said = study.said(cell.dataset, cell.method, cell.epsilon)
+    if (momentum := said.get("momentum", 0.0)) >= 1:
         yield f"{place}.momentum: must be less than 1, got {momentum}"
         return
     try:
-        study.spec(cell, seed=0)
+        spec = study.spec(cell, seed=0)
         settled = study.method(cell.dataset, cell.method, cell.epsilon)
         sensitivity = methods.sensitivity(cell.method, settled)
     except ValueError as error:
         yield f"{place}: {error}"
         return
+    count = said.get("augmentations", spec.augmentations)
+    if count not in range(1, MOST_AUGMENTATIONS + 1):
+        yield f"{place}.augmentations: must be a whole number from 1 to {MOST_AUGMENTATIONS}, got {count:g}"
+    elif spec.augmentations > 1 and not spec.augment:
+        yield f"{place}.augmentations: say how, under datasets.{cell.dataset}.augment: [shift, flip]"
     # a sensitivity that overflows would make the run non-private, and one that underflows its noise vanish
     if not settled.control and not SMALLEST <= sensitivity <= LARGEST:
         yield (

@@ -9,6 +9,8 @@ from psasc_bench.study.settings import ClaimsConfig, ConfigError
 
 # What methods are decides where a study does not say otherwise, whatever it calls them.
 METHOD, REFERENCE, EARLIER = "dp-psasc", "dp-sgd", ("auto-s", "nsgd", "dp-psac")
+# Baselines that no claim is about.
+BESIDE = ("adasig", "auto-v", "bounded-quantile", "dc-sgd-p", "per-layer", "quantile", "sigmoid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ def find_roles(claims: ClaimsConfig, methods: Mapping[str, str]) -> Roles:
 
 
 def _under_test(names: Sequence[str], methods: Mapping[str, str]) -> str | None:
-    known = (REFERENCE, *EARLIER)
+    known = (REFERENCE, *EARLIER, *BESIDE)
     newcomers = [name for name in names if methods[name] not in known]
     renamed = [name for name in names if methods[name] != name and methods[name] != REFERENCE]
     return next(iter([*_that_are(METHOD, names, methods), *reversed(newcomers), *reversed(renamed)]), None)

@@ -27,8 +27,11 @@ from psasc_bench.study.optimiser import check_rules, listed_rules
 from psasc_bench.study.search import draw
 from psasc_bench.study.spec import format_epsilon
 
+# Of a method's settings, those that are no hyper-parameters of it; nor are those of update rules, as ``adam.beta1``.
+TRAINING = ("learning_rate", "momentum", "augmentations")
 MOST_EPOCHS = 1_000_000
 MOST_TRIALS = 10_000
+MOST_AUGMENTATIONS = 1000  # each is a pass over the batch
 # What a trial may be given in place of another setting, which follows from it.
 STANDING_FOR = {"sensitivity": "C", "step": "learning_rate"}
 T = TypeVar("T")
@@ -106,6 +109,11 @@ Grid = Annotated[dict[str, Epsilons], Field(min_length=1), AfterValidator(_of_se
 Grids = Annotated[tuple[Grid, ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
+def hyperparameters(settings: Mapping[str, float]) -> Settings:
+    """Those of the method itself, of all that is said of it."""
+    return {key: value for key, value in settings.items() if key not in TRAINING and "." not in key}
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -130,6 +138,8 @@ class DatasetConfig(Strict):
     momentum: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
     optimiser: Optimiser = ()
     sensitivity: Positive | None = None
+    augment: Annotated[tuple[Literal["shift", "flip"], ...], AfterValidator(distinct)] = ()
+    augmentations: Annotated[Count, Field(le=MOST_AUGMENTATIONS)] = 1
     share_process: bool = False
     probe_every_epochs: Annotated[int, BeforeValidator(_number), Field(ge=0)] = 0
     epsilons: Epsilons | None = None

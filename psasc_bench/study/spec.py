@@ -13,7 +13,7 @@ from psasc_bench.optimisers import Rules
 from psasc_bench.privacy import Accountant
 
 # By key of a run's specification: what its JSON leaves out.
-UNSAID: dict[str, Any] = {"listed_as": "", "accountant": "rdp", "optimiser": ()}
+UNSAID: dict[str, Any] = {"listed_as": "", "accountant": "rdp", "optimiser": (), "augmentations": 1, "augment": ()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,8 @@ class RunSpec(Schedule):
     on. ``listed_as`` is the study's name for the method if it is another: two settings of one method go by two names.
     It names files and decides nothing else. ``accountant`` is what the noise is calibrated by. ``optimiser`` are the
     update rules with all their settings, first to last; none for the heavy ball with ``momentum``, which is 0 beside
-    others."""
+    others. An example's gradient is the mean over so many ``augmentations`` of it, each altered in the ways that
+    ``augment`` names."""
 
     model: str
     method: str
@@ -60,6 +61,8 @@ class RunSpec(Schedule):
     listed_as: str = field(default="", compare=False)
     accountant: Accountant = "rdp"
     optimiser: Rules = ()
+    augmentations: int = 1
+    augment: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -76,9 +79,9 @@ class RunSpec(Schedule):
         return f"{self.dataset}/{self.label}/eps-{format_epsilon(self.epsilon)}/seed-{self.seed}"
 
     def stream(self, axis: str) -> int:
-        """The seed of one random stream (``initialisation``, ``sampling`` or ``noise``). Method and budget do not
-        enter: runs of one seed share initial weights, batches and noise directions, so that they can be compared in
-        pairs."""
+        """The seed of one random stream (``initialisation``, ``sampling``, ``noise``, ``statistic`` or
+        ``augmentation``). Method and budget do not enter: runs of one seed share initial weights, batches and noise
+        directions, so that they can be compared in pairs."""
         digest = hashlib.sha256(f"{axis}/{self.dataset}/{self.seed}".encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
 
@@ -100,8 +103,8 @@ class RunSpec(Schedule):
         known = [field.name for field in fields(cls) if field.name not in UNSAID]
         if set(values) - set(UNSAID) != set(known):
             raise ValueError(f"a run spec has the keys {', '.join(known)}; got {', '.join(values)}")
-        own = {"epsilon": float(values["epsilon"]), "optimiser": tuple(values.get("optimiser", ()))}
-        return cls(**{**values, **own})
+        listed = {key: tuple(values.get(key, ())) for key in ("optimiser", "augment")}
+        return cls(**{**values, "epsilon": float(values["epsilon"]), **listed})
 
 
 def format_epsilon(epsilon: float) -> str:

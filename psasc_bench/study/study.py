@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from psasc_bench import data, methods
 from psasc_bench.methods import Method
-from psasc_bench.study.optimiser import is_of_optimiser, resolve, rules_title
+from psasc_bench.study.optimiser import resolve, rules_title
 from psasc_bench.study.roles import Roles, find_roles
 from psasc_bench.study.settings import (
     ClaimsConfig,
@@ -28,6 +28,7 @@ from psasc_bench.study.settings import (
     Strict,
     Sweep,
     distinct,
+    hyperparameters,
 )
 from psasc_bench.study.spec import RunSpec, format_epsilon
 from psasc_bench.study.threshold import threshold
@@ -180,6 +181,8 @@ class Study(Strict):
             momentum=momentum,
             seed=seed,
             optimiser=optimiser,
+            augmentations=int(said.get("augmentations", dataset.augmentations)),
+            augment=dataset.augment,
         )
 
     def _method(self, name: str) -> MethodConfig:
@@ -190,8 +193,7 @@ class Study(Strict):
     def _parameters(self, dataset: str, method: str, epsilon: float) -> Settings:
         """The method's hyper-parameters on ``dataset`` at ``epsilon``. A ``C`` that is not given is the one that gives
         the data set's sensitivity."""
-        said = self.said(dataset, method, epsilon)
-        parameters = {key: value for key, value in said.items() if not is_of_optimiser(key)}
+        parameters = hyperparameters(self.said(dataset, method, epsilon))
         name, config = self.implementation(method), self.dataset(dataset)
         if config.sensitivity and self.derives_threshold(dataset, method, epsilon):
             parameters["C"] = threshold(name, parameters, sensitivity=config.sensitivity)

@@ -6,14 +6,13 @@ import math
 from collections.abc import Mapping
 
 from psasc_bench import methods
-from psasc_bench.study.optimiser import is_of_optimiser
-from psasc_bench.study.settings import ConfigError
+from psasc_bench.study.settings import ConfigError, hyperparameters
 
 
 def threshold(name: str, settings: Mapping[str, float], *, sensitivity: float) -> float:
     """The ``C`` at which method ``name``, with these ``settings`` besides, has this sensitivity. Raises ``ConfigError``
     if the one is not proportional to the other, ``ValueError`` for settings that the method has not."""
-    parameters = {key: value for key, value in settings.items() if not is_of_optimiser(key)}
+    parameters = hyperparameters(settings)
 
     def at(value: float) -> float:
         return methods.sensitivity(name, methods.create(name, parameters | {"C": value}))

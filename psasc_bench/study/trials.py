@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from psasc_bench import methods
-from psasc_bench.study.optimiser import is_of_optimiser
 from psasc_bench.study.settings import (
     MOST_EPOCHS,
     STANDING_FOR,
@@ -17,6 +16,7 @@ from psasc_bench.study.settings import (
     ConfigError,
     Settings,
     Sweep,
+    hyperparameters,
 )
 from psasc_bench.study.spec import RunSpec
 from psasc_bench.study.study import Study
@@ -120,8 +120,7 @@ def _resolved(name: str, settings: Settings, sensitivity: float | None) -> Setti
 def _sensitivity(name: str, settings: Settings, default: float | None) -> float:
     if default is not None and "C" not in settings and "C" in methods.required(name):
         return default
-    parameters = {key: value for key, value in settings.items() if not is_of_optimiser(key)}
-    found = methods.sensitivity(name, methods.create(name, parameters))
+    found = methods.sensitivity(name, methods.create(name, hyperparameters(settings)))
     if math.isinf(found):
         raise ConfigError(f"step: {name} has no sensitivity to divide it by; vary learning_rate")
     return found

@@ -3,11 +3,14 @@ from .fit import check_fit
 from .inputs import choose_device, prepared_dataset, read_budget, schedule_budget
 from .loop import Examples, train
 from .runner import empty_spool, train_run
-from .step import Objective, averaging, release
+from .step import Objective, Released, Shares, View, averaging, release, release_statistic, releases, shares
 
 __all__ = [
     "Examples",
     "Objective",
+    "Released",
+    "Shares",
+    "View",
     "along_one_trajectory",
     "averaging",
     "check_fit",
@@ -16,7 +19,10 @@ __all__ = [
     "prepared_dataset",
     "read_budget",
     "release",
+    "release_statistic",
+    "releases",
     "schedule_budget",
+    "shares",
     "train",
     "train_run",
 ]

@@ -46,11 +46,10 @@ def own_deviation(
     spec: RunSpec, dataset: Dataset, *, every_epochs: int, micro_batch_size: int, device: torch.device
 ) -> Probe:
     """For the run of ``spec``: its own method's deviation at every ``every_epochs``-th epoch."""
-    method = methods.create(spec.method, dict(spec.parameters))
     objective, batch = probe_set(spec, dataset, device=device)
     micro_batch_size = min(micro_batch_size, len(dataset.y_train))
 
-    def probe(epoch: int, iterates: Sequence[Tensor]) -> dict[str, float]:
+    def probe(epoch: int, method: Method, iterates: Sequence[Tensor]) -> dict[str, float]:
         if epoch % every_epochs:
             return {}
         (found,) = deviations(objective, [method], batch, iterates=iterates, micro_batch_size=micro_batch_size)
@@ -90,7 +89,7 @@ def along_one_trajectory(
     run = {"dataset": spec.dataset, "epsilon": spec.epsilon, "trajectory": spec.method}
     rows: list[dict[str, Any]] = []
 
-    def probe(epoch: int, iterates: Sequence[Tensor]) -> dict[str, float]:
+    def probe(epoch: int, _: Method, iterates: Sequence[Tensor]) -> dict[str, float]:
         if epoch not in measured:
             return {}
         found = deviations(

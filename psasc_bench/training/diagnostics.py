@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from psasc_bench.methods import Method, create
+from psasc_bench.methods import Method, PerLayer, create
 from psasc_bench.privacy import noise_scale
-from psasc_bench.training.step import GradientSum, Objective, averaging
+from psasc_bench.training.step import GradientSum, Objective, averaging, shares
 
 QUANTILES = (0.1, 0.5, 0.9)
 
@@ -36,13 +36,14 @@ class Diagnostics:
         """Over the epoch's examples, ``x`` being a norm as ``method`` saw it: the mean loss, quantiles of ``x`` and of
         ``w(x) / sensitivity``, and the share of ``x`` below the norm where ``w`` peaks; over its steps, the mean of
         ``||sum|| / (sigma sensitivity sqrt(P))``, the norm of the weighted sum over the (root mean square) norm of the
-        noise. Without a finite sensitivity, or without noise, there are no columns in units of it. An example that was
-        not finite counts as of norm 0; what has nothing to be computed from is NaN."""
+        noise, and settings that move being those at the epoch's end. Without a finite sensitivity, or without noise,
+        there are no columns in units of it. An example that was not finite counts as of norm 0; what has nothing to be
+        computed from, as a weight where layers have weights of their own, is NaN."""
         norms, losses = torch.cat(self.norms or [torch.zeros(0)]), torch.cat(self.losses or [torch.zeros(0)])
         row = {"nonprivate_train_loss": losses.mean().item(), **_quantiles("norm", norms)}
         sensitivity = method.sensitivity()
         if math.isfinite(sensitivity):
-            row |= _quantiles("weight", method.weight(norms) / sensitivity)
+            row |= _quantiles("weight", _weights(method, norms) / sensitivity)
             if noise_multiplier:
                 signal = torch.stack(self.signals).mean().item()
                 row["nonprivate_signal_to_noise"] = signal / (noise_multiplier * sensitivity)
@@ -135,9 +136,10 @@ def _deviation(
     method: Method, scaled: GradientSum, true_mean: Tensor, *, sampling_rate: float, noise_multiplier: float
 ) -> Deviation:
     total, norms, length = scaled.total.double(), scaled.norms.double(), true_mean.norm()
-    weights = method.weight(scaled.norms).double()
+    weights = _weights(method, scaled.norms).double()
     mean = total / weights.sum()
-    noise = noise_scale(sensitivity=method.sensitivity(), noise_multiplier=noise_multiplier)
+    share = shares(method, noise_multiplier=noise_multiplier, expected_batch_size=sampling_rate * len(scaled.norms))
+    noise = noise_scale(sensitivity=method.sensitivity(), noise_multiplier=share.gradient)
     # of n s^, whose mean is the total
     variance = len(total) * (noise / sampling_rate) ** 2
     variance += (1 / sampling_rate - 1) * float((weights * norms).square().sum())
@@ -149,6 +151,10 @@ def _deviation(
         effective_sample_size=float(weights.sum().square() / (len(weights) * weights.square().sum())),
         released_cosine=float(total @ true_mean / (length * (total.square().sum() + variance).sqrt())),
     )
+
+
+def _weights(method: Method, norms: Tensor) -> Tensor:
+    return torch.full_like(norms, math.nan) if isinstance(method, PerLayer) else method.weight(norms)
 
 
 def _weight_of_smallest_quarter(norms: Tensor, weights: Tensor) -> float:
@@ -165,4 +171,4 @@ def _quantiles(name: str, values: Tensor) -> dict[str, float]:
 
 
 def _share_below(norms: Tensor, bound: float) -> float:
-    return (norms < bound).double().mean().item()
+    return math.nan if math.isnan(bound) else (norms < bound).double().mean().item()

@@ -7,6 +7,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,20 +17,22 @@ from torch import Tensor, nn
 from psasc_bench import data, methods, models, optimisers
 from psasc_bench.data import Dataset
 from psasc_bench.engine import point_at
+from psasc_bench.methods import Method
 from psasc_bench.optimisers import Moment
 from psasc_bench.privacy import Budget, noise_scale, poisson_batch
-from psasc_bench.records import Status, pack_predictions
+from psasc_bench.records import STATE, Status, pack_predictions
 from psasc_bench.study import RunSpec
+from psasc_bench.training.augmentation import augmented
 from psasc_bench.training.checkpoint import Checkpoint
 from psasc_bench.training.diagnostics import Diagnostics
 from psasc_bench.training.fit import check_fit
 from psasc_bench.training.run_state import State
-from psasc_bench.training.step import Objective, release
+from psasc_bench.training.step import Objective, View, advanced, release, shares
 
 EVALUATION_BATCH = 1000
-# Of the number of an epoch that has ended and the released iterates at hand (each [P], oldest first), more columns for
-# the epoch's row. It must leave the iterates as they are.
-Probe = Callable[[int, Sequence[Tensor]], Mapping[str, float]]
+# Of the number of an epoch that has ended, the method as it stands and the released iterates at hand (each [P], oldest
+# first), more columns for the epoch's row. It must leave the iterates as they are.
+Probe = Callable[[int, Method, Sequence[Tensor]], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,19 @@ class Examples:
         return images.contiguous(memory_format=torch.channels_last), self._labels[index]
 
 
-def cross_entropies(model: nn.Module, examples: Examples) -> Callable[[Tensor], Callable[[], Tensor]]:
-    """The losses of an ``Objective``, in nats."""
+def cross_entropies(
+    model: nn.Module,
+    examples: Examples,
+    views: Callable[[Tensor, Tensor], Sequence[Tensor]] = lambda images, _: [images],
+) -> Callable[[Tensor], list[View]]:
+    """The losses of an ``Objective``, in nats, of what ``views`` makes of the images and indices of a batch."""
 
-    def losses(indices: Tensor) -> Callable[[], Tensor]:
+    def losses(indices: Tensor) -> list[View]:
         images, labels = examples[indices]
-        return lambda: F.cross_entropy(model(images), labels, reduction="none")
+        return [partial(loss, view, labels) for view in views(images, indices)]
+
+    def loss(images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(model(images), labels, reduction="none")
 
     return losses
 
@@ -107,19 +117,28 @@ def train(
     check_budget(spec, budget, sampling_rate=sampling_rate, steps=steps)
 
     method = methods.create(spec.method, dict(spec.parameters))
-    scale = noise_scale(sensitivity=method.sensitivity(), noise_multiplier=budget.noise_multiplier)  # or refuse
+    noise_scale(sensitivity=method.sensitivity(), noise_multiplier=budget.noise_multiplier)  # or refuse
+    share = shares(method, noise_multiplier=budget.noise_multiplier, expected_batch_size=spec.expected_batch_size)
     optimiser = optimisers.create(spec.rules)
     model = models.create(spec.model, seed=spec.stream("initialisation")).to(device)
     train_set, held_out = Examples(dataset, "train", device), Examples(dataset, "test", device)
 
-    objective = Objective(model, cross_entropies(model, train_set))
-    draws, noise = (torch.Generator(device).manual_seed(spec.stream(axis)) for axis in ("sampling", "noise"))
+    def views(images: Tensor, indices: Tensor) -> list[Tensor]:
+        seed, count = spec.stream("augmentation"), spec.augmentations
+        return augmented(images, indices, ways=spec.augment, count=count, seed=seed, step=state.step)
+
+    objective = Objective(model, cross_entropies(model, train_set, views))
+    draws, noise, statistic_noise = (
+        torch.Generator(device).manual_seed(spec.stream(axis)) for axis in ("sampling", "noise", "statistic")
+    )
     state = State(
         parameters=objective.parameters,
         optimiser=optimiser.start(objective.parameters),
         iterates=deque(maxlen=int(method.iterates)),
         draws=draws,
         noise=noise,
+        statistic_noise=statistic_noise,
+        method=method,
     )
 
     def take_step() -> None:
@@ -128,7 +147,7 @@ def train(
             batch = poisson_batch(examples, sampling_rate, state.draws)
             batch = batch[:0] if method.blind else batch
         gradient_sum = objective.gradient_sum(
-            method, batch, iterates=state.iterates, micro_batch_size=micro_batch_size, clock=state.clock
+            state.method, batch, iterates=state.iterates, micro_batch_size=micro_batch_size, clock=state.clock
         )
         state.nonfinite_examples += gradient_sum.nonfinite
         with state.clock("diagnostics"):
@@ -136,16 +155,16 @@ def train(
         with state.clock("release"):
             released = release(
                 gradient_sum,
-                method,
+                state.method,
                 noise_multiplier=budget.noise_multiplier,
                 expected_batch_size=spec.expected_batch_size,
                 generator=state.noise,
+                statistic_generator=state.statistic_noise,
             )
-            moment = Moment(
-                step=state.step, steps=steps, noise_scale=scale / spec.expected_batch_size, parameters=state.parameters
-            )
-            direction, state.optimiser = optimiser.update(released, state.optimiser, moment)
+            moment = Moment(step=state.step, steps=steps, noise_scale=released.noise_scale, parameters=state.parameters)
+            direction, state.optimiser = optimiser.update(released.gradient, state.optimiser, moment)
             state.parameters = state.parameters - spec.learning_rate * direction
+            state.method = advanced(state.method, released)
         state.step += 1
 
     def evaluated() -> Tensor:
@@ -158,9 +177,10 @@ def train(
             found, state.predictions = evaluate(model, held_out)
             measured = {f"{spec.evaluation}_{key}": value for key, value in found.items()}
             row = {"epoch": epoch, "step": state.step, **measured}
+            row |= {f"{STATE}{name}": value for name, value in methods.state_of(state.method).items()}
         with state.clock("diagnostics"):
-            row |= state.diagnostics.row(method, noise_multiplier=budget.noise_multiplier)
-            row |= probe(epoch, [*state.iterates, state.parameters]) if probe else {}
+            row |= state.diagnostics.row(state.method, noise_multiplier=share.gradient)
+            row |= probe(epoch, state.method, [*state.iterates, state.parameters]) if probe else {}
             state.diagnostics = Diagnostics()
         state.curve.append(row)
 

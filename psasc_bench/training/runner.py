@@ -26,6 +26,7 @@ from psasc_bench.study import RunSpec
 from psasc_bench.training.checkpoint import Checkpoint
 from psasc_bench.training.deviation import own_deviation
 from psasc_bench.training.loop import Outcome, train
+from psasc_bench.training.step import releases
 
 ENDINGS = (".csv", ".json")  # the record last: it vouches for the curve
 
@@ -93,6 +94,7 @@ def train_run(
             checkpoint=checkpoint,
             probe=probe,
         )
+        method = methods.create(spec.method, dict(spec.parameters))
         made = Record(
             spec=spec,
             fingerprint=fingerprint,
@@ -101,8 +103,11 @@ def train_run(
             result=_result(outcome, spec.evaluation),
             ledger=records.ledger(
                 budget,
-                sensitivity=methods.create(spec.method, dict(spec.parameters)).sensitivity(),
+                sensitivity=method.sensitivity(),
                 steps_taken=outcome.steps_taken,
+                releases=releases(
+                    method, noise_multiplier=budget.noise_multiplier, expected_batch_size=spec.expected_batch_size
+                ),
             ),
             nonprivate={"nonfinite_examples": outcome.nonfinite_examples},
             seconds=outcome.seconds,

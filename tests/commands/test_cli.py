@@ -30,7 +30,7 @@ def test_option_that_makes_no_sense_is_refused_by_name(
 def test_reader_that_has_seen_enough_is_no_error() -> None:
     command = f"{sys.executable} -m psasc_bench info | head -1"
     ran = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
-    assert ran.stdout.startswith("auto-s (Auto-S)")
+    assert ran.stdout.startswith("adasig (AdaSig)")
     assert ran.stderr == ""
 
 

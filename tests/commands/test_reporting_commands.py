@@ -29,7 +29,7 @@ def test_info_of_one_method_has_formula_citation_and_hyper_parameters(capsys: py
 @pytest.mark.parametrize("name", ["dp-sgf", "dp_sgd"])
 def test_unknown_method_is_refused_with_the_likeliest_and_the_known_ones(name: str, refused: Refused) -> None:
     (line,) = refused("info", name)
-    assert line.startswith(f"unknown method '{name}'; did you mean dp-sgd? known: auto-s, ")
+    assert line.startswith(f"unknown method '{name}'; did you mean dp-sgd? known: adasig, ")
 
 
 def test_absent_configuration_is_named(tmp_path: Path, refused: Refused) -> None:

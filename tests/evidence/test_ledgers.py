@@ -246,3 +246,41 @@ def test_honest_run_holds_whatever_its_budget(
     budget = calibrate(epsilon=epsilon, delta=delta, sampling_rate=0.1, steps=100, accountant=accountant)
     spec = replace(spec_of(accountant), epsilon=epsilon, delta=delta)
     assert problem_of(tmp_path, budget=budget, spec=spec) is None
+
+
+# --------------------------------------------------------------------------------------------- two releases in one step
+
+QUANTILE = replace(SPEC, method="quantile", parameters={"C": 0.1})
+RELEASES = {  # of 100 expected examples: 10, and (2^-2 - 10^-2)^(-1/2)
+    "gradient": {"noise_multiplier": 2.0412414523193152, "sensitivity": 0.1},
+    "statistic": {"noise_multiplier": 10.0, "sensitivity": 0.5},
+}
+
+
+def test_releases_that_jointly_cost_the_budget_hold(tmp_path: Path) -> None:
+    assert problem_of(tmp_path, budget=sound(), spec=QUANTILE, releases=RELEASES) is None
+
+
+def changed(release: str, key: str, value: Any) -> dict[str, Any]:
+    return RELEASES | {release: RELEASES[release] | {key: value}}
+
+
+@pytest.mark.parametrize(
+    ("releases", "problem"),
+    [
+        ({}, "its ledger lacks or garbles 'releases'"),
+        ({"gradient": RELEASES["gradient"]}, "its ledger lacks or garbles 'releases'"),
+        (changed("statistic", "noise_multiplier", 0), "its ledger lacks or garbles 'releases'"),
+        (changed("gradient", "noise_multiplier", 2.0), "its releases jointly have noise multiplier 1.96116"),
+        (changed("statistic", "noise_multiplier", 5.0), "its releases jointly have noise multiplier 1.8898"),
+        (changed("statistic", "sensitivity", 0.1), "its releases are not those of quantile"),
+        (RELEASES | {"more": {"noise_multiplier": 3.0}}, "its releases jointly have noise multiplier 1.664"),
+    ],
+)
+def test_releases_that_do_not_are_named(releases: dict[str, Any], problem: str, tmp_path: Path) -> None:
+    assert str(problem_of(tmp_path, budget=sound(), spec=QUANTILE, releases=releases)).startswith(problem)
+
+
+def test_release_of_a_method_that_makes_none_is_named(tmp_path: Path) -> None:
+    releases = {"statistic": {"noise_multiplier": 2.0, "sensitivity": 1.0}}
+    assert problem_of(tmp_path, budget=sound(), releases=releases) == "its releases are not those of dp-psasc"

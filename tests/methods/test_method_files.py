@@ -79,6 +79,14 @@ FORMS = {
         for title in ("3", "''", "' a'", r"'a\nb'", r"'a\u2028b'", r"'a\x00b'", r"'a\ud800b'", r"'\ufffe'", r"'\u200b'")
     },
 }
+ADAPTIVE = (PACKAGE / "methods" / "quantile.py").read_text(encoding="utf-8")
+FORMS |= {
+    "no state": (ADAPTIVE.replace('state = ("C",)', ""), "Quantile.state: must name, in a tuple, the fields"),
+    "state in a text": (ADAPTIVE.replace('("C",)', '"C"'), "Quantile.state: must name, in a tuple, the fields"),
+    "state of no field": (ADAPTIVE.replace('("C",)', '("D",)'), "Quantile.state: must name, in a tuple, the fields"),
+    "no statistic": (ADAPTIVE.replace("def statistic(", "def counted("), "Quantile.statistic: is missing"),
+    "no next step": (ADAPTIVE.replace("def advance(", "def next("), "Quantile.advance: is missing"),
+}
 AT_IMPORT = {
     "exits": ("sys.exit(0)", "SystemExit: 0"),
     "raises": ("raise ValueError('two\\nlines')", "two lines"),

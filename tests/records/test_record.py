@@ -233,6 +233,10 @@ def test_run_that_did_not_end_well_may_have_no_result(status: str, path: Path) -
             "epoch,step,test_accuracy,test_loss,method\n2,11,0.75,1.0,x\n",
             r"csv: not the curve .*it has 'method', which",
         ),
+        (
+            "epoch,step,test_accuracy,test_loss,state_D\n2,11,0.75,1.0,1\n",
+            r"csv: not the curve .*it has 'state_D', which",
+        ),
         ("epoch,test_loss,test_accuracy,test_loss\n2,1.0,0.75,1.0\n", r"csv: not the curve .*it has 'test_loss' twice"),
         ("epoch,step,test_accuracy,test_loss\n2,11,0.75,1.0,5\n", r"csv: not the curve .*'values without a column'"),
         ("epoch,step,test_accuracy,test_loss\nx,11,0.75,1.0\n", r"csv: not the curve .*could not convert"),
@@ -243,6 +247,12 @@ def test_curve_of_something_else_is_refused(curve: str, named: str, made: Record
     path.with_suffix(".csv").write_text(curve)
     with pytest.raises(ValueError, match=rf"seed-0\.{named}.*; delete it and run the workflow again"):
         folder.read_curve(path, made)
+
+
+def test_curve_has_settings_that_move(made: Record, path: Path) -> None:
+    setting = next(iter(made.spec.parameters))
+    path.with_suffix(".csv").write_text(f"epoch,step,test_accuracy,test_loss,state_{setting}\n2,11,0.75,1.0,0.5\n")
+    assert folder.read_curve(path, made)[0][f"state_{setting}"] == "0.5"
 
 
 def test_shipped_records_are_records_where_they_lie() -> None:

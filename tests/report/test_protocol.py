@@ -67,6 +67,13 @@ def test_noise_by_another_accountant_than_the_published_one_is_a_departure() -> 
     assert not changed.follows("fashion_mnist", "fashion_mnist")
 
 
+def test_augmentations_are_a_departure() -> None:
+    changed = protocol(datasets={"fashion_mnist": {"augment": ["shift"], "augmentations": 4}})
+    said = "On Fashion-MNIST, `augment` is [shift] instead of [] and `augmentations` is 4 instead of 1."
+    assert changed.models_and_schedules().endswith(said)
+    assert not changed.follows("fashion_mnist", "fashion_mnist")
+
+
 def test_data_set_of_ones_own_has_a_protocol_of_its_own() -> None:
     given = {"title": "Mine", "model": "digits_cnn", "expected_batch_size": 8, "micro_batch_size": 8, "epochs": 1}
     given |= {"source": "digits", "delta": 1e-5, "learning_rate": 1, "momentum": 0, "sensitivity": 0.1}

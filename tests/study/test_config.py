@@ -275,7 +275,7 @@ def test_needed_hyper_parameter_is_asked_for() -> None:
 
 def test_unknown_method_is_refused_with_the_known_ones() -> None:
     (line,) = problems(changed("methods.dp-sgf", {"C": 1}))
-    assert line.startswith("study.yaml: methods.dp-sgf: unknown method 'dp-sgf'; did you mean dp-sgd? known: auto-s, ")
+    assert line.startswith("study.yaml: methods.dp-sgf: unknown method 'dp-sgf'; did you mean dp-sgd? known: adasig, ")
 
 
 @pytest.mark.parametrize(("train", "trained"), [(None, ["digits"]), (["digits"], ["digits"]), ([], [])], ids=str)
@@ -701,3 +701,32 @@ def test_every_key_is_explained() -> None:
         "filled"
     }  # that is said, not given
     assert [key for key in sorted(keys) if f"`{key}`" not in explained] == []
+
+
+# ------------------------------------------------------------------------------------------------ augmentations
+
+
+def test_augmentations_of_one_method_go_before_those_of_the_data_set() -> None:
+    values = changed("datasets.digits", DATASET | {"augment": ["shift", "flip"], "augmentations": 2})
+    study = parse(values | {"methods": {"dp-sgd": {"C": 0.1}, "dp-psasc": {"C": 0.2, "augmentations": 4}}})
+    specs = [study.spec(Cell("digits", name, 1.0), 0) for name in study.methods]
+    assert [(spec.augmentations, spec.augment) for spec in specs] == [(2, ("shift", "flip")), (4, ("shift", "flip"))]
+    assert "augmentations" not in specs[1].parameters
+
+
+@pytest.mark.parametrize(
+    ("method", "dataset", "problem"),
+    [
+        ({"augmentations": 2}, {}, "methods.dp-sgd.augmentations: say how, under datasets.digits.augment: [shift, "),
+        ({"augmentations": 1.5}, {"augment": ["flip"]}, "methods.dp-sgd.augmentations: must be a whole number from"),
+        ({"augmentations": 1001}, {"augment": ["flip"]}, "methods.dp-sgd.augmentations: must be a whole number from"),
+        ({}, {"augment": ["flip", "flip"]}, "datasets.digits.augment: must not name a value twice"),
+        ({}, {"augment": ["turn"]}, "datasets.digits.augment.0: input should be 'shift' or 'flip'"),
+        ({}, {"augment": ["flip"], "features": "scattering"}, "datasets.digits.augment: goes with features pixels"),
+    ],
+)
+def test_augmentations_that_make_no_sense_are_refused(
+    method: dict[str, float], dataset: dict[str, Any], problem: str
+) -> None:
+    values = changed("datasets.digits", DATASET | dataset) | {"methods": {"dp-sgd": {"C": 0.1} | method}}
+    assert any(line.startswith(f"study.yaml: {problem}") for line in problems(values))

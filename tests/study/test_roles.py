@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from psasc_bench.study import ConfigError, Roles, Study, parse_study
+from psasc_bench.study import ConfigError, Roles, Study, default_roles_of, parse_study
 
 MINE = {"method": "dp-psac", "title": "mine"}
 
@@ -99,3 +99,8 @@ def test_impossible_role_is_refused(claims: dict[str, Any], expected: str) -> No
     with pytest.raises(ConfigError) as caught:
         parsed({"dp-sgd": {}, "auto-s": {}, "nonprivate": {}}, **claims)
     assert str(caught.value).startswith(f"study.yaml: {expected}")
+
+
+def test_baseline_of_the_package_is_not_taken_for_the_newcomer() -> None:
+    found = default_roles_of(["dp-sgd", "mine", "quantile", "per-layer"])
+    assert (found.method, found.reference, found.earlier) == ("mine", "dp-sgd", ())

@@ -35,6 +35,8 @@ specs = st.builds(
     evaluation=st.sampled_from(["test", "validation"]),
     accountant=st.sampled_from(["rdp", "pld"]),
     optimiser=st.lists(st.dictionaries(name, st.dictionaries(name, finite), min_size=1, max_size=1)).map(tuple),
+    augmentations=st.integers(1, 9),
+    augment=st.lists(st.sampled_from(["shift", "flip"]), unique=True).map(tuple),
 )
 
 CHANGES: dict[str, Any] = {
@@ -52,8 +54,10 @@ CHANGES: dict[str, Any] = {
     "evaluation": "validation",
     "accountant": "pld",
     "optimiser": ({"adam": {"beta1": 0.9}},),
+    "augmentations": 2,
+    "augment": ("flip",),
 }
-AXES = ("initialisation", "sampling", "noise")
+AXES = ("initialisation", "sampling", "noise", "statistic", "augmentation")
 
 
 @given(spec=specs)
@@ -83,6 +87,11 @@ def test_hash_depends_on_the_order_of_update_rules(digits_spec: MakeSpec) -> Non
     rules = ({"low-pass": {"decay": 0.9}}, {"adam": {"beta1": 0.9}})
     assert digits_spec(optimiser=rules).hash() != digits_spec(optimiser=rules[::-1]).hash()
     assert digits_spec(optimiser=rules).rules == rules
+
+
+def test_spec_without_augmentations_is_written_as_it_was_before_there_were_any(digits_spec: MakeSpec) -> None:
+    assert not {"augmentations", "augment"} & set(digits_spec().to_json())
+    assert digits_spec(augmentations=2).to_json()["augmentations"] == 2
 
 
 def test_hash_does_not_depend_on_the_order_of_parameters(digits_spec: MakeSpec) -> None:

@@ -23,6 +23,8 @@ from psasc_bench.training.checkpoint import Checkpoint
 from psasc_bench.training.loop import Outcome
 
 Run = Callable[..., Outcome]
+QUANTILE = {"method": "quantile", "parameters": {"C": 0.2}}
+AUGMENTED = {"augmentations": 2, "augment": ("shift", "flip")}
 INNER = {"method": "dp-psasc-inner", "parameters": {"C": 0.2, "s": 2.0, "r": 0.1, "iterates": 3, "decay": 0.5}}
 
 CHAIN = (
@@ -67,7 +69,9 @@ def same(one: Outcome, other: Outcome) -> bool:
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, INNER, {"optimiser": CHAIN}], ids=["dp-psasc", "inner momentum", "chain of update rules"]
+    "settings",
+    [{}, INNER, QUANTILE, AUGMENTED, {"optimiser": CHAIN}, QUANTILE | AUGMENTED | {"optimiser": CHAIN}],
+    ids=["dp-psasc", "inner momentum", "state", "augmentations", "chain of update rules", "all of these"],
 )
 def test_run_killed_after_any_step_ends_as_an_unbroken_one(
     settings: dict[str, Any], digits_spec: MakeSpec, run: Run, checkpoint: Checkpoint
@@ -112,6 +116,18 @@ def test_noise_drawn_anew_would_be_noticed(digits_spec: MakeSpec, run: Run, chec
     numbers, tensors = checkpoint.load() or ({}, {})
     tensors["noise"] = torch.Generator().manual_seed(spec.stream("noise")).get_state()
     checkpoint.save(numbers, tensors)
+    assert not same(run(spec, checkpoint), run(spec))
+
+
+def test_settings_that_did_not_come_back_would_be_noticed(
+    digits_spec: MakeSpec, run: Run, checkpoint: Checkpoint
+) -> None:
+    """A planted bug: the run goes on with the settings that it began with."""
+    spec = digits_spec(epochs=2, **QUANTILE)
+    with pytest.raises(Killed):
+        run(spec, checkpoint, kill_at=4)
+    numbers, tensors = checkpoint.load() or ({}, {})
+    checkpoint.save(numbers | {"method": {"C": 0.2}}, tensors)
     assert not same(run(spec, checkpoint), run(spec))
 
 

@@ -64,7 +64,7 @@ def test_every_column_but_the_results_is_labelled_nonprivate(digits: Dataset, di
 def test_probe_is_handed_the_newest_iterate_last(digits: Dataset, digits_spec: MakeSpec) -> None:
     handed: list[list[Tensor]] = []
 
-    def note(_: int, iterates: Sequence[Tensor]) -> dict[str, float]:
+    def note(_epoch: int, _method: Method, iterates: Sequence[Tensor]) -> dict[str, float]:
         handed.append(list(iterates))
         return {}
 
@@ -78,7 +78,8 @@ def test_probe_is_handed_the_newest_iterate_last(digits: Dataset, digits_spec: M
 def test_probe_set_is_fixed_by_data_set_and_seed(digits: Dataset, digits_spec: MakeSpec) -> None:
     def losses(**changes: Any) -> Tensor:
         objective, batch = deviation.probe_set(digits_spec(**changes), digits, device=CPU)
-        return objective.losses(batch)().detach()
+        (losses,) = objective.losses(batch)
+        return losses().detach()
 
     assert len(losses()) == deviation.EXAMPLES
     assert torch.equal(losses(), losses(method="dp-sgd", parameters={"C": 1.0}, epsilon=1.0))

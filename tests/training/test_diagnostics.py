@@ -33,7 +33,7 @@ def quadratic() -> Objective:
     """Of two examples, ``loss_i = theta_i^2 / 2``."""
     objective = vectors(torch.eye(2, dtype=torch.float64))
     linear = objective.losses
-    objective.losses = lambda indices: lambda: linear(indices)().square() / 2
+    objective.losses = lambda indices: [lambda: linear(indices)[0]().square() / 2]
     return objective
 
 
@@ -210,8 +210,9 @@ def cosines_of_steps(method: Method) -> Tensor:
             noise_multiplier=NOISE_MULTIPLIER,
             expected_batch_size=SAMPLING_RATE * EXAMPLES,
             generator=generator,
+            statistic_generator=generator,
         )
-        found.append(torch.nn.functional.cosine_similarity(released, true, dim=0))
+        found.append(torch.nn.functional.cosine_similarity(released.gradient, true, dim=0))
     return torch.stack(found)
 
 
