@@ -66,8 +66,8 @@ def distinct_optimisers(study: Study, *, names: Collection[str] = ()) -> list[Op
     """As ``distinct_settings``, the optimisers of these methods."""
     found: dict[str, tuple[Chain, list[str]]] = {}
     for _, spec, place in _uses(study, names):
-        chain = optimisers.create(spec.rules)
-        found.setdefault(str(chain), (chain, []))[1].append(place)
+        _, of_chain = found.setdefault(repr(spec.rules), (optimisers.create(spec.rules), []))
+        of_chain.append(place)
     return [OptimiserSetting(chain, tuple(dict.fromkeys(places))) for chain, places in found.values()]
 
 
