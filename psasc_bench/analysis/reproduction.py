@@ -26,6 +26,7 @@ TRAINED = {
     "learning_rate": "learning rate",
     "momentum": "momentum",
     "optimiser": "optimiser",
+    "augmentations": "augmentations",
     "delta": "delta",
     "accountant": "accountant",
     "noise_multiplier": "noise multiplier",

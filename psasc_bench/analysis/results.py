@@ -121,8 +121,11 @@ def _check_one_data_set(table: pd.DataFrame, runs: Path) -> None:
 def _columns(spec: RunSpec, found: Record | None) -> Row:
     columns: Row = {"implementation": spec.method, "model": spec.model, "settings": _settings(spec)}
     columns |= {key: getattr(spec, key) for key in PROTOCOL} | {"test_accuracy": np.nan}
-    if spec.optimiser:  # tables of studies that have none are without the column
+    # tables of studies that have none are without the column
+    if spec.optimiser:
         columns["optimiser"] = str(optimisers.create(spec.optimiser))
+    if spec.augment:
+        columns["augmentations"] = spec.augmented
     if found is None:
         return columns
     ledger = {key: found.ledger[key] for key in ("noise_multiplier", "sensitivity", "sampling_rate", "steps_taken")}

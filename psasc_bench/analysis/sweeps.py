@@ -8,7 +8,7 @@ from typing import Any
 
 from psasc_bench import methods, optimisers, records
 from psasc_bench.records import Run, look, present_data
-from psasc_bench.study import TRAINING, Study, Trial, spec_identity, sweep_trials, varied_settings
+from psasc_bench.study import Study, Trial, spec_identity, sweep_trials, varied_settings
 
 Row = Mapping[str, Any]
 
@@ -52,7 +52,7 @@ def _looked(
 
 def _settled(study: Study, trial: Trial, run: Run) -> dict[str, Any]:
     """What is known of a run before it has ended, and its status."""
-    spec, said = run.spec, run.spec.to_json()
+    spec = run.spec
     method = methods.create(spec.method, dict(spec.parameters))
     return {
         "sweep": trial.sweep,
@@ -67,7 +67,7 @@ def _settled(study: Study, trial: Trial, run: Run) -> dict[str, Any]:
         "status": run.status,
         "settings": trial.name,
         "identity": spec_identity(study, spec, varied=varied_settings(trial.name)),
-        **{key: said[key] for key in (*TRAINING, "epochs") if key in said},
+        **{key: getattr(spec, key) for key in ("learning_rate", "momentum", "epochs")},
         "sensitivity": method.sensitivity(),
         **spec.parameters,
         **{
@@ -75,6 +75,7 @@ def _settled(study: Study, trial: Trial, run: Run) -> dict[str, Any]:
             for rule, of in optimisers.listed(spec.optimiser).items()
             for key, value in of.items()
         },
+        **({"augmentations": spec.augmentations} if spec.augment else {}),
     }
 
 

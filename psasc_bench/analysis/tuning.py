@@ -79,7 +79,7 @@ def _choice(rows: Sequence[Row]) -> Choice:
         dataset=first["dataset"],
         epsilon=first["epsilon"],
         method=first["method"],
-        settings={(key := STANDING_FOR.get(name, name)): tried[best][0][key] for name in _varied(best)},
+        settings=_given(best, tried[best][0]),
         accuracy=means[best],
         next_best=means[others[0]] if others else None,
         trials=len(tried),
@@ -92,6 +92,14 @@ def _varied(trial: str) -> dict[str, float]:
     """The settings of a trial, from its name."""
     pairs = (pair.partition("=") for pair in trial.split(","))
     return {name: float(value) for name, _, value in pairs}
+
+
+def _given(trial: str, run: Row) -> dict[str, float]:
+    """As a study would give them: for what stands for another setting, that one, as the trial's ``run`` had it."""
+    varied = _varied(trial)
+    return {STANDING_FOR[name]: run[STANDING_FOR[name]] for name in varied if name in STANDING_FOR} | {
+        name: value for name, value in varied.items() if name not in STANDING_FOR
+    }
 
 
 def _edges(chosen: Mapping[str, float], tried: Sequence[Mapping[str, float]]) -> tuple[str, ...]:

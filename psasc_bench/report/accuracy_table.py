@@ -12,7 +12,7 @@ from psasc_bench.report.tables import Tables, epsilon_text
 
 TERMS = ["implementation", "model", "settings", "learning_rate", "momentum", "expected_batch_size", "sampling_rate"]
 TERMS += ["steps_taken", "noise_multiplier", "sensitivity", "delta", "accountant"]
-OPTIMISER = "optimiser"  # a column where there is another than the heavy ball
+RARER = ["optimiser", "augmentations"]  # columns where there is another than the heavy ball, and where there are any
 CAPTION = (
     "Test accuracy of the {evaluated} in percent: mean ± half-width of the {confidence:g} % t-interval over the "
     "seeds, whose number is in the last row{others}.{single}"
@@ -40,7 +40,7 @@ def accuracy(tables: Tables) -> Table:
     )
     ends = [f"{name}_{end}" for name in ("accuracy", "difference") for end in ("mean", "low", "high")]
     rows = cells[[*CELL, *LABELS, "n", "n_pairs", *ends]]
-    terms_of_cells = runs.drop_duplicates(CELL)[[*CELL, *(column for column in [*TERMS, OPTIMISER] if column in runs)]]
+    terms_of_cells = runs.drop_duplicates(CELL)[[*CELL, *(column for column in [*TERMS, *RARER] if column in runs)]]
     rows = rows.merge(terms_of_cells, on=CELL, how="left")
     return Table(rows, caption, blocks, cite=_command(cells.iloc[0]))
 

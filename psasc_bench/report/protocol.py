@@ -16,7 +16,7 @@ PUBLISHED = (*SCHEDULE, "accountant")
 AUGMENTATIONS = ("augment", "augmentations")  # which no protocol of these has
 PAPERS = {"AdaSig": "AdaSig (NeurIPS 2025)", "Tramer & Boneh": "Tramer & Boneh (2021)"}
 SHARED = {"sensitivity": "sensitivities", "learning_rate": "learning rates", "momentum": "momenta of SGD"}
-SHARED |= {"optimiser": "optimisers"}
+SHARED |= {"optimiser": "optimisers", "augmented": "augmentations of an example"}
 ACCOUNTANTS = {"rdp": "Opacus' RDP accountant", "pld": "dp-accounting's privacy loss distributions (PLD)"}
 COST_OF_RDP = "For the same epsilon, RDP asks for more noise than PLD: 4 to 10 % on the data sets of the default study."
 HEAVY_BALL = "heavy-ball"
@@ -211,6 +211,8 @@ class Protocol:
         spec = self.study.spec(Cell(name, method, 1), 0)
         if key == "optimiser":
             return str(optimisers.create(spec.optimiser)) or HEAVY_BALL
+        if key == "augmented":
+            return spec.augmented or "none"
         return None if key == "momentum" and spec.optimiser else float(getattr(spec, key))
 
 

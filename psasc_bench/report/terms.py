@@ -14,9 +14,11 @@ from psasc_bench.report.tables import epsilon_text
 SHARED = {
     "learning_rate": "learning rate",
     "momentum": "momentum",
-    "optimiser": "optimiser",
     "sensitivity": "sensitivity",
+    "optimiser": "optimiser",
+    "augmentations": "augmentations",
 }
+TEXTS = ("optimiser", "augmentations")  # columns that are there where a run has them
 Own = Mapping[str, float | str]
 NO_MOMENTUM = {"iterates": "1"}  # and then ``decay`` says nothing
 
@@ -77,8 +79,7 @@ def _shared(runs: pd.DataFrame) -> Own:
 
 def _own(run: pd.Series[Any]) -> Own:
     """With its optimiser, or, of the heavy ball, the momentum."""
-    if isinstance(optimiser := run.get("optimiser"), str):
-        run = run.drop("momentum")
-    numbers = {key: float(f"{float(run[key]):.9g}") for key in SHARED if key in run and key != "optimiser"}
-    said = {key: value for key, value in numbers.items() if math.isfinite(value)}
-    return {**said, "optimiser": optimiser} if isinstance(optimiser, str) else said
+    texts = {key: str(run[key]) for key in TEXTS if isinstance(run.get(key), str)}
+    left_out = (*TEXTS, "momentum") if "optimiser" in texts else TEXTS
+    numbers = {key: float(f"{float(run[key]):.9g}") for key in SHARED if key not in left_out}
+    return {**{key: value for key, value in numbers.items() if math.isfinite(value)}, **texts}

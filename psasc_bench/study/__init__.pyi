@@ -1,14 +1,13 @@
 from .config import load_study, parse_study
 from .identity import known_identities, spec_identity, varied_settings
 from .roles import Roles, default_roles_of
-from .settings import STANDING_FOR, TRAINING, ConfigError
+from .settings import STANDING_FOR, ConfigError
 from .spec import RunSpec, Schedule, format_epsilon
 from .study import Cell, Study
 from .trials import Trial, method_trials, sweep_names, sweep_trials
 
 __all__ = [
     "STANDING_FOR",
-    "TRAINING",
     "Cell",
     "ConfigError",
     "Roles",

@@ -74,6 +74,11 @@ class RunSpec(Schedule):
         """The update rules, the heavy ball included."""
         return self.optimiser or ({"heavy-ball": {"momentum": self.momentum}},)
 
+    @property
+    def augmented(self) -> str:
+        """What is done to an example before its gradient is taken, as in ``4 (shift, flip)``; empty for nothing."""
+        return f"{self.augmentations} ({', '.join(self.augment)})" if self.augment else ""
+
     def name(self) -> str:
         """``dataset/method/eps-…/seed-…``: where the run's files stand in the results folder, less their endings."""
         return f"{self.dataset}/{self.label}/eps-{format_epsilon(self.epsilon)}/seed-{self.seed}"

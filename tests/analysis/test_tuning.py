@@ -179,3 +179,9 @@ def test_what_was_tried_is_written_as_the_setting_that_it_stands_for() -> None:
     rows = [trial(settings, 0.5, C=0.1 * 3, learning_rate=0.05 / 0.1, method="dp-psasc")]
     overrides = written(rows)["overrides_by_epsilon"][3]["dp-psasc"]
     assert overrides == {"C": 0.3, "learning_rate": 0.5, "s": 3}
+
+
+def test_setting_that_a_run_has_under_another_name_is_written_as_it_was_tried() -> None:
+    """Momentum of a chain stands with its rules in a specification, whose own momentum is then 0."""
+    rows = [trial({"momentum": 0.5, "adam.beta1": 0.8}, 0.5, momentum=0.0)]
+    assert written(rows)["overrides_by_epsilon"][3]["dp-sgd"] == {"momentum": 0.5, "adam.beta1": 0.8}

@@ -132,6 +132,17 @@ def test_optimiser_of_a_data_set_is_shared_and_a_departure_from_what_is_publishe
     assert of_all.untouched() == ""
 
 
+def test_augmentations_of_one_method_are_said() -> None:
+    own = protocol(
+        methods={"dp-sgd": {}, "more": {"method": "dp-sgd", "augmentations": 4}},
+        datasets={"fashion_mnist": {"augment": ["flip"]}},
+    )
+    assert own.shared(weights_differ=False).endswith(
+        "The augmentations of an example on Fashion-MNIST are 1 (flip) (DP-SGD) and "
+        "4 (flip) (DP-SGD (augmentations = 4))."
+    )
+
+
 def test_data_set_whose_settings_were_chosen_for_each_method_is_spoken_of_by_itself() -> None:
     """The settings of each method are its own there, which says nothing of the others."""
     chosen = {3: {"dp-sgd": {"learning_rate": 2}, "dp-psasc": {"s": 8, "C": 2}}}

@@ -81,6 +81,14 @@ def test_optimiser_is_said_where_it_is_not_the_heavy_ball(tmp_path: Path) -> Non
     assert "momentum" not in text
 
 
+def test_augmentations_are_said_where_there_are_any(tmp_path: Path) -> None:
+    runs = pd.read_csv(write(tmp_path) / "runs.csv")
+    runs.loc[runs["method"] == "auto-s", "augmentations"] = "4 (shift, flip)"
+    runs.to_csv(tmp_path / "runs.csv", index=False)
+    assert "AUTO-S gamma = 0.01, C = 0.1, augmentations 4 (shift, flip);" in typeset_as("md", "accuracy", tmp_path)
+    assert "4 (shift, flip)" in (tmp_path / "tables" / "accuracy.csv").read_text()
+
+
 def test_cell_with_another_number_of_seeds_says_so(tmp_path: Path) -> None:
     runs = pd.read_csv(write(tmp_path) / "runs.csv")
     runs = runs[(runs["method"] != "auto-s") | (runs["seed"] < 2)]

@@ -16,7 +16,7 @@ from psasc_bench.report.tables import Tables
 
 # What one can learn of a single run.
 RECORD = ["seed", "status", ACCURACY, DIFFERENCE, "test_loss", "learning_rate", "momentum", "optimiser"]
-RECORD += ["noise_multiplier", "epsilon_rdp", "epsilon_pld", "delta", "steps_taken"]
+RECORD += ["augmentations", "noise_multiplier", "epsilon_rdp", "epsilon_pld", "delta", "steps_taken"]
 NOT_PRIVATE = "nonprivate_"
 INTERVALS = f"{100 * CONFIDENCE:g} % t-intervals."
 BAND = f"Grey: less than {CLOSE} points either way, practically none. With {INTERVALS}"
