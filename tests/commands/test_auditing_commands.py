@@ -196,8 +196,8 @@ def test_sound_study_is_audited_on_every_schedule(study: Path, capsys: pytest.Ca
     assert min(share[:2]) > 0.5
     assert min(share) > 0
     assert max(share) <= 1
-    assert len(out) == len(rows)
-    assert all(line.endswith("holds") for line in out)
+    assert out[0] == "psasc-bench: wrote results/audit.csv"
+    assert [line.split()[-1] for line in out[1:]] == ["holds"] * len(rows)
 
 
 def test_refuted_claim_is_status_1_and_named_and_written(
@@ -207,7 +207,8 @@ def test_refuted_claim_is_status_1_and_named_and_written(
     planted.plant(monkeypatch, "privatise", planted.half_the_noise)
     status, out, err = call(capsys, "audit", "--config", study, "--output", "audit.csv")
     assert status == 1
-    assert all(line.endswith("REFUTED") for line in out)
+    assert out[0] == "psasc-bench: wrote audit.csv"
+    assert [line.split()[-1] for line in out[1:]] == ["REFUTED", "REFUTED"]
     assert err == ["psasc-bench: error: refuted: DP-SGD, DP-PSASC: more privacy is spent than claimed"]
     rows = read("audit.csv")
     assert [row["refuted"] for row in rows] == ["True", "True"]
@@ -243,7 +244,8 @@ def test_settings_of_one_method_are_audited_under_their_own_names(
 def test_study_without_private_methods_has_nothing_to_audit(capsys: pytest.CaptureFixture[str]) -> None:
     study = write_study(STUDY | {"methods": {"nonprivate": {}}})
     status, out, _ = call(capsys, "audit", "--config", study, "--output", "audit.csv")
-    assert (status, out) == (0, ["no method of the study claims privacy: nothing to audit"])
+    said = ["no method of the study claims privacy: nothing to audit", "psasc-bench: wrote audit.csv"]
+    assert (status, sorted(out)) == (0, said)
     assert read("audit.csv") == []
 
 
@@ -272,10 +274,12 @@ def runs(trained: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 
 def test_sound_records_are_verified_and_listed(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = call(capsys, "verify", runs, "--output", "results/ledger.csv")
-    assert (status, out, err) == (0, ["2 records verified: none overspent its budget"], [])
+    said = ["psasc-bench: wrote results/ledger.csv", "2 records verified: none overspent its budget"]
+    assert (status, out, err) == (0, said, [])
     private, nonprivate = read("results/ledger.csv")
     assert private["run"] == "digits/dp-sgd/eps-8/seed-0"
-    assert 0 < float(private["epsilon_dp_accounting_rdp"]) <= 8.08  # two accountants, on grids of their own
+    # the study calibrates by PLD; RDP, which another library computes, is looser
+    assert 0 < float(private["epsilon_pld"]) <= 8 < float(private["epsilon_dp_accounting_rdp"]) < 10
     assert float(nonprivate["epsilon_dp_accounting_rdp"]) == float("inf")
 
 
@@ -289,7 +293,7 @@ def overspend(runs: Path) -> None:
 def test_overspent_record_is_named_and_listed_with_status_1(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     overspend(runs)
     status, out, (line,) = call(capsys, "verify", runs, "--output", "ledger.csv")
-    assert (status, out) == (1, ["2 records verified: 1 do not hold"])
+    assert (status, out) == (1, ["psasc-bench: wrote ledger.csv", "2 records verified: 1 do not hold"])
     assert line.startswith("psasc-bench: error: digits/dp-sgd/eps-8/seed-0: it spent epsilon ")
     assert line.endswith(" of 8; train it anew")
     assert [bool(row["problem"]) for row in read("ledger.csv")] == [True, False]
