@@ -61,7 +61,7 @@ class AsksForLosses(_Plain):
     def added(self, gradient: Tensor) -> Tensor:
         objectives = [one for one in _alive(Objective) if one.parameters.shape == gradient.shape]
         with torch.no_grad():
-            return gradient * sum(float(one.losses(torch.arange(2))().sum()) for one in objectives)
+            return gradient * sum(float(one.losses(torch.arange(2))[0]().sum()) for one in objectives)
 
 
 class ReadsTheModelsGrad(_Plain):

@@ -209,5 +209,5 @@ def test_sound_weight_of_one_layer_says_nothing_of_more() -> None:
 def test_bad_state_is_refused_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(methods, "create", lambda *_: BAD["state that peeks"][0])
     with pytest.raises(ValueError, match=r"fails the battery and is not trained: .*state is"):
-        gate.require_sound("quantile", {"C": 0.1}, tmp_path)
+        gate.require_sound_method("quantile", {"C": 0.1}, tmp_path)
     assert {"state", "joint noise", "statistic supremum"} <= {rule.name for rule in battery.RULES}
