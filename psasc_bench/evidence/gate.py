@@ -14,11 +14,12 @@ from psasc_bench.files import write_text
 def require_sound(name: str, parameters: Mapping[str, float], passed: Path) -> None:
     """See that method ``name`` with these ``parameters`` passes the battery.
 
-    What has passed is noted in the folder ``passed`` under a digest of settings, of all of the package's code and of
-    the files beside its methods, so that many runs of a method cost one check. Raises ``ValueError`` naming every check
+    What has passed is noted in the folder ``passed`` under a digest of settings, of the method's content, wherever it
+    is, of all of the package's code and of the files beside its methods, so that many runs of a method cost one check.
+    Raises ``ValueError`` naming every check
     that fails, with its figure.
     """
-    parts = [code.package_digest(), name, sorted(parameters.items())]
+    parts = [code.package_digest(), methods.fingerprint(methods.load(name)), sorted(parameters.items())]
     note = passed / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}.json"
     if note.exists():
         return

@@ -52,4 +52,5 @@ def _uses(study: Study) -> Iterator[tuple[str, Method, str]]:
         for sweep, grids in study.sweeps.items():
             for dataset in grids.datasets if name in grids.methods and not grids.trials else ():
                 for trial in method_trials(study, sweep, dataset, name):
-                    yield name, methods.create(name, dict(trial.runs[0].parameters)), f"sweep {sweep} on {dataset}"
+                    method = methods.create(study.implementation(name), dict(trial.runs[0].parameters))
+                    yield name, method, f"sweep {sweep} on {dataset}"

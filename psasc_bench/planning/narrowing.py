@@ -73,7 +73,8 @@ def _cell(study: Study, dataset: str, method: str, *, epsilons: Collection[float
         "more_seeds": {},
         "share_process": False,
     }
-    known = {} if study.implementation(method) == method else {"method": study.implementation(method)}
+    which = study.implementation(method)
+    known = {} if which == method else {"file" if study.methods[method].file else "method": which}
     return {
         "seeds": [0],
         "epsilons": [1],

@@ -100,7 +100,7 @@ class Study(Strict):
 
     def prepared(self, dataset: str) -> Path:
         """Where the data set's prepared file is kept: two names for the same data share one. Raises ``ConfigError`` if
-        its ``.npz`` cannot be read."""
+        its file or folder cannot be read."""
         protocol = self.dataset(dataset)
         try:
             path = Path(protocol.path) if protocol.path else None
@@ -110,6 +110,8 @@ class Study(Strict):
                 mean=protocol.mean,
                 deviation=protocol.deviation,
                 features=protocol.features,
+                size=protocol.size,
+                label=protocol.label,
             )
         except ValueError as error:
             raise ConfigError(f"datasets.{dataset}.path: {error}") from None
@@ -121,15 +123,21 @@ class Study(Strict):
         return methods.create(self.implementation(name), self._settings(dataset, name, epsilon)[0])
 
     def implementation(self, name: str) -> str:
-        """Which method it is that the study calls ``name``."""
-        return self._method(name).method or name
+        """Which method it is that the study calls ``name``: its own name, or the file that has it."""
+        config = self._method(name)
+        return config.file or config.method or name
+
+    def method_files(self) -> list[str]:
+        """The files of those of its methods that have one of their own."""
+        return sorted({config.file for config in self.methods.values() if config.file})
 
     def method_title(self, name: str) -> str:
         """How tables and figures call it: as the study says, or as the method does, with what the study sets where it
         has a name of its own."""
         config = self._method(name)
         title = methods.load(self.implementation(name)).title
-        if config.title or self.implementation(name) == name:
+        own = Path(config.file).stem.replace("_", "-") if config.file else self.implementation(name)
+        if config.title or own == name:
             return config.title or title
         given = {key: value for key, value in config.settings.items() if f"methods.{name}.{key}" not in self.filled}
         settings = ", ".join(f"{key} = {value:g}" for key, value in given.items())
