@@ -220,7 +220,7 @@ def _rows(path: Path, label: str | None) -> Arrays:
 
 def _columns(
     path: Path, label: str, names: Sequence[str] | None = None
-) -> tuple[NDArray[np.float32], NDArray[Any], list[str]]:
+) -> tuple[NDArray[np.float64], NDArray[Any], list[str]]:
     """The rows ``[n, d]`` of the columns that are ``names``, or all but the label's; the labels; and the names."""
     frame = _frame(path)
     if label not in frame:
@@ -231,7 +231,7 @@ def _columns(
     for name in names:
         if frame[name].dtype.kind not in "iufb":
             raise ValueError(f"{path}: column {name!r} holds no numbers; leave it out, or encode it as numbers")
-    return frame[names].to_numpy(np.float32), frame[label].to_numpy(), names
+    return frame[names].to_numpy(np.float64), frame[label].to_numpy(), names
 
 
 def _frame(path: Path) -> pd.DataFrame:
