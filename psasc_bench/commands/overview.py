@@ -22,6 +22,7 @@ HEADINGS = {
         "write-up",
         "figure",
         "explorer",
+        "compare",
         "merge",
     ),
 }

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from published_layouts import celeba, image, image_folder
 
 from psasc_bench import data
 from psasc_bench.data import Dataset, formats
@@ -36,20 +36,6 @@ def refusal(source: str, path: Path, **given: Any) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------- images
-
-
-def image(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (10, 12)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour).save(path)
-
-
-def image_folder(path: Path, classes: tuple[str, ...] = ("ant", "bee"), test: str = "test") -> Path:
-    """Of class i, images of the colour (10 i, n, 0)."""
-    for part, count in (("train", 3), (test, 2)):
-        for i, name in enumerate(classes):
-            for n in range(count):
-                image(path / part / name / f"{n}.png", (10 * i, n, 0))
-    return path
 
 
 @pytest.mark.parametrize("test", ["test", "val"])
@@ -150,19 +136,6 @@ def test_imagenette_as_it_is_unpacked(tmp_path: Path) -> None:
     (folder / "train" / formats.IMAGENETTE[3]).rename(folder / "train" / "n00000000")
     with pytest.raises(ValueError, match="must have the ten classes of Imagenette"):
         read("imagenette", folder, size=16)
-
-
-def celeba(path: Path) -> Path:
-    """Eight images: of each part, and of both values of each attribute, in the published layout."""
-    names = [f"{n:06d}.jpg" for n in range(1, 9)]
-    for name in names:
-        image(path / "img_align_celeba" / name, (9, 9, 9), (178, 218))
-    rows = [f"{name}  {'1' if n % 2 else '-1'} {'-1' if n < 2 else ' 1'}" for n, name in enumerate(names)]
-    (path / "list_attr_celeba.txt").write_text("\n".join([str(len(names)), "Male Smiling ", *rows]) + "\n")
-    parts = [0, 0, 0, 0, 1, 2, 2, 2]
-    lines = [f"{name} {part}" for name, part in zip(names, parts, strict=True)]
-    (path / "list_eval_partition.txt").write_text("\n".join(lines) + "\n")
-    return path
 
 
 def test_celeba_as_it_is_published(tmp_path: Path) -> None:
