@@ -13,7 +13,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -42,13 +42,29 @@ class Plugin:
         return f"{self.path}{WITHIN}{self.name}"
 
     def load(self) -> Any:
-        """Raises ``ValueError``, in a line with the file, for whatever goes wrong there."""
-        module = run(str(self.path), lambda: importlib.import_module(self.module)) if self.module else load(self.path)
-        return run(str(self), lambda: getattr(module, self.name))
+        """What it is, as this process found it first, and as its ``content`` says. Raises ``ValueError``, in a line
+        with the file, for whatever goes wrong there."""
+        return _loaded(self)
 
-    def content(self, *, opaque: Iterable[str] = ()) -> Content:
-        """See ``code.content``. Raises ``ValueError``."""
-        return code.content(self.path, self.name, opaque=opaque)
+    def content(self) -> Content:
+        """Its content as this process found it first, whether it is edited meanwhile or not, see ``code.content``.
+        Raises ``ValueError``."""
+        return _content(self)
+
+
+@cache
+def _content(plugin: Plugin) -> Content:
+    return code.content(plugin.path, plugin.name)
+
+
+@cache
+def _loaded(plugin: Plugin) -> Any:
+    known, path = _content(plugin), plugin.path
+    module = run(str(path), lambda: importlib.import_module(plugin.module)) if plugin.module else load(path)
+    # a record would vouch for other code than was run
+    if code.content(path, plugin.name).digest != known.digest:
+        raise ValueError(f"{path}: was edited while this process ran; start it again")
+    return run(str(plugin), lambda: getattr(module, plugin.name))
 
 
 def is_file(reference: str) -> bool:
@@ -123,48 +139,66 @@ def _installed(name: str, kind: str) -> Plugin | None:
 
 
 def load(path: Path) -> ModuleType:
-    """The module in ``path``, which is run once for each text that it has had; it may import files beside it by their
+    """The module in ``path``, which is run once in a process, as it was then; it may import files beside it by their
     bare names. Raises ``ValueError``, in a line with the file, if it is no Python file, and for whatever goes wrong in
     it."""
     if path.suffix != SUFFIX or not path.is_file():
         raise ValueError(f"{path}: not a Python file")
-    return _load(path.resolve(), run_quietly(path, path.read_bytes))
+    return _load(path.resolve())
 
 
 @cache
-def _load(path: Path, source: bytes) -> ModuleType:
+def _load(path: Path) -> ModuleType:
+    source = run_quietly(path, path.read_bytes)
     # known under a name of its own, which dataclasses and `inspect` look its source up by
-    name = f"{PACKAGE.name}_file_{hashlib.sha256(bytes(path) + b'/' + source).hexdigest()[:16]}"
+    name = f"{PACKAGE.name}_file_{hashlib.sha256(bytes(path)).hexdigest()[:16]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    with _beside(path):
+    with _beside(path) as own:
         # not by its loader, which takes bytecode of the same second and size for that of this text
         run(str(path), lambda: exec(compile(source, str(path), "exec"), vars(module)))
+        helpers = (getattr(sys.modules[name], "__file__", None) for name in _loaded_of(own))
+        for file in (path, *(Path(helper) for helper in helpers if helper)):
+            _check_imports(file, own)
     return module
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[None]:
-    """Files beside ``path`` can be imported by their bare names, even if something else has been under these; and are
-    forgotten afterwards, for another folder's file may have a neighbour of the same name."""
+def _beside(path: Path) -> Iterator[set[str]]:
+    """Files beside ``path``, whose bare names these are, can be imported by them, even if something else has been under
+    these; and are forgotten afterwards, for another folder's file may have a neighbour of the same name."""
     folder = path.parent
     own = {other.stem for other in folder.iterdir() if other.suffix == SUFFIX or (other / "__init__.py").is_file()}
     own -= {PACKAGE.name, *sys.builtin_module_names}
-
-    def loaded() -> list[str]:
-        return [name for name in sys.modules if name.partition(".")[0] in own]
-
-    hidden = {name: sys.modules.pop(name) for name in loaded()}
+    hidden = {name: sys.modules.pop(name) for name in _loaded_of(own)}
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:
-        yield
+        yield own
     finally:
         sys.path.remove(str(folder))
-        for name in loaded():
+        for name in _loaded_of(own):
             del sys.modules[name]
         sys.modules.update(hidden)
+
+
+def _loaded_of(names: Collection[str]) -> list[str]:
+    """Which modules have been imported that are called so, or are in packages that are."""
+    return [name for name in sys.modules if name.partition(".")[0] in names]
+
+
+def _check_imports(path: Path, names: Collection[str]) -> None:
+    """Raises ``ValueError`` for an import of one of ``names`` within a function: when that is called, something else
+    may be under this name."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    statements = [node for statement in code.read(path).statements for node in ast.walk(statement)]
+    inside = [node for function in statements if isinstance(function, functions) for node in ast.walk(function)]
+    for node in inside:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            if late := [module for module in modules if module.partition(".")[0] in names]:
+                raise ValueError(f"{path}: line {node.lineno}: import {late[0]} at the top of the file")
 
 
 def run(place: str, action: Callable[[], T]) -> T:

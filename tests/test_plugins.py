@@ -79,12 +79,28 @@ def test_helpers_beside_a_file_are_its_own_whatever_else_has_their_name(tmp_path
     assert not any(str(tmp_path) in path for path in sys.path)
 
 
-def test_text_that_has_changed_within_a_second_is_run_as_it_is_now(tmp_path: Path) -> None:
+def test_code_in_a_file_is_what_a_process_found_first(tmp_path: Path, digits: Dataset) -> None:
+    """Or else a record would vouch for code that it was not made by."""
     path = written(tmp_path / "mine.py", MINE)
     first = methods.from_file(path)
-    assert methods.from_file(path) is first
+    before = methods.identity(str(path))
     written(path, MINE.replace("0.01", "0.02"))
-    assert methods.from_file(path)(C=1.0).gamma == 0.02  # type: ignore[attr-defined,call-arg]
+    assert methods.from_file(path) is first
+    assert methods.identity(str(path)) == before
+    net = written(tmp_path / "net.py", NET)
+    assert models.refused(str(net)) is None
+    written(net, NET.replace("nn.Flatten()", "nn.Flatten(), nn.Tanh()"))
+    with pytest.raises(ValueError, match=r"net\.py: was edited while this process ran; start it again"):
+        models.create(str(net), digits, seed=0)
+
+
+def test_import_of_a_neighbour_that_would_come_too_late_is_refused(tmp_path: Path) -> None:
+    written(tmp_path / "helper.py", "def weight():\n    import other\n")
+    written(tmp_path / "other.py", "")
+    late = MINE.replace("return self.C / (norm", "import other\n        return self.C / (norm")
+    for name, text in (("mine.py", late), ("two.py", "import helper\n" + MINE)):
+        with pytest.raises(ValueError, match=r"\.py: line \d+: import other at the top of the file"):
+            methods.from_file(written(tmp_path / name, text))
 
 
 def test_paths_are_seen_from_the_file_that_says_them(tmp_path: Path) -> None:
@@ -204,15 +220,15 @@ def test_source_that_gives_what_is_no_data_is_refused_in_a_line(old: str, new: s
     assert not (tmp_path / "out.npz").exists()
 
 
-def test_method_in_a_file_does_not_pass_the_gate_by_what_it_was_before(tmp_path: Path) -> None:
+def test_method_in_a_file_does_not_pass_the_gate_for_another(tmp_path: Path) -> None:
     """The bug planted is an understated sensitivity."""
     path = written(tmp_path / "mine.py", MINE)
     evidence.require_sound(str(path), {"C": 0.1}, tmp_path / "checks")
     (note,) = (tmp_path / "checks").iterdir()
     note.write_text("{}")  # is believed
     evidence.require_sound(str(path), {"C": 0.1}, tmp_path / "checks")
-    written(path, MINE.replace("return self.C\n", "return self.C / 2\n"))
-    with pytest.raises(ValueError, match=r"mine\.py \(.*fails the battery and is not trained: supremum"):
+    path = written(tmp_path / "edited.py", MINE.replace("return self.C\n", "return self.C / 2\n"))
+    with pytest.raises(ValueError, match=r"edited\.py \(.*fails the battery and is not trained: supremum"):
         evidence.require_sound(str(path), {"C": 0.1}, tmp_path / "checks")
 
 

@@ -49,21 +49,19 @@ def prepared_name(
 
 
 def content(path: Path) -> str:
-    """The SHA-256 of a file, or of the names and the SHA-256s of the files in a folder, as hex digits; those that are
-    hidden do not count. Raises ``ValueError`` if it cannot be read."""
+    """The SHA-256 of a file as hex digits, or a digest of a folder: of the names and the SHA-256s of the files in it,
+    but for hidden ones, as this process found them first. Raises ``ValueError`` if it cannot be read."""
     try:
-        if path.is_dir():
-            files = sorted(file for file in path.rglob("[!.]*") if file.is_file())
-            return _of_folder(path, tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files))
-        return _sha256(path)
+        return _of_folder(path.resolve()) if path.is_dir() else _sha256(path)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 @cache
-def _of_folder(path: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
-    """Once for each state that they have been in: there may be many."""
-    return code.digest(f"{file.relative_to(path).as_posix()!a}: {_sha256(file)}" for file, _, _ in files)
+def _of_folder(path: Path) -> str:
+    """Once: there may be many, and a study asks again and again."""
+    files = sorted(file.relative_to(path) for file in path.rglob("[!.]*") if file.is_file())
+    return code.digest(f"{file.as_posix()!a}: {_sha256(path / file)}" for file in files)
 
 
 def _sha256(path: Path) -> str:

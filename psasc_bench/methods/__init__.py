@@ -85,7 +85,9 @@ def load(name: str) -> type[Method]:
 
 def from_file(path: Path) -> type[Method]:
     """The method class defined in a file of its own. Raises ``ValueError`` if there is none or more than one."""
-    return _only_method(plugins.load(path))
+    cls = _only_method(plugins.load(path))
+    fingerprint(cls)  # now, while the file is what has been run
+    return cls
 
 
 def identity(name: str) -> str:

@@ -113,13 +113,12 @@ def test_images_without_a_size_are_refused(tmp_path: Path) -> None:
 
 
 def test_name_of_a_folder_of_data_is_that_of_its_content(tmp_path: Path) -> None:
-    one, two = image_folder(tmp_path / "one"), image_folder(tmp_path / "two")
-    names = [data.prepared_name("image_folder", path=path, size=4) for path in (one, two)]
-    assert names[0] == names[1] != data.prepared_name("image_folder", path=one, size=5)
+    one, two, three = (image_folder(tmp_path / name) for name in ("one", "two", "three"))
     (two / ".DS_Store").write_text("hidden")
-    assert data.prepared_name("image_folder", path=two, size=4) == names[0]
-    image(two / "train" / "bee" / "0.png", (1, 1, 1))
-    assert data.prepared_name("image_folder", path=two, size=4) != names[0]
+    image(three / "train" / "bee" / "0.png", (1, 1, 1))
+    names = [data.prepared_name("image_folder", path=path, size=4) for path in (one, two, three)]
+    assert names[0] == names[1] != names[2]
+    assert data.prepared_name("image_folder", path=one, size=5) != names[0]
 
 
 # ------------------------------------------------------------------------------------- the protocol's further rows
