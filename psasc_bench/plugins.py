@@ -84,6 +84,11 @@ def path_of(reference: str) -> Path:
     return Path(reference.partition(WITHIN)[0])
 
 
+def shown(reference: str) -> str:
+    """For people to read: without the folder, which says nothing of what it is; a name is as it is."""
+    return os.path.basename(reference) if is_file(reference) else reference
+
+
 def find(reference: str, kind: str) -> Plugin | None:
     """What ``reference`` stands for, of the ``kind`` that follows ``psasc_bench.`` in the name of a group; None if it
     is a name that no installed package offers. Nothing of a file is run. Raises ``ValueError`` for a file that is not

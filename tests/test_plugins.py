@@ -304,3 +304,5 @@ def test_reference_names_file_and_definition(tmp_path: Path) -> None:
     assert plugins.path_of(f"{tmp_path}/a.py::f") == tmp_path / "a.py"
     assert plugins.is_file("a.py::f")
     assert not plugins.is_file("dp-sgd")
+    assert plugins.shown(f"{tmp_path}/a.py::f") == "a.py::f"
+    assert plugins.shown("and/or") == "and/or"

@@ -57,18 +57,14 @@ def _source_problems(name: str, dataset: DatasetConfig) -> Iterator[str]:
     if (dataset.mean is None) != (dataset.deviation is None):
         yield f"{here}: mean and deviation go together"
     elif dataset.mean is not None and source not in SCALED:
-        yield f"{here}.mean: goes with source {', '.join(SCALED)}; {_short(source)} has constants of its own"
+        yield f"{here}.mean: goes with source {', '.join(SCALED)}; {plugins.shown(source)} has constants of its own"
     if source in ALONE and dataset.path is not None:
         yield f"{here}.path: does not go with source {source}, which is found without"
     if source in KEPT and dataset.path is None:
         yield f"{here}.path: source {source} needs it: where the data is"
     for key, sources in (("size", SIZED), ("label", LABELLED)):
         if getattr(dataset, key) is not None and source not in sources:
-            yield f"{here}.{key}: goes with source {', '.join(sources)}, not with {_short(source)}"
-
-
-def _short(source: str) -> str:
-    return plugins.path_of(source).name if plugins.is_file(source) else source
+            yield f"{here}.{key}: goes with source {', '.join(sources)}, not with {plugins.shown(source)}"
 
 
 def _override_problems(study: Study, name: str) -> Iterator[str]:

@@ -98,6 +98,7 @@ def test_study_of_code_from_elsewhere_ends_in_tables_and_claims_and_knows_it_by_
     snakemake(project, "--", *asked, study=str(folder / "study.yaml"))
     for name in asked:
         assert "My method" in (project / name).read_text(), name
+    assert "model `nets.py::net`" in (project / "results" / "README.md").read_text()
     with (project / "results" / "claims.csv").open() as file:
         assert "my-method" in {row["method"] for row in csv.DictReader(file)}
     runs = project / "results" / "runs"
