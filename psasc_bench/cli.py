@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from psasc_bench import data, planning, records
-from psasc_bench.commands import auditing, notices, reporting, training
+from psasc_bench.commands import auditing, creating, notices, reporting, training
 from psasc_bench.commands.overview import overview
 from psasc_bench.data import Features
 from psasc_bench.privacy import Accountant
@@ -155,10 +155,12 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--output", type=Path, default=_InFolder("results"), help="(%(default)s)")
 
     added = command(training.prepare, fromfile_prefix_chars="@")  # @FILE: a file with an argument a line
-    added.add_argument("--source", required=True, choices=["digits", "mnist", "fashion_mnist", "cifar10", "npz"])
-    added.add_argument("--path", type=Path, help="the .npz")
-    added.add_argument("--mean", type=_above(-math.inf), nargs="+", help="per channel")
-    added.add_argument("--deviation", type=_above(0), nargs="+", help="per channel")
+    added.add_argument("--source", required=True, help=f"{', '.join(data.names())}, or FILE.py::FUNCTION")
+    added.add_argument("--path", type=Path, help="the file or folder")
+    added.add_argument("--mean", type=_above(-math.inf), nargs="+", help="per channel or column")
+    added.add_argument("--deviation", type=_above(0), nargs="+", help="per channel or column")
+    added.add_argument("--size", type=_at_least(1), help="height and width that images in files are resized to")
+    added.add_argument("--label", help="the label's name, where there are several")
     added.add_argument("--features", choices=get_args(Features), default="pixels", help="(%(default)s)")
     added.add_argument("--data-root", type=Path, default=data_root, help="torchvision's folders (%(default)s)")
     added.add_argument("--output", type=Path, required=True)
@@ -186,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     added = command(auditing.verify)
     added.add_argument("results", type=Path, nargs="?", default=Path("results"), help="the folder (%(default)s)")
     added.add_argument("--output", type=Path, help="write the ledgers there as CSV")
+    added.add_argument("--methods", nargs="+", default=[], metavar="FILE", help="of methods in files of their own")
     added.add_argument("--withhold", action="store_true", help="warn only, of rows that `collect` is to withhold")
 
     added = command(reporting.merge)
@@ -198,6 +201,11 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--file", type=Path, help="a method's Python file, wherever it is")
     added.add_argument("--set", type=_setting, nargs="+", default=[], metavar="KEY=VALUE", help="hyper-parameters")
     added.add_argument("--output", type=Path, help="write the figures there as CSV")
+
+    added = command(creating.new)
+    added.add_argument("kind", choices=["method"])
+    added.add_argument("name", help="as my-method, for my_method.py")
+    added.add_argument("--folder", type=Path, default=Path(), help="where the file goes (%(default)s)")
 
     added = command(auditing.audit)
     study(added, dataset=False)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from psasc_bench import methods, optimisers, records
+from psasc_bench import methods, models, optimisers, records
 from psasc_bench.analysis import statistics, times
 from psasc_bench.analysis.metrics import RUN
 from psasc_bench.analysis.primary import answer_table, comparison_table, primary_decisions
@@ -119,7 +119,11 @@ def _check_one_data_set(table: pd.DataFrame, runs: Path) -> None:
 
 
 def _columns(spec: RunSpec, found: Record | None) -> Row:
-    columns: Row = {"implementation": spec.method, "model": spec.model, "settings": _settings(spec)}
+    columns: Row = {
+        "implementation": methods.identity(spec.method),
+        "model": models.identity(spec.model),
+        "settings": _settings(spec),
+    }
     columns |= {key: getattr(spec, key) for key in PROTOCOL} | {"test_accuracy": np.nan}
     # tables of studies that have none are without the column
     if spec.optimiser:

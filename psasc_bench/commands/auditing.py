@@ -142,7 +142,7 @@ def verify(options: argparse.Namespace) -> int:
     paths = records.find(records.records_folder(options.results))
     if not paths:
         raise ValueError(f"{options.results}: holds no records to verify")
-    verified = evidence.verify_ledgers(paths)
+    verified = evidence.verify_ledgers(paths, files=options.methods)
     if options.output:
         files.write_csv(options.output, [asdict(row) for row in verified])
         wrote(options.output)

@@ -12,7 +12,7 @@ HEADINGS = {
         "table",
         "check",
     ),
-    "methods and privacy:": ("info", "audit", "audit-run", "verify"),
+    "methods and privacy:": ("new", "info", "audit", "audit-run", "verify"),
     "data and training:": ("download", "prepare", "budgets", "train", "train-sweep", "deviation"),
     "records, tables and figures:": (
         "collect",

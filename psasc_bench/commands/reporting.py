@@ -90,7 +90,7 @@ def _withheld_trials(options: argparse.Namespace, study: Study, names: Sequence[
     }
     there = {path: spec for path, spec in runs.items() if path.is_file()}
     withheld = _unsound({str(path): spec for path, spec in there.items()}, options.checks)
-    verified = zip(there, evidence.verify_ledgers(there), strict=True)
+    verified = zip(there, evidence.verify_ledgers(there, files=study.method_files()), strict=True)
     withheld |= {str(path): row.problem for path, row in verified if row.problem}
     _name_withheld(withheld)
     return withheld
@@ -102,7 +102,7 @@ def collect(options: argparse.Namespace) -> None:
     study = load_study(options.config)
     seeds = {cell: study.cell_seeds(cell.dataset, cell.epsilon) for cell in study.cells()}
     specs = [study.spec(cell, seed) for cell, of_cell in seeds.items() for seed in of_cell]
-    withheld = {**_unsound({spec.name(): spec for spec in specs}, options.checks), **_unaccounted(options)}
+    withheld = {**_unsound({spec.name(): spec for spec in specs}, options.checks), **_unaccounted(options, study)}
     _name_withheld(withheld)
     tables = analysis.collect(study, options.runs, options.output, withheld=withheld)
     for line in analysis.unlike_origins(analysis.read_table(options.output / "times.csv"), study.roles().reference):
@@ -116,14 +116,15 @@ def _name_withheld(withheld: Mapping[str, str]) -> None:
         warn(f"{run} is withheld: {reason}")
 
 
-def _unaccounted(options: argparse.Namespace) -> dict[str, str]:
+def _unaccounted(options: argparse.Namespace, study: Study) -> dict[str, str]:
     """By where they are filed, the runs whose ledger does not hold, and why: by the table of ledgers that is given, or
     recomputed."""
     if options.ledger:
         table = analysis.read_table(options.ledger)
         found = zip(table["run"], table["problem"], strict=True) if len(table) else ()
         return {str(run): problem for run, problem in found if isinstance(problem, str)}
-    verified = evidence.verify_ledgers(records.find(records.records_folder(options.runs)))
+    paths = records.find(records.records_folder(options.runs))
+    verified = evidence.verify_ledgers(paths, files=study.method_files())
     return {row.run: row.problem for row in verified if row.problem}
 
 

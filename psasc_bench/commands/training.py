@@ -37,6 +37,8 @@ def prepare(options: argparse.Namespace) -> None:
         mean=options.mean,
         deviation=options.deviation,
         features=options.features,
+        size=options.size,
+        label=options.label,
         warn=warn,
     )
     wrote(options.output)

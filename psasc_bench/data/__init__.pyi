@@ -1,5 +1,6 @@
-from .dataset import Dataset, as_seen, data_root, known_sha256, load, prepare
-from .identity import Evaluation, Features, fingerprint, prepared_name
+from .dataset import Dataset, as_seen, count_classes, data_root, holds_tokens, known_sha256, load, prepare
+from .identity import Evaluation, Features, content, fingerprint, prepared_name
+from .reading import names, refused
 from .sizes import count_test_examples
 from .sources import download
 
@@ -8,12 +9,17 @@ __all__ = [
     "Evaluation",
     "Features",
     "as_seen",
+    "content",
+    "count_classes",
     "count_test_examples",
     "data_root",
     "download",
     "fingerprint",
+    "holds_tokens",
     "known_sha256",
     "load",
+    "names",
     "prepare",
     "prepared_name",
+    "refused",
 ]

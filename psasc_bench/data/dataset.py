@@ -1,9 +1,9 @@
 """Data sets: prepared once into one compact file each, then read by every run without torchvision or scikit-learn.
 
 A prepared file is an ``.npz`` of ``x_train, y_train, x_test, y_test`` (images ``[n, channels, height, width]`` as
-stored, labels int64) and ``offset, scale [channels]``: the model sees ``(x - offset) / scale``. Both are public
-constants, from the literature or from the range of the values; constants computed from private data would need
-accounting.
+stored or rows ``[n, d]``, labels int64) and ``offset, scale [channels]`` or ``[d]``: the model sees
+``(x - offset) / scale``. Both are public constants, from the literature or from the range of the values; constants
+computed from private data would need accounting. Rows of int64 are token ids, which the model sees as they are.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from psasc_bench.data import sources
+from psasc_bench.data import reading, sources
 from psasc_bench.data.identity import Evaluation, Features, prepared_name
-from psasc_bench.data.sources import PARTS, Arrays
+from psasc_bench.data.sources import PARTS, Arrays, Place
 from psasc_bench.files import replacing
 
 STORED = (*PARTS, "offset", "scale")
@@ -57,26 +57,33 @@ def prepare(
     mean: Sequence[float] | None = None,
     deviation: Sequence[float] | None = None,
     features: Features = "pixels",
+    size: int | None = None,
+    label: str | None = None,
     warn: Callable[[str], None] = warnings.warn,
 ) -> None:
-    """Write the prepared file of ``source`` to ``target``; ``root`` holds torchvision's folders, ``path`` the npz,
-    whose public channel ``mean`` and ``deviation`` are of pixels in [0, 1] (or of the floats). With ``features``
-    scattering, images become their ScatterNet features, see ``scattering``. ``warn`` is told of an npz that is hardly
-    meant to be as it is, a line with the remedy each.
+    """Write the prepared file of ``source`` to ``target``; ``root`` holds torchvision's folders, ``path`` is the file
+    or folder of others, whose public ``mean`` and ``deviation`` are of pixels in [0, 1] (or of the floats), by channel
+    or column. Images in files are resized to ``size``; ``label`` names one of several. With ``features`` scattering,
+    images become their ScatterNet features, see ``scattering``. ``warn`` is told of an npz that is hardly meant to be
+    as it is, a line with the remedy each.
 
     Raises ``FileNotFoundError`` for data that is not there and ``ValueError`` for data that cannot be right; both say
     what to do. ``target`` is complete or absent.
     """
-    arrays, (offset, scale) = sources.read(source, root=root, path=path, mean=mean, deviation=deviation)
+    arrays, (offset, scale) = reading.read(source, Place(root, path, mean, deviation, size, label))
     if source == "npz" and path:
         for doubt in sources.doubts(path, arrays, (offset, scale)):
             warn(doubt)
     constants = {"offset": np.array(offset, np.float32), "scale": np.array(scale, np.float32)}
     if features == "scattering":
+        if arrays["x_train"].ndim != 4:
+            raise ValueError(f"features: scattering is of images; {reading.identity(source)} gives none")
         arrays, constants = _scattered(arrays, **constants)
     stored = {name: (arrays | constants)[name] for name in STORED}
-    made_of = prepared_name(source, path=path, mean=mean, deviation=deviation, features=features)
-    notes = {"sha256": _sha256(stored), "source": source, "features": features, "made_of": made_of}
+    made_of = prepared_name(
+        source, path=path, mean=mean, deviation=deviation, features=features, size=size, label=label
+    )
+    notes = {"sha256": _sha256(stored), "source": reading.identity(source), "features": features, "made_of": made_of}
     with replacing(target) as file:
         np.savez(file, allow_pickle=False, **stored, notes=np.array(json.dumps(notes)))
 
@@ -116,7 +123,8 @@ def _fits(name: str, array: NDArray[Any], arrays: Arrays) -> bool:
         return array.dtype == np.float32 and array.shape == images.shape[1:2]
     if name.startswith("y"):
         return array.dtype == np.int64 and array.shape == arrays[f"x{name[1:]}"].shape[:1]
-    return array.dtype in (np.uint8, np.float16, np.float32) and array.ndim == 4 and array.shape[1:] == images.shape[1:]
+    types = {4: (np.uint8, np.float16, np.float32), 2: (np.uint8, np.float32, np.int64)}.get(array.ndim, ())
+    return array.dtype in types and array.dtype == images.dtype and array.shape[1:] == images.shape[1:]
 
 
 def _notes(path: Path) -> dict[str, str]:
@@ -160,6 +168,16 @@ def as_seen(dataset: Dataset, evaluation: Evaluation) -> Dataset:
     """The data set as a run sees it whose accuracy is measured on ``evaluation``: a run that is to choose
     hyper-parameters sees no test example."""
     return hold_out(dataset) if evaluation == "validation" else dataset
+
+
+def count_classes(dataset: Dataset) -> int:
+    """One more than the highest label: how many there are is taken to be public."""
+    return int(max(dataset.y_train.max(), dataset.y_test.max())) + 1
+
+
+def holds_tokens(dataset: Dataset) -> bool:
+    """Whether its examples are token ids, rather than values to be scaled."""
+    return dataset.x_train.dtype == np.int64
 
 
 def data_root() -> Path | None:

@@ -64,31 +64,15 @@ TORCHVISION = {published.source: published for published in (MNIST, FASHION_MNIS
 
 @dataclass(frozen=True)
 class Place:
-    """Where to look, and what to take for constants: see ``read``."""
+    """Where to look: ``root`` holds torchvision's folders, ``path`` is somebody's own file or folder; what to take for
+    constants; the height and width that images are resized to; and the name of the label among several."""
 
     root: Path
     path: Path | None
     mean: Sequence[float] | None
     deviation: Sequence[float] | None
-
-
-def read(
-    source: str,
-    *,
-    root: Path,
-    path: Path | None = None,
-    mean: Sequence[float] | None = None,
-    deviation: Sequence[float] | None = None,
-) -> tuple[Arrays, Constants]:
-    """The ``PARTS`` of ``source`` as stored, images ``[n, channels, height, width]`` and labels int64, and offset and
-    scale of each channel in their units. ``root`` holds torchvision's folders, ``path`` the npz.
-
-    Raises ``FileNotFoundError`` for data that is not there and ``ValueError`` for data that cannot be right; both say
-    what to do.
-    """
-    if source not in READERS:
-        raise ValueError(f"unknown source {source!r}; known: {', '.join(READERS)}")
-    return READERS[source](Place(root, path, mean, deviation))
+    size: int | None = None
+    label: str | None = None
 
 
 def _digits() -> tuple[Arrays, Constants]:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def require_sound(spec: RunSpec, passed: Path) -> None:
     """See that method and optimiser of a run pass the battery at its settings.
 
-    What has passed is noted in the folder ``passed`` under a digest of settings, of all of the package's code and of
-    the files beside its methods and update rules, so that many runs cost one check. Raises ``ValueError`` naming every
-    check that fails, with its figure.
+    What has passed is noted in the folder ``passed`` under a digest of settings, of the content of method and rules,
+    wherever they are, of all of the package's code and of the files beside its methods and update rules, so that many
+    runs cost one check. Raises ``ValueError`` naming every check that fails, with its figure.
     """
     require_sound_optimiser(spec.rules, passed)  # a second; the method takes ten
     require_sound_method(spec.method, spec.parameters, passed)
@@ -37,7 +37,8 @@ def require_sound_method(name: str, parameters: Mapping[str, float], passed: Pat
         return check_method(methods.create(name, dict(parameters)))
 
     where = f"{name} ({', '.join(f'{key} = {value:g}' for key, value in parameters.items())})"
-    _require([name, sorted(parameters.items())], check, {"method": where}, passed)
+    content = methods.fingerprint(methods.load(name))
+    _require([content, sorted(parameters.items())], check, {"method": where}, passed)
 
 
 def require_sound_optimiser(rules: Rules, passed: Path) -> None:

@@ -54,10 +54,12 @@ class Verified:
     problem: str | None
 
 
-def verify_ledgers(paths: Iterable[Path]) -> list[Verified]:
-    """The ledgers of these records, each with its ``problem`` if it has one. Raises ``ValueError`` for a file that is
-    no record."""
-    return [_verify(path, records.read(path)) for path in paths]
+def verify_ledgers(paths: Iterable[Path], *, files: Iterable[str] = ()) -> list[Verified]:
+    """The ledgers of these records, each with its ``problem`` if it has one; ``files`` are those of the methods that
+    have one of their own, which records know by content alone. Raises ``ValueError`` for a file that is no record, or
+    has no method."""
+    known = {methods.identity(file): file for file in files}
+    return [_verify(path, records.read(path), known) for path in paths]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,7 @@ class _Ledger:
         return self.noise_multiplier, self.sampling_rate, steps, self.delta
 
 
-def _verify(path: Path, found: Record) -> Verified:
+def _verify(path: Path, found: Record, files: Mapping[str, str]) -> Verified:
     run = records.place(path)
     try:
         ledger = _read(found.ledger)
@@ -96,8 +98,8 @@ def _verify(path: Path, found: Record) -> Verified:
         epsilon_pld=ledger.epsilon_pld,
         epsilon_dp_accounting_rdp=epsilon_by_dp_accounting(*ledger.schedule(ledger.steps_taken)),
         problem=records.misfiled(path, found)
-        or _not_its_runs(ledger, found)
-        or _another_split(ledger, found)
+        or _not_its_runs(ledger, found, files)
+        or _another_split(ledger, found, files)
         or _overspent(ledger)
         or _miscounted(ledger),
     )
@@ -128,8 +130,8 @@ def _read(values: Mapping[str, Any]) -> _Ledger:
     return ledger
 
 
-def _not_its_runs(ledger: _Ledger, found: Record) -> str | None:
-    """What in a ledger is not that of the run's specification."""
+def _not_its_runs(ledger: _Ledger, found: Record, files: Mapping[str, str]) -> str | None:
+    """What in a ledger is not that of the run's specification; ``files`` are those of methods, by identity."""
     spec, planned, taken = found.spec, ledger.steps, ledger.steps_taken
     if ledger.epsilon != spec.epsilon or ledger.delta != spec.delta:
         planned_for = f"epsilon {spec.epsilon:g}, delta {spec.delta:g}"
@@ -141,7 +143,7 @@ def _not_its_runs(ledger: _Ledger, found: Record) -> str | None:
     if taken > planned or (taken < planned and found.status == "done"):
         return f"it took {taken} steps where {planned} were planned"
     try:
-        sensitivity = methods.create(spec.method, dict(spec.parameters)).sensitivity()
+        sensitivity = methods.create(files.get(spec.method, spec.method), dict(spec.parameters)).sensitivity()
     except ValueError as error:  # the method has gone, or has other hyper-parameters now
         return f"it cannot be verified: {error}"
     if not math.isclose(ledger.sensitivity, sensitivity, rel_tol=1e-9):
@@ -149,9 +151,9 @@ def _not_its_runs(ledger: _Ledger, found: Record) -> str | None:
     return None
 
 
-def _another_split(ledger: _Ledger, found: Record) -> str | None:
+def _another_split(ledger: _Ledger, found: Record, files: Mapping[str, str]) -> str | None:
     """Whether what a step releases is not what its method does, or jointly is not worth the ledger's noise."""
-    method = methods.create(found.spec.method, dict(found.spec.parameters))
+    method = methods.create(files.get(found.spec.method, found.spec.method), dict(found.spec.parameters))
     said = found.ledger.get("releases", {})
     batch, joint = found.spec.expected_batch_size, ledger.noise_multiplier
     if not said and not (isinstance(method, Adaptive) and joint):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from psasc_bench import models
 from psasc_bench.data import Dataset
@@ -72,7 +73,7 @@ def audit_run(
     return OneRunAudit(
         epsilon_claimed=budget.epsilon_pld,
         epsilon_lower=one_run(
-            -_losses(spec.model, outcome.parameters, suspects, device),
+            -_losses(models.create(spec.model, trained_on, seed=0).to(device), outcome.parameters, suspects, device),
             included,
             guesses_in=guesses // 2,
             guesses_out=guesses - guesses // 2,
@@ -89,9 +90,8 @@ def audit_run(
 
 @torch.no_grad()
 def _losses(
-    model_name: str, parameters: torch.Tensor, dataset: Dataset, device: torch.device
+    model: nn.Module, parameters: torch.Tensor, dataset: Dataset, device: torch.device
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    model = models.create(model_name, seed=0).to(device)
     point_at(model.parameters(), parameters)
     images, labels = Examples(dataset, "test", device)[slice(None)]
     return F.cross_entropy(model(images), labels, reduction="none").double().cpu().numpy()

@@ -1,21 +1,21 @@
-"""The methods under test, found by looking: every file of this folder that defines a ``Method`` is one."""
+"""The methods under test, found by looking: every file of this folder that defines a ``Method`` is one; others are in
+files of somebody's own, or offered by installed packages, see ``plugins``."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
+import importlib
 import inspect
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
-from psasc_bench import code
+from psasc_bench import code, plugins
 from psasc_bench.methods.base import LARGEST, SMALLEST, Adaptive, Method, PerLayer
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "describe",
     "fingerprint",
     "from_file",
+    "identity",
     "instantiate",
     "load",
     "look_of",
@@ -45,7 +46,7 @@ CONTRACT = tuple(f"{__name__}.base.{name}" for name in ("Adaptive", "Method", "P
 # What is no name for a hyper-parameter: keys of a study and of a run, columns of tables, and what a method has besides.
 TAKEN = """
     accountant accuracy augment augmentations blind commit control cpu data_sha256 dataset dataset_title delta device
-    drawn epoch epochs epsilon epsilon_pld epsilon_rdp evaluation expected_batch_size identity implementation label
+    drawn epoch epochs epsilon epsilon_pld epsilon_rdp evaluation expected_batch_size file identity implementation label
     learning_rate listed_as method method_title model modified momentum noise_multiplier nonfinite_examples optimiser
     parameters peak peak_memory_mib reason sampling_rate seconds seconds_diagnostics seed sensitivity settings status
     step steps_taken sweep test_accuracy test_examples test_loss threads title torch tuned validation_accuracy
@@ -54,13 +55,13 @@ TAKEN = """
 RESERVED = frozenset(TAKEN.split())
 DIAGNOSTIC = "nonprivate_"  # what a run's curve has more columns of
 LONGEST_TITLE = 100
-T = TypeVar("T")
-FAULTS = (Exception, SystemExit)  # whatever somebody's file does is theirs to mend; but an interrupt is no fault
+KIND = "methods"  # of plug-ins
 
 
 def names() -> list[str]:
     """Every method's name, in alphabetical order."""
-    return sorted(path.stem.replace("_", "-") for path in FOLDER.glob("*.py") if _is_method(path.stem))
+    shipped = {path.stem.replace("_", "-") for path in FOLDER.glob("*.py") if _is_method(path.stem)}
+    return sorted(shipped.union(plugins.names(KIND)))
 
 
 def _is_method(stem: str) -> bool:
@@ -69,29 +70,35 @@ def _is_method(stem: str) -> bool:
 
 
 def load(name: str) -> type[Method]:
-    """The method class called ``name``. Raises ``ValueError`` naming the known ones, or what is wrong with its file."""
+    """The method class called ``name``, or the one that a reference leads to, see ``plugins``. Raises ``ValueError``
+    naming the known ones, or what is wrong with its file."""
+    if plugins.is_file(name):
+        return from_file(plugins.path_of(name))
     module = name.replace("-", "_")
     # a look at the one file: a study with many trials asks thousands of times
-    if not (_is_method(module) and name == module.replace("_", "-") and (FOLDER / f"{module}.py").is_file()):
-        if (FOLDER / f"{name}.py").is_file() and module != name:
-            raise ValueError(f"{FOLDER.name}/{name}.py: Python cannot import this name; rename the file {module}.py")
-        meant = get_close_matches(name.lower(), names(), n=1)
-        hint = f"did you mean {meant[0]}? " if meant else ""
-        raise ValueError(f"unknown method {name!r}; {hint}known: {', '.join(names())} (each a file in {FOLDER.name}/)")
-    return _only_method(_run(f"{FOLDER.name}/{module}.py", lambda: importlib.import_module(f"{__name__}.{module}")))
+    if _is_method(module) and name == module.replace("_", "-") and (FOLDER / f"{module}.py").is_file():
+        imported = plugins.run(f"{FOLDER.name}/{module}.py", lambda: importlib.import_module(f"{__name__}.{module}"))
+        return _only_method(imported)
+    if plugin := plugins.find(name, KIND):
+        return _checked(plugin.load(), str(plugin))
+    if (FOLDER / f"{name}.py").is_file() and module != name:
+        raise ValueError(f"{FOLDER.name}/{name}.py: Python cannot import this name; rename the file {module}.py")
+    meant = get_close_matches(name.lower(), names(), n=1)
+    hint = f"did you mean {meant[0]}? " if meant else ""
+    raise ValueError(f"unknown method {name!r}; {hint}known: {', '.join(names())} (each a file in {FOLDER.name}/)")
 
 
 def from_file(path: Path) -> type[Method]:
     """The method class defined in a file of its own. Raises ``ValueError`` if there is none or more than one."""
-    # known under a name of its own, which dataclasses and `inspect` look its source up by
-    name = f"{__name__}.from_file_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise ValueError(f"{path}: not a Python file")
-    loader, module = spec.loader, importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    _run(str(path), lambda: loader.exec_module(module))
-    return _only_method(module)
+    cls = _only_method(plugins.load(path))
+    fingerprint(cls)  # now, while the file is what has been run
+    return cls
+
+
+def identity(name: str) -> str:
+    """What a run's record calls a method: its ``name`` or, of one in a file of its own, that file's content, which is
+    the same wherever it lies and whatever it is called."""
+    return f"file-{fingerprint(load(name))}" if plugins.is_file(name) else name
 
 
 def create(name: str, values: dict[str, Any]) -> Method:
@@ -107,7 +114,7 @@ def instantiate(name: str, cls: type[Method], values: dict[str, Any]) -> Method:
     required = [key for key, field in known.items() if field.default is MISSING and key not in values]
     if required:
         raise ValueError(f"{name} needs a value for {required[0]!r}")
-    return _run(name, lambda: cls(**values))
+    return plugins.run(name, lambda: cls(**values))
 
 
 def sensitivity(name: str, method: Method) -> float:
@@ -119,7 +126,7 @@ def sensitivity(name: str, method: Method) -> float:
             raise ValueError(f"must return a number above 0, or math.inf where there is no bound, got {value!r}")
         return float(value)
 
-    return _run(f"{name}: sensitivity()", ask)
+    return plugins.run(f"{name}: sensitivity()", ask)
 
 
 def parameters(method: Method) -> dict[str, float]:
@@ -178,15 +185,6 @@ def look_of(title: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", seen).split())
 
 
-def _run(place: str, action: Callable[[], T]) -> T:
-    """What comes of somebody's code. Raises ``ValueError`` with a line that names ``place`` for whatever goes wrong."""
-    try:
-        return action()
-    except FAULTS as error:
-        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
-        raise ValueError(" ".join(f"{place}: {kind}{error}".split())) from error
-
-
 @cache
 def _only_method(module: ModuleType) -> type[Method]:
     found = [
@@ -196,9 +194,14 @@ def _only_method(module: ModuleType) -> type[Method]:
     ]
     if len(found) != 1:
         raise ValueError(f"{module.__file__}: must define exactly one Method, has {len(found)}")
-    (cls,) = found
+    return _checked(found[0], str(module.__file__))
+
+
+def _checked(cls: Any, place: str) -> type[Method]:
+    if not (inspect.isclass(cls) and issubclass(cls, Method)):
+        raise ValueError(f"{place}: must be a Method, is {cls!r}")
     if fault := _fault(cls):
-        raise ValueError(f"{module.__file__}: {cls.__name__}{fault}")
+        raise ValueError(f"{place}: {cls.__name__}{fault}")
     return cls
 
 

@@ -1,14 +1,18 @@
-from .catalogue import fingerprint, names, refused
-from .creation import check_fit, create
+from .catalogue import fingerprint, identity, names, refused
+from .creation import check_fit, create, inputs_like
+from .families import FAMILIES
 from .networks import MODELS, cifar_cnn, digits_cnn, mnist_cnn, scatter_linear
 
 __all__ = [
+    "FAMILIES",
     "MODELS",
     "check_fit",
     "cifar_cnn",
     "create",
     "digits_cnn",
     "fingerprint",
+    "identity",
+    "inputs_like",
     "mnist_cnn",
     "names",
     "refused",

@@ -1,4 +1,5 @@
-"""What is known of the models from how they are written, without loading torch."""
+"""What is known of the models from how they are written, without loading torch: of those of this room, by name, and of
+those in files or installed packages, see ``plugins``."""
 
 from __future__ import annotations
 
@@ -7,10 +8,14 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
-from psasc_bench import code
+from psasc_bench import code, plugins
 from psasc_bench.code import Content
 
 NETWORKS = Path(__file__).with_name("networks.py")
+FAMILIES = Path(__file__).with_name("families.py")
+# The dictionary of each file that has those of this room; the second ones are built for the data's shape and classes.
+TABLES = {NETWORKS: "MODELS", FAMILIES: "FAMILIES"}
+KIND = "models"  # of plug-ins
 RANDOM = "draws at random in every pass, so that a run cannot be repeated; leave it out"
 MIXING = "mixes the examples of a batch, so that no example has a gradient of its own; use GroupNorm"
 STATE = "keeps a state of the examples that it has seen, which is released without noise; leave it out"
@@ -32,14 +37,21 @@ TRACKING = "track_running_stats"  # of InstanceNorm
 
 
 def names() -> list[str]:
-    """The models' names, as they are written in ``MODELS``. Raises ``ValueError`` if they cannot be read there."""
-    return list(code.entries(NETWORKS, "MODELS"))
+    """The models' names, as they are written in ``MODELS`` and ``FAMILIES``, and those that installed packages offer.
+    Raises ``ValueError`` if they cannot be read there."""
+    return [*(name for path, table in TABLES.items() for name in code.entries(path, table)), *plugins.names(KIND)]
 
 
 def unknown(name: str) -> str:
     """Why there is no model ``name``, with the likeliest that was meant."""
     meant = get_close_matches(name, names(), n=1)
     return f"unknown model {name!r}; {f'did you mean {meant[0]}? ' if meant else ''}known: {', '.join(names())}"
+
+
+def identity(name: str) -> str:
+    """What a run's record calls a model: its ``name`` or, of one in a file of its own, its content, which is the same
+    wherever it lies and whatever it is called."""
+    return f"file-{fingerprint(name)}" if plugins.is_file(name) else name
 
 
 def fingerprint(name: str) -> str:
@@ -52,9 +64,10 @@ def fingerprint(name: str) -> str:
 def refused(name: str) -> str | None:
     """Why no study can have the model ``name``, as far as it can be read from how it is written: there is none, or it
     has a layer that private training cannot have. None if nothing is known against it."""
-    if name not in names():
-        return unknown(name)
-    content = _content(name)
+    try:
+        content = _content(name)
+    except ValueError as error:
+        return str(error)
     for library in sorted(content.libraries):
         layer = library.rpartition(".")[2]
         if layer in REFUSED:
@@ -68,6 +81,9 @@ def refused(name: str) -> str | None:
 @cache
 def _content(name: str) -> Content:
     """As this process runs it, whether it is edited meanwhile or not."""
-    if name not in names():
-        raise ValueError(unknown(name))
-    return code.content_of_entry(NETWORKS, "MODELS", name)
+    for path, table in TABLES.items():
+        if name in code.entries(path, table):
+            return code.content_of_entry(path, table, name)
+    if plugin := plugins.find(name, KIND):
+        return plugin.content()
+    raise ValueError(unknown(name))

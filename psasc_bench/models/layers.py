@@ -31,16 +31,15 @@ def refused_class(model: nn.Module) -> str | None:
     return None
 
 
-def misbehaviour(model: nn.Module, shape: tuple[int, ...]) -> str | None:
-    """Which layer of ``model``, fed with random images of ``shape``, changes a buffer, draws at random or mixes
-    examples while it is in training mode, and why that will not do.
+def misbehaviour(model: nn.Module, many: Tensor) -> str | None:
+    """Which layer of ``model``, fed with ``many`` random examples (``MORE``), changes a buffer, draws at random or
+    mixes examples while it is in training mode, and why that will not do.
 
     Two passes of one batch must agree to the last bit, and the first example alone must come out as it does in company.
     A layer that disagrees although what went into it agrees is the one. And the gradients of a batch must be the sum of
     those of its examples alone. The model is left in training mode, and in double precision.
     """
     model.train()
-    many = torch.randn(MORE, *shape, generator=torch.Generator().manual_seed(0))
     images = many[:EXAMPLES]
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -65,7 +64,8 @@ def _mixes_gradients(model: nn.Module, images: Tensor) -> bool:
     for dtype in (torch.float64, torch.float32):
         try:
             with torch.random.fork_rng(devices=[]):
-                return _gradients_differ(model.to(dtype), images.to(dtype))
+                as_seen = images.to(dtype) if images.is_floating_point() else images
+                return _gradients_differ(model.to(dtype), as_seen)
         except (RuntimeError, TypeError):
             continue
     return False  # it has none, as will be said where they are needed
@@ -82,7 +82,7 @@ def _gradients_differ(model: nn.Module, images: Tensor) -> bool:
         return list(torch.autograd.grad(losses, parameters, allow_unused=True, materialize_grads=True))
 
     total = [torch.zeros_like(parameter) for parameter in parameters]
-    size = torch.zeros(len(parameters), dtype=images.dtype)
+    size = torch.zeros(len(parameters), dtype=torch.float64)
     for i in range(len(images)):
         alone = gradients(i, i + 1)
         total = [before + one for before, one in zip(total, alone, strict=True)]

@@ -1,4 +1,4 @@
-from .arguments import prepared_files, schedule_arguments, write_source_arguments
+from .arguments import method_files, prepared_files, schedule_arguments, write_source_arguments
 from .budgets import budget_file, budget_labels, schedules
 from .due import audited_by, method_sources, stale_runs, trained_by, write_made_of
 from .endings import last_word
@@ -26,6 +26,7 @@ __all__ = [
     "job_trials",
     "job_trials_label",
     "last_word",
+    "method_files",
     "method_sources",
     "of_others",
     "place",

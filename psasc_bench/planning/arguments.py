@@ -35,6 +35,8 @@ def write_source_arguments(study: Study, results: Path, dataset: str, *, data_ro
             "mean": protocol.mean,
             "deviation": protocol.deviation,
             "features": [protocol.features] if protocol.features != "pixels" else None,
+            "size": [protocol.size],
+            "label": [protocol.label],
             "data-root": [data_root] if protocol.source in DOWNLOADED else None,
         }
     )
@@ -43,6 +45,12 @@ def write_source_arguments(study: Study, results: Path, dataset: str, *, data_ro
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
     return str(path)
+
+
+def method_files(study: Study) -> str:
+    """Where to look for the methods that have a file of their own."""
+    files = study.method_files()
+    return shlex.join(["--methods", *files]) if files else ""
 
 
 def schedule_arguments(study: Study, dataset: str, *, epochs: int, evaluation: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from psasc_bench import models
 from psasc_bench.study import Study, Trial, format_epsilon
 
 
@@ -37,7 +38,9 @@ def budget_file(
     set that the study has not, or that cannot be read.
     """
     protocol = study.dataset(dataset)
-    schedule = f"{protocol.model}_batch-{protocol.expected_batch_size}_epochs-{epochs or protocol.epochs}"
+    schedule = (
+        f"{models.identity(protocol.model)}_batch-{protocol.expected_batch_size}_epochs-{epochs or protocol.epochs}"
+    )
     schedule += f"_delta-{protocol.delta!r}"
     if protocol.accountant != "rdp":
         schedule += f"_{protocol.accountant}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from psasc_bench.study import ConfigError, Study, load_study, parse_study
+from psasc_bench.study import ConfigError, Study, load_study, locate_files, parse_study
 
 SHIPPED = Path("config", "config.yaml")
 STUDIES = Path("studies")
@@ -39,16 +39,17 @@ def place(
     """The folder in which a workflow on ``config``, read from ``files``, runs, and its configuration there.
 
     The user's ``directory``, if one is given, and any other working directory than ``project`` are the user's choice.
-    In the folder of a study, relative paths are taken to be below ``project``. Raises ``ConfigError`` for values that
-    are no study.
+    In the folder of a study, relative paths are taken to be below ``project``; those of files with code are absolute,
+    for the workflow does not know which file said them. Raises ``ConfigError`` for values that are no study.
     """
     source = " + ".join(map(str, files)) or str(SHIPPED)
-    study = parse_study(dict(config), source=source, files=files)
+    located: dict[str, Any] = locate_files(config, (files[-1] if files else project / SHIPPED).parent)
+    study = parse_study(located, source=source, files=files)
     own = study_folder(study, files, project=project)
     here = Path.cwd().resolve()
     if here not in (project.resolve(), own.resolve()) or (directory and directory.resolve() != own.resolve()):
-        return here, dict(config)
-    return own, dict(config) if own == project else _anchored(study, project)
+        return here, located
+    return own, located if own == project else _anchored(study, project)
 
 
 def _anchored(study: Study, project: Path) -> dict[str, Any]:

@@ -74,8 +74,8 @@ def _cell(study: Study, dataset: str, method: str, *, epsilons: Collection[float
         "share_process": False,
     }
     known: dict[str, Any] = {}
-    if study.implementation(method) != method:
-        known["method"] = study.implementation(method)
+    if (which := study.implementation(method)) != method:
+        known["file" if study.methods[method].file else "method"] = which
     if rules := study.methods[method].optimiser:
         known["optimiser"] = rules
     return {

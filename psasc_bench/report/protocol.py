@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from psasc_bench import methods, optimisers
+from psasc_bench import methods, optimisers, plugins
 from psasc_bench.report.formats import escape_markdown
 from psasc_bench.study import Cell, ConfigError, RunSpec, Study, parse_study
 
@@ -243,7 +243,7 @@ def _text(value: Any) -> str:
         return f"{value:g}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_text, value))}]"
-    return escape_markdown(str(value))
+    return escape_markdown(plugins.shown(str(value)))
 
 
 def _of(parent: str, settings: Sequence[str]) -> str:

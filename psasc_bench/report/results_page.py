@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from psasc_bench import plugins
 from psasc_bench.analysis import UNFINISHED, unlike_origins
 from psasc_bench.report.formats import escape_markdown, markdown_table, rules_link
 from psasc_bench.report.tables import Tables
@@ -28,7 +29,7 @@ def render_results_page(study: Study, results: Path) -> str:
             f"## {escape_markdown(protocol.title)}",
             "",
             f"delta {protocol.delta:g}, expected batch size {protocol.expected_batch_size}, {protocol.epochs} epochs, "
-            f"model `{protocol.model}`.{_large_delta(table[table['dataset'] == dataset])}",
+            f"model `{plugins.shown(protocol.model)}`.{_large_delta(table[table['dataset'] == dataset])}",
             "",
             _table(cells, escape_markdown(tables.reference_title())),
             "",

@@ -1,4 +1,4 @@
-from .config import load_study, parse_study
+from .config import load_study, locate_files, parse_study
 from .identity import known_identities, spec_identity, varied_settings
 from .roles import Roles, default_roles_of
 from .settings import STANDING_FOR, ConfigError
@@ -19,6 +19,7 @@ __all__ = [
     "format_epsilon",
     "known_identities",
     "load_study",
+    "locate_files",
     "method_trials",
     "parse_study",
     "spec_identity",

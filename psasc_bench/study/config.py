@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from psasc_bench import plugins
 from psasc_bench.study.problems import study_problems, sweep_problems
 from psasc_bench.study.protocols import fill
 from psasc_bench.study.settings import ConfigError
@@ -39,7 +41,8 @@ class _Loader(yaml.SafeLoader):
 
 def load_study(path: Path) -> Study:
     """Read and validate a YAML (or JSON) file. Raises ``ConfigError``."""
-    return parse_study(_read(path), source=str(path))
+    # what comes through a pipe is of no folder but that where it is read
+    return parse_study(_read(path), source=str(path), folder=path.parent if path.is_file() else Path())
 
 
 def _read(path: Path) -> Any:
@@ -51,16 +54,19 @@ def _read(path: Path) -> Any:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def parse_study(values: Any, *, source: str, files: Iterable[Path] = ()) -> Study:
+def parse_study(values: Any, *, source: str, files: Iterable[Path] = (), folder: Path = Path()) -> Study:
     """Validate configuration ``values``; ``source`` names where they came from. If it was Snakemake that read them, it
-    was from these ``files``, in which it overlooks a key that is given twice. Raises ``ConfigError`` with a line per
-    problem."""
+    was from these ``files``, in which it overlooks a key that is given twice. What the values have under ``file`` is
+    seen from the folder of the last of them, or else from ``folder``. Raises ``ConfigError`` with a line per problem.
+    """
     for file in files:
         _read(file)
+        folder = file.parent
     if not isinstance(values, Mapping):
         raise ConfigError(f"{source}: must be a mapping of keys to values, is {type(values).__name__}")
     try:
-        filled_in, sources = fill({key: _parse_string(key, value) for key, value in values.items()})
+        read = {key: _parse_string(key, value) for key, value in values.items()}
+        filled_in, sources = fill(locate_files(read, folder))
         study = Study.model_validate({"filled": sources} | filled_in)
         problems = list(study_problems(study)) or list(sweep_problems(study))
     except ValidationError as error:
@@ -70,6 +76,19 @@ def parse_study(values: Any, *, source: str, files: Iterable[Path] = ()) -> Stud
         lines = [" ".join(f"{source}: {problem}".split()) for problem in problems]
         raise ConfigError("\n".join(dict.fromkeys(lines)))
     return study
+
+
+def locate_files(value: Any, folder: Path, *, depth: int = 4) -> Any:
+    """The configuration ``value``, read from a file in ``folder``, with every text under the key ``file``, as in
+    ``datasets.NAME.model.file``, as the path that holds wherever it is read."""
+    if not isinstance(value, Mapping) or not depth:  # YAML may go round in a circle
+        return value
+    return {
+        key: plugins.reference(os.path.expandvars(os.path.expanduser(one)), folder=folder)
+        if key == "file" and isinstance(one, str)
+        else locate_files(one, folder, depth=depth - 1)
+        for key, one in value.items()
+    }
 
 
 def _parse_string(key: Any, value: Any) -> Any:

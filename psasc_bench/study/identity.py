@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from psasc_bench.optimisers import listed
+from psasc_bench import data, optimisers, plugins
 from psasc_bench.study.settings import STANDING_FOR, ConfigError
 from psasc_bench.study.spec import RunSpec
 from psasc_bench.study.study import Study
@@ -21,7 +21,7 @@ def spec_identity(study: Study, spec: RunSpec, *, varied: Collection[str] = ()) 
     """16 hex digits of the SHA-256 of what a run of ``study`` is made from, but for its epsilon, seed and names, and
     for what is ``varied``: names of hyper-parameters and of other parts of a specification. Raises ``ConfigError`` if
     its data cannot be read."""
-    return _identify(study, _data(study, spec.dataset), spec, varied)
+    return _identify(study, _origin(study, spec.dataset), spec, varied)
 
 
 def known_identities(study: Study, *, varied: Collection[str] = ()) -> set[tuple[str, float]]:
@@ -29,11 +29,11 @@ def known_identities(study: Study, *, varied: Collection[str] = ()) -> set[tuple
     found = set()
     for name in study.datasets:
         try:
-            data = _data(study, name)
+            origin = _origin(study, name)
         except ConfigError:
             continue
         cells = [cell for cell in study.cells() if cell.dataset == name]
-        found |= {(_identify(study, data, study.spec(cell, 0), varied), cell.epsilon) for cell in cells}
+        found |= {(_identify(study, origin, study.spec(cell, 0), varied), cell.epsilon) for cell in cells}
     return found
 
 
@@ -43,7 +43,7 @@ def varied_settings(trial: str) -> tuple[str, ...]:
     return tuple(STANDING_FOR.get(name, name) for name in names)
 
 
-def _identify(study: Study, data: str, spec: RunSpec, varied: Collection[str]) -> str:
+def _identify(study: Study, origin: str, spec: RunSpec, varied: Collection[str]) -> str:
     left_out = LEFT_OUT | set(varied)
     held: dict[str, Any] = {}
     if varied and "C" not in varied and study.derives_threshold(spec.dataset, spec.label, spec.epsilon):
@@ -54,16 +54,18 @@ def _identify(study: Study, data: str, spec: RunSpec, varied: Collection[str]) -
     if "optimiser" in values:
         values["optimiser"] = [
             [name, {key: float(value) for key, value in settings.items() if f"{name}.{key}" not in left_out}]
-            for name, settings in listed(spec.optimiser).items()
+            for name, settings in optimisers.listed(spec.optimiser).items()
         ]
-    return hashlib.sha256(json.dumps([data, values], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([origin, values], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _data(study: Study, name: str) -> str:
+def _origin(study: Study, name: str) -> str:
     """Where the data set is from, with what its images are scaled by and, of a file, its content."""
     dataset = study.dataset(name)
     try:
-        content = hashlib.sha256(Path(dataset.path).read_bytes()).hexdigest() if dataset.path else ""
-    except OSError as error:
-        raise ConfigError(f"datasets.{name}.path: {dataset.path}: cannot be read: {error.strerror}") from None
-    return json.dumps([dataset.source, dataset.features, dataset.mean, dataset.deviation, content])
+        content = data.content(Path(dataset.path)) if dataset.path else ""
+        source = f"file-{data.fingerprint(dataset.source)}" if plugins.is_file(dataset.source) else dataset.source
+    except ValueError as error:
+        raise ConfigError(f"datasets.{name}.path: {error}") from None
+    chosen = [value for value in (dataset.size, dataset.label) if value is not None]
+    return json.dumps([source, dataset.features, dataset.mean, dataset.deviation, content, *chosen])

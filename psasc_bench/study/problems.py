@@ -7,17 +7,28 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from psasc_bench import methods, models
+from psasc_bench import data, methods, models, plugins
 from psasc_bench.methods import LARGEST, SMALLEST
-from psasc_bench.study.settings import MOST_AUGMENTATIONS, ConfigError, Settings, Sweep
+from psasc_bench.study.settings import MOST_AUGMENTATIONS, ConfigError, DatasetConfig, Settings, Sweep
 from psasc_bench.study.study import Cell, Study
 from psasc_bench.study.trials import trial_study
+
+# Of this suite's sources: those that are found by themselves, those that are where a study says, and which of these
+# have no constants of their own, images to be resized, or several labels.
+ALONE = ("digits", "mnist", "fashion_mnist", "cifar10")
+KEPT = ("npz", "image_folder", "imagenette", "celeba", "medmnist", "table", "tokens")
+SCALED = ("npz", "image_folder", "celeba", "medmnist", "table")
+SIZED = ("image_folder", "imagenette", "celeba")
+LABELLED = ("celeba", "table")
 
 
 def study_problems(study: Study) -> Iterator[str]:
     """What is wrong between its keys, but for the sweeps."""
     if unknown := sorted(set(study.train or ()) - set(study.datasets)):
         yield f"train: not in this study: {', '.join(unknown)}; there are: {', '.join(study.datasets)}"
+    for name, config in study.methods.items():
+        if config.file and config.method:
+            yield f"methods.{name}: has a method and a file; say one of both"
     yield from _title_problems(study)
     for name, dataset in study.datasets.items():
         here = f"datasets.{name}"
@@ -36,12 +47,26 @@ def study_problems(study: Study) -> Iterator[str]:
             yield f"{here}.more_seeds: not with share_process, where every epsilon has the same seeds"
         if dataset.augment and dataset.features != "pixels":
             yield f"{here}.augment: goes with features pixels; {dataset.features} are of images that have been read"
-        if (dataset.source == "npz") != (dataset.path is not None):
-            yield f"{here}.path: goes with source npz, and only with it"
-        if (dataset.mean is None) != (dataset.deviation is None):
-            yield f"{here}: mean and deviation go together"
-        elif dataset.mean is not None and dataset.source != "npz":
-            yield f"{here}.mean: goes with source npz; {dataset.source} has published constants"
+        yield from _source_problems(name, dataset)
+
+
+def _source_problems(name: str, dataset: DatasetConfig) -> Iterator[str]:
+    """What is said of a source that does not go with it. What somebody's own takes is theirs to say."""
+    here, source = f"datasets.{name}", dataset.source
+    if refused := data.refused(source):
+        yield f"{here}.source: {refused}"
+        return
+    if (dataset.mean is None) != (dataset.deviation is None):
+        yield f"{here}: mean and deviation go together"
+    elif dataset.mean is not None and source not in SCALED:
+        yield f"{here}.mean: goes with source {', '.join(SCALED)}; {plugins.shown(source)} has constants of its own"
+    if source in ALONE and dataset.path is not None:
+        yield f"{here}.path: does not go with source {source}, which is found without"
+    if source in KEPT and dataset.path is None:
+        yield f"{here}.path: source {source} needs it: where the data is"
+    for key, sources in (("size", SIZED), ("label", LABELLED)):
+        if getattr(dataset, key) is not None and source not in sources:
+            yield f"{here}.{key}: goes with source {', '.join(sources)}, not with {plugins.shown(source)}"
 
 
 def _override_problems(study: Study, name: str) -> Iterator[str]:

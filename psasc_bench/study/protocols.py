@@ -42,7 +42,7 @@ def _method(name: Any, given: Any, filled: dict[str, str]) -> Any:
         given = {}
     if not isinstance(given, Mapping):
         return given
-    known = _known()["methods"].get(str(given.get("method") or name), {})
+    known = {} if "file" in given else _known()["methods"].get(str(given.get("method") or name), {})
     lacking = {key: one for key, one in known.items() if key not in given}
     return {**given, **{key: _take(one, f"methods.{name}.{key}", filled) for key, one in lacking.items()}}
 
@@ -91,10 +91,10 @@ def _overrides(
 
 
 def _implementations(given: Any) -> dict[str, Mapping[str, Any]]:
-    """By a study's name for it: the settings of each method, and which ``method`` it is."""
+    """By a study's name for it: the settings of each method, and which ``method`` it is, or the file that has it."""
     listed = given.items() if isinstance(given, Mapping) else ()
     return {
-        str(name): {**settings, "method": str(settings.get("method") or name)}
+        str(name): {**settings, "method": str(settings.get("file") or settings.get("method") or name)}
         for name, settings in listed
         if isinstance(settings, Mapping)
     }

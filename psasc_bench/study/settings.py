@@ -20,6 +20,7 @@ from pydantic import (
     model_serializer,
 )
 
+from psasc_bench import plugins
 from psasc_bench.data import Features
 from psasc_bench.methods import LARGEST, checked_title
 from psasc_bench.privacy import Accountant
@@ -32,6 +33,7 @@ TRAINING = ("learning_rate", "momentum", "augmentations")
 MOST_EPOCHS = 1_000_000
 MOST_TRIALS = 10_000
 MOST_AUGMENTATIONS = 1000  # each is a pass over the batch
+MOST_PIXELS = 4096  # in height and width
 # What a trial may be given in place of another setting, which follows from it.
 STANDING_FOR = {"sensitivity": "C", "step": "learning_rate"}
 T = TypeVar("T")
@@ -69,6 +71,24 @@ def _expanded(path: str) -> str:
     return expanded
 
 
+def _referred(value: Any) -> Any:
+    """A file with the name of what it defines, as the one text that leads there."""
+    if not isinstance(value, Mapping):
+        return value
+    file, name = value.get("file"), value.get("name")
+    if set(value) - {"file", "name"} or not (isinstance(file, str) and isinstance(name, str | None)):
+        raise ValueError("must be a name, or {file: PATH}, with `name: DEFINITION` if it defines several")
+    if not plugins.is_file(file):
+        raise ValueError("must name a Python file, NAME.py")
+    return plugins.reference(file, name)
+
+
+def _python_file(path: str) -> str:
+    if not plugins.is_file(path):
+        raise ValueError("must name a Python file, NAME.py")
+    return path
+
+
 def _of_distinct_keys(values: Any, validate: ValidatorFunctionWrapHandler) -> Any:
     """Keys that differ as text may be one number."""
     validated = validate(values)
@@ -94,6 +114,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=100)]  #
 MethodName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)]
 Title = Annotated[str, AfterValidator(checked_title)]
 ExpandedPath = Annotated[str, AfterValidator(_expanded)]
+Reference = Annotated[str, BeforeValidator(_referred)]  # or a name, see `plugins`
+PythonFile = Annotated[str, AfterValidator(_python_file)]
 Epsilon = Annotated[Positive, AfterValidator(_nameable)]
 _Epsilons = Annotated[tuple[Epsilon, ...], Field(min_length=1), AfterValidator(distinct)]
 _Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(distinct)]
@@ -122,13 +144,15 @@ class DatasetConfig(Strict):
     """One data set with its training protocol. ``sensitivity`` is that of methods to which no ``C`` is given;
     ``accountant`` what the noise of its budgets is calibrated by."""
 
-    source: Literal["digits", "mnist", "fashion_mnist", "cifar10", "npz"]
+    source: Reference
     path: ExpandedPath | None = None
     mean: tuple[Annotated[Finite, Field(ge=-LARGEST, le=LARGEST)], ...] | None = None
     deviation: tuple[Positive, ...] | None = None
     features: Features = "pixels"
+    size: Annotated[Count, Field(le=MOST_PIXELS)] | None = None
+    label: str | None = None
     title: Title
-    model: str
+    model: Reference
     expected_batch_size: Count
     micro_batch_size: Count
     epochs: Annotated[Count, Field(le=MOST_EPOCHS)]
@@ -160,13 +184,14 @@ class DatasetConfig(Strict):
 
 
 class MethodConfig(BaseModel):
-    """A method of a study: which one, if its name in the study is another, its title, and its update rules if they are
-    not the data set's; all else are settings."""
+    """A method of a study: which one, by its name or its file, if its name in the study is another, its title, and its
+    update rules if they are not the data set's; all else are settings."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, Positive] = Field(init=False)
 
     method: str | None = None
+    file: PythonFile | None = None
     title: Title | None = None
     optimiser: Optimiser = ()
 
@@ -180,7 +205,7 @@ class MethodConfig(BaseModel):
 
     def having(self, settings: Settings) -> MethodConfig:
         """The same method with these settings, and no others."""
-        kept = self.model_dump(include={"method", "title", "optimiser"})
+        kept = self.model_dump(include={"method", "file", "title", "optimiser"})
         return MethodConfig.model_validate(kept | settings)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from psasc_bench import methods, models
 from psasc_bench.files import json_number
 from psasc_bench.optimisers import Rules
 from psasc_bench.privacy import Accountant
@@ -39,9 +40,10 @@ class Schedule:
         return sorted({max(step, 1) for step in steps})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RunSpec(Schedule):
-    """A run is a pure function of its spec, of the data set's arrays and of the code. ``parameters`` are the method's;
+    """A run is a pure function of its spec, of the data set's arrays and of the code. ``model`` and ``method`` are
+    names or references to files, see ``plugins``: of these, the content decides. ``parameters`` are the method's;
     ``epsilon`` is infinite for a run without privacy; ``evaluation`` says which examples the accuracy is measured
     on. ``listed_as`` is the study's name for the method if it is another: two settings of one method go by two names.
     It names files and decides nothing else. ``accountant`` is what the noise is calibrated by. ``optimiser`` are the
@@ -63,6 +65,10 @@ class RunSpec(Schedule):
     optimiser: Rules = ()
     augmentations: int = 1
     augment: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it determines the same run, whatever that is listed as and wherever its files lie."""
+        return isinstance(other, RunSpec) and self._decisive() == other._decisive()
 
     @property
     def label(self) -> str:
@@ -92,14 +98,18 @@ class RunSpec(Schedule):
 
     def hash(self) -> str:
         """The first 16 hex digits of the SHA-256 of the spec as canonical JSON."""
-        values = self.to_json()
-        values.pop("listed_as", None)
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(self._decisive(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def _decisive(self) -> dict[str, Any]:
+        compared = {field.name for field in fields(self) if field.compare}
+        return {key: value for key, value in self.to_json().items() if key in compared}
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object; an infinite epsilon is the string ``inf``, which JSON has no number for. A name of the
-        method's own, RDP and the heavy ball go without saying, so that specs of older records are what they were."""
+        method's own, RDP and the heavy ball go without saying, so that specs of older records are what they were. What
+        is in a file is called by its content. Raises ``ValueError`` for a file that is none."""
         values = asdict(self) | {"parameters": dict(self.parameters), "epsilon": json_number(float(self.epsilon))}
+        values |= {"method": methods.identity(self.method), "model": models.identity(self.model)}
         return {key: value for key, value in values.items() if UNSAID.get(key) != value}
 
     @classmethod

@@ -101,7 +101,7 @@ class Study(Strict):
 
     def prepared(self, dataset: str) -> Path:
         """Where the data set's prepared file is kept: two names for the same data share one. Raises ``ConfigError`` if
-        its ``.npz`` cannot be read."""
+        its file or folder cannot be read."""
         protocol = self.dataset(dataset)
         try:
             path = Path(protocol.path) if protocol.path else None
@@ -111,6 +111,8 @@ class Study(Strict):
                 mean=protocol.mean,
                 deviation=protocol.deviation,
                 features=protocol.features,
+                size=protocol.size,
+                label=protocol.label,
             )
         except ValueError as error:
             raise ConfigError(f"datasets.{dataset}.path: {error}") from None
@@ -122,8 +124,13 @@ class Study(Strict):
         return methods.create(self.implementation(name), self._parameters(dataset, name, epsilon))
 
     def implementation(self, name: str) -> str:
-        """Which method it is that the study calls ``name``."""
-        return self._method(name).method or name
+        """Which method it is that the study calls ``name``: its own name, or the file that has it."""
+        config = self._method(name)
+        return config.file or config.method or name
+
+    def method_files(self) -> list[str]:
+        """The files of those of its methods that have one of their own."""
+        return sorted({config.file for config in self.methods.values() if config.file})
 
     def method_title(self, name: str) -> str:
         """How tables and figures call it: as the study says, or as the method does, with its update rules if it has its
@@ -133,8 +140,9 @@ class Study(Strict):
         title = methods.load(self.implementation(name)).title
         if config.title:
             return config.title
+        own = Path(config.file).stem.replace("_", "-") if config.file else self.implementation(name)
         said = [rules_title(config.optimiser)] if config.optimiser else []
-        if self.implementation(name) != name:
+        if own != name:
             unsaid = [key for key in config.settings if f"methods.{name}.{key}" in self.filled]
             unsaid += ["learning_rate"] if config.optimiser else []
             given = {key: value for key, value in config.settings.items() if key not in unsaid}

@@ -32,12 +32,14 @@ def probe_set(spec: RunSpec, dataset: Dataset, *, device: torch.device) -> tuple
     examples = len(dataset.y_train)
     random = np.random.default_rng(spec.stream("probe"))
     chosen = np.sort(random.choice(examples, min(EXAMPLES, examples), replace=False))
-    return _on_all(spec, replace(dataset, x_train=dataset.x_train[chosen], y_train=dataset.y_train[chosen]), device)
+    some = replace(dataset, x_train=dataset.x_train[chosen], y_train=dataset.y_train[chosen])
+    return _on_all(spec, some, device, whole=dataset)
 
 
-def _on_all(spec: RunSpec, dataset: Dataset, device: torch.device) -> tuple[Objective, Tensor]:
-    """The losses of all training examples, under a model of its own, and their indices."""
-    model = models.create(spec.model, seed=0).to(device)
+def _on_all(spec: RunSpec, dataset: Dataset, device: torch.device, *, whole: Dataset) -> tuple[Objective, Tensor]:
+    """The losses of all training examples, under a model of its own, built for the ``whole`` data set, and their
+    indices."""
+    model = models.create(spec.model, whole, seed=0).to(device)
     examples = Examples(dataset, "train", device)
     return Objective(model, cross_entropies(model, examples)), torch.arange(len(examples), device=device)
 
@@ -84,7 +86,8 @@ def along_one_trajectory(
                 f"{name} averages over {method.iterates:g} iterates, but a run of {spec.method} keeps only {kept}; "
                 f"give --trajectory {name}"
             )
-    objective, batch = _on_all(spec, data.as_seen(dataset, spec.evaluation), device)
+    seen = data.as_seen(dataset, spec.evaluation)
+    objective, batch = _on_all(spec, seen, device, whole=seen)
     measured = _evenly_spaced(len(spec.epoch_ends(len(batch))), measurements)
     run = {"dataset": spec.dataset, "epsilon": spec.epsilon, "trajectory": spec.method}
     rows: list[dict[str, Any]] = []

@@ -17,15 +17,15 @@ def check_fit(model: str, dataset: Dataset, *, name: str) -> None:
     labels, has a layer that private training cannot have, or one whose per-example gradients the engine cannot know."""
     try:
         models.check_fit(model, dataset)
-        _check_gradients(model, tuple(dataset.x_train.shape[1:]))
+        _check_gradients(model, dataset)
     except ValueError as error:
         raise ValueError(f"datasets.{name}.model: {error}") from None
 
 
-def _check_gradients(model: str, shape: tuple[int, ...]) -> None:
-    """By a step on random images."""
-    network = models.create(model, seed=0)
-    images = torch.randn(EXAMPLES, *shape, generator=torch.Generator().manual_seed(0))
+def _check_gradients(model: str, dataset: Dataset) -> None:
+    """By a step on random examples."""
+    network = models.create(model, dataset, seed=0)
+    images = models.inputs_like(dataset, EXAMPLES)
     try:
         books = GradientBooks(network)
         with torch.random.fork_rng(devices=[]):

@@ -7,9 +7,11 @@ import json
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from psasc_bench import plugins
 from psasc_bench.privacy import Accountant, Budget, calibrate
 from psasc_bench.study import Schedule, Study
 
@@ -36,9 +38,13 @@ def prepared_dataset(
             mean=protocol.mean,
             deviation=protocol.deviation,
             features=protocol.features,
+            size=protocol.size,
+            label=protocol.label,
             warn=warn,
         )
-    return data.load(prepared)
+    found = data.load(prepared)
+    # a prepared file does not know where the code lies that it was made by
+    return replace(found, source=protocol.source) if plugins.is_file(protocol.source) else found
 
 
 def schedule_budget(

@@ -56,21 +56,27 @@ class Outcome:
 
 
 class Examples:
-    """Images and labels of one part of a data set, on the device, images normalised as they are taken out."""
+    """Images, rows of features or token ids of one part of a data set, and their labels, on the device; all but token
+    ids are normalised as they are taken out."""
 
     def __init__(self, dataset: Dataset, part: str, device: torch.device) -> None:
         self._images = torch.from_numpy(getattr(dataset, f"x_{part}")).to(device)
         self._labels = torch.from_numpy(getattr(dataset, f"y_{part}")).to(device)
         self._offset, self._scale = (
-            torch.from_numpy(constant).to(device).view(-1, 1, 1) for constant in (dataset.offset, dataset.scale)
+            torch.from_numpy(constant).to(device).view(-1, *[1] * (self._images.dim() - 2))
+            for constant in (dataset.offset, dataset.scale)
         )
+        self._layout = torch.channels_last if self._images.dim() == 4 else torch.contiguous_format
+        self._tokens = data.holds_tokens(dataset)
 
     def __len__(self) -> int:
         return len(self._labels)
 
     def __getitem__(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        if self._tokens:
+            return self._images[index], self._labels[index]
         images = (self._images[index].float() - self._offset).div_(self._scale)
-        return images.contiguous(memory_format=torch.channels_last), self._labels[index]
+        return images.contiguous(memory_format=self._layout), self._labels[index]
 
 
 def cross_entropies(
@@ -120,7 +126,7 @@ def train(
     noise_scale(sensitivity=method.sensitivity(), noise_multiplier=budget.noise_multiplier)  # or refuse
     share = shares(method, noise_multiplier=budget.noise_multiplier, expected_batch_size=spec.expected_batch_size)
     optimiser = optimisers.create(spec.rules)
-    model = models.create(spec.model, seed=spec.stream("initialisation")).to(device)
+    model = models.create(spec.model, dataset, seed=spec.stream("initialisation")).to(device)
     train_set, held_out = Examples(dataset, "train", device), Examples(dataset, "test", device)
 
     def views(images: Tensor, indices: Tensor) -> list[Tensor]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from psasc_bench.commands.creating import METHOD
 from psasc_bench.planning import folder_of, place, study_folder, write_up
 from psasc_bench.study import ConfigError, parse_study
 
@@ -122,3 +123,16 @@ def test_key_given_twice_is_refused_in_whichever_file_it_is(project: Path) -> No
         ConfigError, match=r"more\.yaml: not valid YAML: key 'dp-sgd' is given twice in .*, line 1, col"
     ):
         place(MINE, files, project=project, directory=None)
+
+
+@pytest.mark.parametrize("directory", [None, "other"])
+def test_files_with_code_are_seen_from_the_studys_file_wherever_it_runs(project: Path, directory: str | None) -> None:
+    """The second is a user's choice of another folder than the study's own."""
+    (project / "code").mkdir()
+    (project / "code" / "mine.py").write_text(METHOD.format(class_name="Mine", title="mine"))
+    values = MINE | {"methods": {"mine": {"file": "mine.py", "C": 1}}}
+    (project / "code" / "mine.yaml").write_text(yaml.safe_dump(values))
+    chosen = project / directory if directory else None
+    _, placed = place(values, [Path("code", "mine.yaml")], project=project, directory=chosen)
+    assert placed["methods"]["mine"]["file"] == str(project / "code" / "mine.py")
+    assert parse_study(placed, source="it").implementation("mine") == str(project / "code" / "mine.py")

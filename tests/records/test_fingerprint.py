@@ -192,5 +192,5 @@ def test_an_edited_rule_concerns_who_has_it(file: str, old: str, new: str, same:
 def test_an_unknown_model_or_source_is_refused(digits_spec: Callable[..., RunSpec]) -> None:
     with pytest.raises(ValueError, match="unknown model 'digit_cnn'; did you mean digits_cnn"):
         fingerprint(digits_spec(model="digit_cnn"), source="digits", features="pixels")
-    with pytest.raises(ValueError, match=r"READERS has no 'letters'; it has: digits, mnist"):
+    with pytest.raises(ValueError, match="unknown source 'letters'; known: digits, mnist"):
         fingerprint(digits_spec(), source="letters", features="pixels")

@@ -181,7 +181,7 @@ def test_other_layers_are_welcome(case: str, known: Callable[[Built], str], digi
     training.check_fit(known(ACCEPTED[case]), digits, name="digits")
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", models.MODELS)
 def test_models_of_the_protocol_are_welcome(name: str, digits: Dataset) -> None:
     shape = {"digits_cnn": (1, 8, 8), "mnist_cnn": (1, 28, 28), "cifar_cnn": (3, 32, 32)}.get(name, (15_552, 1, 1))
     images = np.zeros((4, *shape), np.float32)
@@ -263,7 +263,7 @@ def test_what_only_looks_like_it_is_let_pass(body: str, tmp_path: Path) -> None:
     ("name", "message"),
     [
         ("digit_cnn", r"^unknown model 'digit_cnn'; did you mean digits_cnn\? known: digits_cnn, mnist_cnn"),
-        ("resnet", r"^unknown model 'resnet'; known: digits_cnn"),
+        ("perceiver", r"^unknown model 'perceiver'; known: digits_cnn"),
     ],
 )
 def test_unknown_model_is_refused_with_the_likeliest_one(name: str, message: str) -> None:

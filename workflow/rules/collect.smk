@@ -10,8 +10,9 @@ rule verify:
         "../envs/psasc-bench.yaml"
     params:
         shown=planning.of_others(STUDY, RESULTS / "runs"),
+        methods=planning.method_files(STUDY),
     shell:
-        "python -m psasc_bench verify --withhold --output {output} > {log} 2>&1"
+        "python -m psasc_bench verify --withhold --output {output} {params.methods} > {log} 2>&1"
 
 
 rule collect:
