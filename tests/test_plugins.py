@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from psasc_bench import data, methods, models, plugins
+from psasc_bench import data, methods, models, optimisers, plugins, records
 from psasc_bench.commands.creating import METHOD
 from psasc_bench.data import Dataset
 from psasc_bench.evidence import gate
 from psasc_bench.planning import cell_study
-from psasc_bench.study import Cell, ConfigError, Study, load_study, parse_study, spec_identity
+from psasc_bench.study import Cell, ConfigError, RunSpec, Study, load_study, parse_study, spec_identity
 
 MINE = METHOD.format(class_name="Mine", title="mine")
 NET = """
@@ -23,6 +23,21 @@ from torch import nn
 
 def net(input_shape, classes):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
+"""
+RULE = """
+from dataclasses import dataclass
+
+from psasc_bench.optimisers.base import Moment, State, Tensor, UpdateRule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaled(UpdateRule):
+    title = "Scaled"
+
+    factor: float = 2.0
+
+    def update(self, gradient: Tensor, state: State, moment: Moment) -> tuple[Tensor, State]:
+        return gradient * self.factor, state
 """
 PROTOCOL: dict[str, Any] = {
     "source": "digits",
@@ -67,6 +82,57 @@ def test_same_content_elsewhere_and_by_another_name_is_the_same_run(tmp_path: Pa
     assert str(tmp_path) not in json.dumps(specs[0].to_json())
     ids = [spec_identity(study, spec) for study, spec in zip(studies, specs, strict=True)]
     assert ids[0] == ids[1] != ids[2]
+
+
+def test_update_rule_in_a_file_is_its_content_too(tmp_path: Path) -> None:
+    one = written(tmp_path / "a" / "my_rule.py", RULE)
+    two = written(tmp_path / "b" / "other.py", "# moved\n" + RULE)
+    three = written(tmp_path / "c" / "my_rule.py", RULE.replace("* self.factor", "/ self.factor"))
+    method = {"method": "dp-sgd", "C": 0.1}
+    studies = [study_of(method | {"optimiser": [{"file": str(path)}, "cosine"]}) for path in (one, two, three)]
+    specs = [study.spec(Cell("digits", "mine", 3), 0) for study in studies]
+    assert specs[0] == specs[1] != specs[2]
+    assert specs[0].hash() == specs[1].hash() != specs[2].hash()
+    assert str(tmp_path) not in json.dumps(specs[0].to_json())
+    assert RunSpec.from_json(specs[0].to_json()) == specs[0]
+    made = [records.fingerprint(spec, source="digits", features="pixels") for spec in specs]
+    assert made[0] == made[1] != made[2]
+    ids = [spec_identity(study, spec) for study, spec in zip(studies, specs, strict=True)]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_update_rule_in_a_file_is_seen_from_the_study_and_set_by_its_name(tmp_path: Path) -> None:
+    written(tmp_path / "my_rule.py", RULE)
+    of_method = {"method": "dp-sgd", "C": 0.1, "optimiser": {"file": "my_rule.py", "factor": 3}, "my-rule.factor": 4}
+    values = {"methods": {"mine": of_method}, "datasets": {"digits": {"optimiser": ["adam", {"file": "my_rule.py"}]}}}
+    study = load_study(written(tmp_path / "one.yaml", json.dumps(values)))
+    spec = study.spec(Cell("digits", "mine", 3), 0)
+    assert spec.optimiser == ({str(tmp_path / "my_rule.py"): {"factor": 4}},)
+    assert study.method_title("mine") == "DP-SGD (Scaled: factor = 3, C = 0.1, my-rule.factor = 4)"
+    assert str(optimisers.create(spec.rules)) == "my-rule (factor = 4)"
+    job = parse_study(json.loads(cell_study(study, "digits", "mine", 3.0)), source="/dev/stdin")
+    assert job.spec(Cell("digits", "mine", 3), 0) == spec
+    assert parse_study(json.loads(study.model_dump_json()), source="study.json") == study
+
+
+def test_file_that_is_no_update_rule_is_refused_in_a_line(tmp_path: Path) -> None:
+    path = written(tmp_path / "my_rule.py", "")
+    with pytest.raises(ConfigError) as caught:
+        study_of({"method": "dp-sgd", "C": 0.1, "optimiser": {"file": str(path)}})
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"study: methods.mine.optimiser: {path}: must define exactly one UpdateRule, has 0")
+    with pytest.raises(ConfigError, match=r"^study: methods\.mine\.optimiser: must name a Python file, NAME\.py"):
+        study_of({"method": "dp-sgd", "C": 0.1, "optimiser": {"file": "rule"}})
+
+
+def test_update_rule_in_a_file_that_peeks_is_caught_before_training(tmp_path: Path) -> None:
+    """The bug planted is a global that outlives the run."""
+    path = written(tmp_path / "my_rule.py", RULE + "\n\nSEEN = []\n")
+    gate.require_sound_optimiser([{str(path): {}}], tmp_path / "checks")
+    peeking = RULE.replace("return gradient", "SEEN.append(1)\n        return len(SEEN) * gradient") + "\n\nSEEN = []\n"
+    path = written(tmp_path / "bad" / "my_rule.py", peeking)
+    with pytest.raises(ValueError, match=r"^my-rule \(factor = 2\) fails the battery and is not trained: .*no memory"):
+        gate.require_sound_optimiser([{str(path): {}}], tmp_path / "checks")
 
 
 def test_helpers_beside_a_file_are_its_own_whatever_else_has_their_name(tmp_path: Path) -> None:
@@ -241,12 +307,14 @@ def test_entry_points_of_installed_packages_are_found_by_name(tmp_path: Path) ->
     site = tmp_path / "site-packages"
     written(site / "theirs" / "__init__.py", "")
     written(site / "theirs" / "scaling.py", MINE)
+    written(site / "theirs" / "rules.py", RULE)
     written(site / "theirs" / "nets.py", NET)
     written(site / "theirs" / "data.py", GIVEN)
     entries = "[psasc_bench.methods]\ntheir-method = theirs.scaling:Mine\nodd = theirs.nets:net\ntwice = a:b\n"
     entries += (
         "[psasc_bench.models]\ntheir_net = theirs.nets:net\n[psasc_bench.sources]\ntheir_data = theirs.data:mine\n"
     )
+    entries += "[psasc_bench.optimisers]\ntheir-rule = theirs.rules:Scaled\n"
     written(site / "theirs-1.dist-info" / "entry_points.txt", entries)
     written(site / "theirs-1.dist-info" / "METADATA", "Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
     written(site / "more-1.dist-info" / "entry_points.txt", "[psasc_bench.methods]\ntwice = c:d\n")
@@ -254,7 +322,8 @@ def test_entry_points_of_installed_packages_are_found_by_name(tmp_path: Path) ->
     program = """
 import sys
 from pathlib import Path
-from psasc_bench import data, methods, models
+from psasc_bench import data, methods, models, optimisers
+print(optimisers.create([{"their-rule": {}}]), "their-rule" in optimisers.names(), optimisers.identity("their-rule"))
 print(methods.create("their-method", {"C": 0.5}).sensitivity(), "their-method" in methods.names())
 print(methods.identity("their-method"), models.refused("their_net"), data.refused("their_data"))
 print(methods.fingerprint(methods.load("their-method")), models.fingerprint("their_net"))
@@ -271,7 +340,8 @@ for name in ("odd", "twice", "none"):
     asked = [sys.executable, "-B", "-c", program, str(tmp_path / "out.npz")]
     done = subprocess.run(asked, cwd=tmp_path, env=path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    sensitivity, names, prints, prepared, *errors = done.stdout.splitlines()
+    rule, sensitivity, names, prints, prepared, *errors = done.stdout.splitlines()
+    assert rule == "their-rule (factor = 2) True their-rule"
     assert sensitivity == "0.5 True"
     assert names == "their-method None None"
     (tmp_path / "mine.py").write_text(MINE)

@@ -71,7 +71,7 @@ def _settled(study: Study, trial: Trial, run: Run) -> dict[str, Any]:
         "sensitivity": method.sensitivity(),
         **spec.parameters,
         **{
-            f"{rule}.{key}": value
+            f"{optimisers.called(rule)}.{key}": value
             for rule, of in optimisers.listed(spec.optimiser).items()
             for key, value in of.items()
         },

@@ -49,7 +49,8 @@ def require_sound_optimiser(rules: Rules, passed: Path) -> None:
 
         return check_optimiser(optimisers.create(rules))
 
-    _require(["optimiser", *rules], check, {"optimiser": str(optimisers.create(rules))}, passed)
+    content = [[optimisers.fingerprint(name), settings] for name, settings in optimisers.listed(rules).items()]
+    _require(["optimiser", *content], check, {"optimiser": str(optimisers.create(rules))}, passed)
 
 
 def _require(parts: Sequence[Any], check: Callable[[], Sequence[Check]], what: Mapping[str, str], passed: Path) -> None:

@@ -1,4 +1,4 @@
-from ._catalogue import create_rule, describe, fingerprint, load, names, parameters
+from ._catalogue import called, create_rule, describe, fingerprint, identity, load, names, parameters
 from ._chain import Chain, Rules, create, listed
 from .base import Moment, State, UpdateRule
 
@@ -8,10 +8,12 @@ __all__ = [
     "Rules",
     "State",
     "UpdateRule",
+    "called",
     "create",
     "create_rule",
     "describe",
     "fingerprint",
+    "identity",
     "listed",
     "load",
     "names",

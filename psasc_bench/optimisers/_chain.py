@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from psasc_bench.optimisers._catalogue import create_rule, parameters
+from psasc_bench.optimisers._catalogue import called, create_rule, parameters
 from psasc_bench.optimisers.base import Moment, State, Tensor, UpdateRule
 
-# As studies, specifications and records have a chain: one entry a rule, its name with its settings, in their order.
+# As studies, specifications and records have a chain: one entry a rule, its name, or a reference to its file, with its
+# settings, in their order.
 Rules = Sequence[Mapping[str, Mapping[str, float]]]
 
 
@@ -56,14 +58,13 @@ def _described(name: str, settings: Mapping[str, float]) -> str:
 
 def create(rules: Rules) -> Chain:
     """The chain of these rules. Raises ``ValueError`` as ``create_rule`` does, and for a rule that is there twice."""
-    return Chain({name: create_rule(name, settings) for name, settings in listed(rules).items()})
+    return Chain({called(name): create_rule(name, settings) for name, settings in listed(rules).items()})
 
 
 def listed(rules: Rules) -> dict[str, Mapping[str, float]]:
     """By name, in their order. Raises ``ValueError`` for a rule that is there twice."""
-    found: dict[str, Mapping[str, float]] = {}
-    for name, settings in (pair for entry in rules for pair in entry.items()):
-        if name in found:
+    pairs = [pair for entry in rules for pair in entry.items()]
+    for name, count in Counter(called(name) for name, _ in pairs).items():
+        if count > 1:
             raise ValueError(f"an optimiser has each rule once, this one has {name} twice")
-        found[name] = settings
-    return found
+    return dict(pairs)

@@ -227,7 +227,7 @@ def _trained_by(spec: RunSpec) -> dict[str, Any]:
 
 
 def _rules(study: Study, dataset: str) -> str:
-    return " then ".join(optimisers.listed(study.dataset(dataset).optimiser)) or HEAVY_BALL
+    return " then ".join(map(optimisers.called, optimisers.listed(study.dataset(dataset).optimiser))) or HEAVY_BALL
 
 
 def _at(values: Any, place: Sequence[str]) -> Any:

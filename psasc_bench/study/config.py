@@ -78,11 +78,13 @@ def parse_study(values: Any, *, source: str, files: Iterable[Path] = (), folder:
     return study
 
 
-def locate_files(value: Any, folder: Path, *, depth: int = 4) -> Any:
+def locate_files(value: Any, folder: Path, *, depth: int = 5) -> Any:
     """The configuration ``value``, read from a file in ``folder``, with every text under the key ``file``, as in
     ``datasets.NAME.model.file``, as the path that holds wherever it is read."""
-    if not isinstance(value, Mapping) or not depth:  # YAML may go round in a circle
+    if not isinstance(value, Mapping | list) or not depth:  # YAML may go round in a circle
         return value
+    if isinstance(value, list):
+        return [locate_files(one, folder, depth=depth - 1) for one in value]
     return {
         key: plugins.reference(os.path.expandvars(os.path.expanduser(one)), folder=folder)
         if key == "file" and isinstance(one, str)

@@ -53,7 +53,14 @@ def _identify(study: Study, origin: str, spec: RunSpec, varied: Collection[str])
     values["parameters"] = {key: float(value) for key, value in spec.parameters.items() if key not in left_out}
     if "optimiser" in values:
         values["optimiser"] = [
-            [name, {key: float(value) for key, value in settings.items() if f"{name}.{key}" not in left_out}]
+            [
+                optimisers.identity(name),
+                {
+                    key: float(value)
+                    for key, value in settings.items()
+                    if f"{optimisers.called(name)}.{key}" not in left_out
+                },
+            ]
             for name, settings in optimisers.listed(spec.optimiser).items()
         ]
     return hashlib.sha256(json.dumps([origin, values], sort_keys=True).encode()).hexdigest()[:16]

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from psasc_bench import optimisers
+from psasc_bench import optimisers, plugins
 from psasc_bench.optimisers import Rules
 
 HEAVY_BALL, MOMENTUM = "heavy-ball", "momentum"
 
 
 def listed_rules(given: Any) -> list[dict[str, Any]]:
-    """What a study may say (``adam``, ``{adam: {beta1: 0.8}}``, or a list of such) with one entry a rule. What is
-    malformed is left as it is, for validation to name. Raises ``ValueError`` for several rules in one entry, and for
-    none."""
+    """What a study may say (``adam``, ``{adam: {beta1: 0.8}}``, ``{file: my_rule.py, beta1: 0.8}``, or a list of such)
+    with one entry a rule. What is malformed is left as it is, for validation to name. Raises ``ValueError`` for several
+    rules in one entry, for none, and for a file that is not Python's."""
     entries = given if isinstance(given, list | tuple) else [given]
     if not entries:
         raise ValueError("must name an update rule; leave the key out for heavy-ball")
+    entries = [_of_file(entry) if isinstance(entry, Mapping) and "file" in entry else entry for entry in entries]
     if [entry for entry in entries if isinstance(entry, Mapping) and len(entry) != 1]:
         raise ValueError("must have one update rule in each entry; write several as a list, in their order")
     named = [{entry: {}} if isinstance(entry, str) else entry for entry in entries]
@@ -25,6 +26,12 @@ def listed_rules(given: Any) -> list[dict[str, Any]]:
         {name: settings or {} for name, settings in entry.items()} if isinstance(entry, Mapping) else entry
         for entry in named
     ]
+
+
+def _of_file(entry: Mapping[str, Any]) -> dict[str, Any]:
+    if not (isinstance(file := entry["file"], str) and plugins.is_file(file)):
+        raise ValueError("must name a Python file, NAME.py")
+    return {plugins.reference(file): {key: value for key, value in entry.items() if key != "file"}}
 
 
 def check_rules(rules: Rules) -> Rules:
@@ -42,7 +49,8 @@ def resolve(rules: Rules, said: Mapping[str, float], *, momentum: float) -> tupl
     ``momentum`` there is the heavy ball's. One to which none is given has ``momentum``. Raises ``ValueError`` as
     ``check_rules`` does, and for settings of rules that are not there.
     """
-    chain = {name: dict(given) for name, given in optimisers.listed(rules or ({HEAVY_BALL: {}},)).items()}
+    listed = optimisers.listed(rules or ({HEAVY_BALL: {}},))
+    chain = {optimisers.called(name): dict(given) for name, given in listed.items()}
     for setting, value in said.items():
         name, of_rule, key = (f"{HEAVY_BALL}.{MOMENTUM}" if setting == MOMENTUM else setting).partition(".")
         if of_rule and name not in chain:
@@ -51,10 +59,11 @@ def resolve(rules: Rules, said: Mapping[str, float], *, momentum: float) -> tupl
             chain[name][key] = value
     if HEAVY_BALL in chain:
         chain[HEAVY_BALL].setdefault(MOMENTUM, momentum)
-    made = optimisers.create([{name: given} for name, given in chain.items()])
+    made = optimisers.create([{name: given} for name, given in zip(listed, chain.values(), strict=True)])
     if [*chain] == [HEAVY_BALL]:
         return (), chain[HEAVY_BALL][MOMENTUM]
-    return tuple({name: optimisers.parameters(rule)} for name, rule in made.rules.items()), 0.0
+    whole = zip(listed, map(optimisers.parameters, made.rules.values()), strict=True)
+    return tuple({name: settings} for name, settings in whole), 0.0
 
 
 def rules_title(rules: Rules) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from psasc_bench import methods, models
+from psasc_bench import methods, models, optimisers
 from psasc_bench.files import json_number
 from psasc_bench.optimisers import Rules
 from psasc_bench.privacy import Accountant
@@ -42,14 +42,14 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RunSpec(Schedule):
-    """A run is a pure function of its spec, of the data set's arrays and of the code. ``model`` and ``method`` are
-    names or references to files, see ``plugins``: of these, the content decides. ``parameters`` are the method's;
-    ``epsilon`` is infinite for a run without privacy; ``evaluation`` says which examples the accuracy is measured
-    on. ``listed_as`` is the study's name for the method if it is another: two settings of one method go by two names.
-    It names files and decides nothing else. ``accountant`` is what the noise is calibrated by. ``optimiser`` are the
-    update rules with all their settings, first to last; none for the heavy ball with ``momentum``, which is 0 beside
-    others. An example's gradient is the mean over so many ``augmentations`` of it, each altered in the ways that
-    ``augment`` names."""
+    """A run is a pure function of its spec, of the data set's arrays and of the code. ``model``, ``method`` and the
+    rules of ``optimiser`` are names or references to files, see ``plugins``: of these, the content decides.
+    ``parameters`` are the method's; ``epsilon`` is infinite for a run without privacy; ``evaluation`` says which
+    examples the accuracy is measured on. ``listed_as`` is the study's name for the method if it is another: two
+    settings of one method go by two names. It names files and decides nothing else. ``accountant`` is what the noise is
+    calibrated by. ``optimiser`` are the update rules with all their settings, first to last; none for the heavy ball
+    with ``momentum``, which is 0 beside others. An example's gradient is the mean over so many ``augmentations`` of it,
+    each altered in the ways that ``augment`` names."""
 
     model: str
     method: str
@@ -110,6 +110,9 @@ class RunSpec(Schedule):
         is in a file is called by its content. Raises ``ValueError`` for a file that is none."""
         values = asdict(self) | {"parameters": dict(self.parameters), "epsilon": json_number(float(self.epsilon))}
         values |= {"method": methods.identity(self.method), "model": models.identity(self.model)}
+        values["optimiser"] = tuple(
+            {optimisers.identity(name): dict(settings) for name, settings in entry.items()} for entry in self.optimiser
+        )
         return {key: value for key, value in values.items() if UNSAID.get(key) != value}
 
     @classmethod
