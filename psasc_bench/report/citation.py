@@ -99,7 +99,8 @@ def _citation(cells: pd.DataFrame, made: pd.DataFrame, tables: Tables) -> str:
     one = cells.iloc[0]
     if len(cells) > 1:
         what = "mean ± half-width of the" if (cells["n"] > 1).any() else "no"
-        return f"{source}: test accuracy on {one['dataset_title']} (percent, {what} {INTERVAL} over {_counts(cells)})"
+        of = f"test accuracy on {one['dataset_title']} (percent, {what} {INTERVAL} over {_counts(cells)})"
+        return f"{source}: {of}; for one number, add --epsilon and --method"
     cell = f"{one['method_title']} on {one['dataset_title']} at epsilon {epsilon_text(one['epsilon'])}"
     number = plus_minus(100 * one["accuracy_mean"], 100 * one["accuracy_low"])
     return f"{source}: {cell}: {number} % ({f'{INTERVAL}, ' if one['n'] > 1 else 'no interval, '}{_counts(cells)})"

@@ -11,7 +11,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.markers import CARETLEFTBASE, CARETRIGHTBASE
 from matplotlib.textpath import text_to_path
 
-from psasc_bench.analysis import MARGIN
+from psasc_bench.analysis import MARGIN, signed
 from psasc_bench.report import style
 from psasc_bench.report.formats import MINUS
 
@@ -73,8 +73,8 @@ def beside(axes: Axes, y: float, text: str, *, points: float = GAP, size: float 
 
 
 def number(value: float) -> str:
-    """With its sign even where it is rounded to zero, for an interval that ends there is on one side; empty if NaN."""
-    return "" if math.isnan(value) else f"{round(value, 9) + 0.0:+.2f}".replace("-", MINUS)
+    """With its sign; empty if NaN."""
+    return "" if math.isnan(value) else signed(value).replace("-", MINUS)
 
 
 def estimate(mean: float, low: float, high: float) -> str:

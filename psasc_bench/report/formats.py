@@ -54,7 +54,8 @@ class Table:
     @property
     def how_to_cite(self) -> tuple[str, str, str]:
         """A sentence in three parts, of which the second is code."""
-        return "To cite a number, ", self.cite, " prints it with its settings, interval, commit and date."
+        known = "with its settings and interval and, where its records are at hand, commit and date"
+        return "To cite a number, ", self.cite, f" prints it {known}."
 
 
 def escape_markdown(text: str) -> str:

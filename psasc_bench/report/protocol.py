@@ -118,10 +118,10 @@ class Protocol:
             return ""
         rest = [name for name in self.study.datasets if name not in published]
         if not rest:
-            return "none of a private method was chosen by looking at the data"
+            return "no setting of a private method was tuned on the data"
         digits = all(self.study.dataset(name).source == "digits" for name in rest)
         where = "the larger data sets" if digits else listed([self.titles[name] for name in published])
-        return f"on {where} none of a private method was chosen by looking at the data"
+        return f"on {where} no setting of a private method was tuned on the data"
 
     def accountants(self) -> str:
         """By what noise is calibrated, on which data sets, and what the looser accountant costs."""

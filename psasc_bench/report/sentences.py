@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from psasc_bench.analysis import MARGIN
+from psasc_bench.analysis import MARGIN, signed
 from psasc_bench.report.formats import MINUS, escape_markdown
 from psasc_bench.report.protocol import listed
 from psasc_bench.report.tables import Tables
@@ -19,7 +19,7 @@ SIGNS = ("higher", "lower", "identical", "unresolved")
 
 def interval(mean: float, low: float, high: float, *, digits: int = 2) -> str:
     """``+0.12 [-0.03, +0.27]``, with minus signs; without an interval where there is none."""
-    mean_, low_, high_ = (f"{value:+z.{digits}f}".replace("-", MINUS) for value in (mean, low, high))
+    mean_, low_, high_ = (signed(value, digits).replace("-", MINUS) for value in (mean, low, high))
     return mean_ if pd.isna(low) else f"{mean_} [{low_}, {high_}]"
 
 
@@ -38,7 +38,7 @@ def answer(tables: Tables) -> str:
     said, excluded = signs(shown, tables), (shown["gain_excluded"] == "yes") | (shown["sign"] == "identical")
     if excluded.all() and not (shown["sign"] == "higher").any():
         where = title_of(shown.iloc[0], tables) if len(shown) == 1 else f"any of {len(shown)} data sets"
-        first = f"{method} does not gain {POINTS} over {reference} on {where}: its accuracy is {said}"
+        first = f"{method} does not gain {POINTS} of test accuracy over {reference} on {where}: it is {said}"
     elif (shown["sign"] == "higher").all():
         first = f"{method} is more accurate than {reference}: its accuracy is {said}"
     else:
@@ -56,7 +56,8 @@ def _mean(tables: Tables, *, tuned: bool) -> str:
     mean = interval(*(100 * float(row[end]) for end in ENDS))
     return (
         f"Over the {row['datasets']} data sets the mean difference is {mean} points, and the probability of a gain of "
-        f"more than {POINTS} on a further one is {_probability(row['probability_higher'])}."
+        f"more than {POINTS} on a further one, by a hierarchical model of these, is "
+        f"{_probability(row['probability_higher'])}."
     )
 
 
@@ -114,7 +115,7 @@ def shares(pairs: Sequence[tuple[str, float]]) -> str:
 
 def number(row: Any) -> str:
     if "estimate" in row:  # of claims.csv, in its unit
-        digits = 3 if row["unit"] == "in cosine" or abs(row["estimate"]) < 0.05 else 2
+        digits = 3 if row["unit"] == "in cosine" or abs(row["estimate"]) < 0.005 else 2
         return interval(*(float(row[end]) for end in ("estimate", "low", "high")), digits=digits)
     return interval(*(100 * float(row[end]) for end in ENDS))
 

@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from psasc_bench.analysis import CELL, LABELS, QUARTERS, beside_published, curve_means, shares_near_best, t_interval
+from psasc_bench.analysis import (
+    CELL,
+    LABELS,
+    QUARTERS,
+    beside_published,
+    curve_means,
+    shares_near_best,
+    signed,
+    t_interval,
+)
 from psasc_bench.files import write_text
 from psasc_bench.report import accuracy_table
 from psasc_bench.report.accuracy_table import plus_minus
@@ -58,7 +67,7 @@ def literature(tables: Tables) -> Table:
         ours=list(map(plus_minus, *ours)),
         seeds=rows["n"].astype(str).to_numpy(),
         published=list(map(plus_minus, *theirs)),
-        difference=_intervals(rows[["difference", "low", "high"]], signed=True),
+        difference=_intervals(rows[["difference", "low", "high"]], differences=True),
     )
     caption = (
         "Test accuracy (percent) beside published numbers: mean ± half-width of the 95 % t-interval, and the "
@@ -167,12 +176,12 @@ def _ends(name: str) -> list[str]:
     return [f"{name}_{end}" for end in ("mean", "low", "high")]
 
 
-def _intervals(ends: pd.DataFrame, *, digits: int = 2, signed: bool = False) -> list[str]:
+def _intervals(ends: pd.DataFrame, *, digits: int = 2, differences: bool = False) -> list[str]:
     def one(mean: float, low: float, high: float) -> str:
-        sign = "+" if signed else ""
         if np.isnan(mean):
             return DASH
-        numbers = [f"{value:{sign}z.{digits}f}".replace("-", MINUS) for value in (mean, low, high)]
+        texts = [signed(value, digits) if differences else f"{value:.{digits}f}" for value in (mean, low, high)]
+        numbers = [text.replace("-", MINUS) for text in texts]
         return numbers[0] if np.isnan(low) else f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
 
     return [one(*row) for row in ends.itertuples(index=False)]
