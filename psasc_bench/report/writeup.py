@@ -16,6 +16,7 @@ import jinja2
 
 from psasc_bench.analysis import beside_published, claims_about
 from psasc_bench.report import sentences, terms
+from psasc_bench.report.accuracy_table import finished_runs
 from psasc_bench.report.claim_sentences import claim_sentences
 from psasc_bench.report.formats import escape_markdown, rules_link
 from psasc_bench.report.protocol import Protocol, listed
@@ -143,8 +144,8 @@ def _weights_differ(tables: Tables) -> bool:
 def _settings(tables: Tables) -> str:
     """Those of the method under test, with and without momentum, where they are the same on all data sets that are not
     tuned; empty where they are not."""
-    finished = tables.finished
-    alike = finished[~finished["tuned"].astype(bool)]
+    runs = finished_runs(tables)
+    alike = runs[~runs["tuned"].astype(bool)]
     said = []
     for name in (tables.roles.method, tables.roles.momentum):
         of_method = alike[alike["method"] == name]
