@@ -71,6 +71,25 @@ class Protocol:
                 said.append(f"On {self.titles[name]}, {listed(parts)}.")
         return " ".join(said)
 
+    def settings(self, *names: str | None) -> str:
+        """The hyper-parameters of these methods, where they are the same on all data sets that are not tuned."""
+        said = []
+        for name in (name for name in names if name in self.private):
+            title, found = escape_markdown(self.study.method_title(name)), self._hyperparameters(name)
+            if len(found) == 1:
+                said.append(f"{title} with {listed([f'`{pair}`' for pair in found.pop()])}")
+        return "; ".join(said)
+
+    def _hyperparameters(self, name: str) -> set[tuple[str, ...]]:
+        found = set()
+        for dataset in (one for one in self.alike if name in self.study.methods_on(one)):
+            for epsilon in self.study.cell_epsilons(dataset, name):
+                values = methods.parameters(self.study.method(dataset, name, epsilon))
+                if values["iterates"] == 1:  # then there is no decay
+                    values = {key: value for key, value in values.items() if key not in ("iterates", "decay")}
+                found.add(tuple(f"{key} = {value:g}" for key, value in values.items()))
+        return found
+
     def shared(self, *, weights_differ: bool) -> str:
         """What the private methods share, and what differs."""
         streams = "initial weights, Poisson batches and noise directions at the same seed"

@@ -15,8 +15,7 @@ from typing import Any
 import jinja2
 
 from psasc_bench.analysis import beside_published, claims_about
-from psasc_bench.report import sentences, terms
-from psasc_bench.report.accuracy_table import finished_runs
+from psasc_bench.report import sentences
 from psasc_bench.report.claim_sentences import claim_sentences
 from psasc_bench.report.formats import escape_markdown, rules_link
 from psasc_bench.report.protocol import Protocol, listed
@@ -93,7 +92,6 @@ def _facts(tables: Tables) -> dict[str, Any]:
         "points": sentences.POINTS,
         "few": bool((~tables.comparisons["decides"]).any()),
         "runs": _runs(tables),
-        "settings": _settings(tables),
         "claims": list(_claims(tables)) if tables.roles.method else [],
         "more_noise": " ".join(sentence for of_one in swept.values() for sentence in of_one),
         "compared": len(judged),
@@ -122,6 +120,7 @@ def _about(tables: Tables, swept: Collection[str]) -> dict[str, Any]:
         "standard": titles[str(roles.reference)] if standard else "",
         "rivals": listed([titles[name] for name in rivals]),
         "shared": protocol.shared(weights_differ=_weights_differ(tables)) if protocol else "",
+        "settings": protocol.settings(roles.method, roles.momentum) if protocol else "",
         "protocol": protocol.models_and_schedules() if protocol else "",
         "accountants": protocol.accountants() if protocol else "",
         "untouched": protocol.untouched() if protocol else "",
@@ -139,22 +138,6 @@ def _weights_differ(tables: Tables) -> bool:
         return False
     functions = weights.groupby(["dataset", "method"])["weight"].apply(tuple)
     return bool((functions.groupby("dataset").nunique() > 1).any())
-
-
-def _settings(tables: Tables) -> str:
-    """Those of the method under test, with and without momentum, where they are the same on all data sets that are not
-    tuned; empty where they are not."""
-    runs = finished_runs(tables)
-    alike = runs[~runs["tuned"].astype(bool)]
-    said = []
-    for name in (tables.roles.method, tables.roles.momentum):
-        of_method = alike[alike["method"] == name]
-        found = {terms.settings(of_one)[str(name)] for _, of_one in of_method.groupby("dataset")}
-        if len(found) != 1:
-            continue
-        own = [part for part in found.pop().split(", ") if not part.startswith(tuple(terms.SHARED.values()))]
-        said.append(f"{escape_markdown(tables.method_titles[str(name)])} with {listed([f'`{part}`' for part in own])}")
-    return "; ".join(said)
 
 
 def _runs(tables: Tables) -> str:
