@@ -79,8 +79,8 @@ def test_higher_everywhere(folder: Path) -> None:
 def test_no_gain_anywhere(folder: Path) -> None:
     said = answer(tables(folder, {"one": LOWER, "two": SAME, "three": SAME}))
     assert said.startswith(
-        "At the same epsilon and delta, DP-PSASC does not gain 0.2 points of test accuracy over DP-SGD on any of 3 data "
-        "sets: it is lower on One (-1.10 [-1.35, -0.85]) and unresolved on Two and Three. Over the 3 data sets"
+        "At the same epsilon and delta, DP-PSASC does not gain 0.2 points of test accuracy over DP-SGD on any of 3 "
+        "data sets: it is lower on One (-1.10 [-1.35, -0.85]) and unresolved on Two and Three. Over the 3 data sets"
     )
 
 
