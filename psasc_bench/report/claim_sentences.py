@@ -138,8 +138,8 @@ SENTENCES: Mapping[str, Callable[[pd.DataFrame, Tables], Iterator[str]]] = {
 
 def _against(rows: pd.DataFrame, tables: Tables) -> str:
     """``higher than A and B and lower than C``, of primary ``rows`` of one method and measure; with the data sets where
-    there are several, and counted where there are many."""
-    if len(rows) > MANY:
+    there are several, and counted where there are many, or several of one pair."""
+    if len(rows) > MANY or rows.duplicated(["dataset", "reference"]).any():
         return counted(rows)
     several = rows["dataset"].nunique() > 1
     parts = []

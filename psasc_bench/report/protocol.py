@@ -125,7 +125,7 @@ class Protocol:
         if tuned := [title for name, title in self.titles.items() if name not in self.alike]:
             sentences.append(
                 f"On {listed(tuned)}, each method has at each budget the learning rate and hyper-parameters that did "
-                "best on held-out training examples."
+                "best on held-out training examples, a choice that has noise of its own."
             )
         return " ".join(sentences)
 

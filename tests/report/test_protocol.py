@@ -113,7 +113,7 @@ def test_data_set_whose_settings_were_chosen_for_each_method_is_spoken_of_by_its
     assert "the sensitivity 0.1 and one learning rate a data set; what differs is the weight." in shared
     assert shared.endswith(
         "On Tuned, each method has at each budget the learning rate and hyper-parameters that did "
-        "best on held-out training examples."
+        "best on held-out training examples, a choice that has noise of its own."
     )
     assert own.untouched() == "on Fashion-MNIST no setting of a private method was tuned on the data"
     assert protocol(datasets={"tuned": tuned}).untouched() == ""
