@@ -33,6 +33,7 @@ __all__ = [
     "look_of",
     "names",
     "parameters",
+    "parameters_in_use",
     "required",
     "sensitivity",
 ]
@@ -121,6 +122,12 @@ def sensitivity(name: str, method: Method) -> float:
 def parameters(method: Method) -> dict[str, float]:
     """All hyper-parameters with their values, defaults included."""
     return {field.name: getattr(method, field.name) for field in fields(method)}
+
+
+def parameters_in_use(method: Method) -> dict[str, float]:
+    """As ``parameters``, without those of inner momentum where there is none."""
+    unused = ("iterates", "decay") if method.iterates == 1 else ()
+    return {name: value for name, value in parameters(method).items() if name not in unused}
 
 
 def required(name: str) -> list[str]:

@@ -11,9 +11,8 @@ import pandas as pd
 from psasc_bench.analysis import CELL, CONFIDENCE, RUN, UNFINISHED, read_times
 from psasc_bench.report import accuracy_table
 from psasc_bench.report.accuracy_table import plus_minus
-from psasc_bench.report.formats import DASH, MINUS
+from psasc_bench.report.formats import DASH, MINUS, interval
 from psasc_bench.report.protocol import listed
-from psasc_bench.report.sentences import interval
 from psasc_bench.report.tables import Tables, epsilon_text, unfinished
 
 LINE = 100  # characters

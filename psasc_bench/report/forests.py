@@ -11,13 +11,18 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.markers import CARETLEFTBASE, CARETRIGHTBASE
 from matplotlib.textpath import text_to_path
 
-from psasc_bench.analysis import MARGIN, signed
+from psasc_bench.analysis import MARGIN
 from psasc_bench.report import style
-from psasc_bench.report.formats import MINUS
+from psasc_bench.report.formats import difference
 
 SMALL = 6.5  # points, of what is said beside a row
 GAP = 7.0  # points, between what stands side by side
 MARGIN_TEXT = f"Shaded: within ±{100 * MARGIN:g} points."
+
+
+def limit(most: float) -> float:
+    """Where an axis of differences ends that shows ``most`` points, and in any case the margin."""
+    return 1.08 * max(float(most), 150 * MARGIN)
 
 
 def prepare(axes: Axes, *, limit: float) -> None:
@@ -74,7 +79,7 @@ def beside(axes: Axes, y: float, text: str, *, points: float = GAP, size: float 
 
 def number(value: float) -> str:
     """With its sign; empty if NaN."""
-    return "" if math.isnan(value) else signed(value).replace("-", MINUS)
+    return "" if math.isnan(value) else difference(value)
 
 
 def estimate(mean: float, low: float, high: float) -> str:

@@ -84,9 +84,7 @@ class Protocol:
         found = set()
         for dataset in (one for one in self.alike if name in self.study.methods_on(one)):
             for epsilon in self.study.cell_epsilons(dataset, name):
-                values = methods.parameters(self.study.method(dataset, name, epsilon))
-                if values["iterates"] == 1:  # then there is no decay
-                    values = {key: value for key, value in values.items() if key not in ("iterates", "decay")}
+                values = methods.parameters_in_use(self.study.method(dataset, name, epsilon))
                 found.add(tuple(f"{key} = {value:g}" for key, value in values.items()))
         return found
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from psasc_bench.analysis import UNFINISHED, unlike_origins
-from psasc_bench.report.formats import MINUS, escape_markdown, markdown_table, rules_link
+from psasc_bench.report.formats import escape_markdown, interval, markdown_table, rules_link
 from psasc_bench.report.tables import Tables
 from psasc_bench.report.writeup_tables import comparison_lines
 from psasc_bench.study import Study
@@ -103,15 +103,12 @@ def _compared(tables: Tables, dataset: str) -> str:
 
 
 def _table(cells: pd.DataFrame, reference: str) -> str:
-    def percent(row: pd.Series[Any], name: str, sign: str = "") -> str:
+    def percent(row: pd.Series[Any], name: str) -> str:
         mean, low, high = (100 * row[f"{name}_{part}"] for part in ("mean", "low", "high"))
-        if np.isnan(mean):
-            return "-"
-        text = f"{mean:{sign}.2f}" if np.isnan(low) else f"{mean:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
-        return text.replace("-", MINUS)
+        return "-" if np.isnan(mean) else interval(mean, low, high, differences=name == "difference")
 
     compared = {
-        f"difference to {reference}": [percent(row, "difference", "+") for _, row in cells.iterrows()],
+        f"difference to {reference}": [percent(row, "difference") for _, row in cells.iterrows()],
     }
     shown = pd.DataFrame(
         {

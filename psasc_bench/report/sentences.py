@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from psasc_bench.analysis import MARGIN, signed
-from psasc_bench.report.formats import MINUS, escape_markdown
+from psasc_bench.analysis import MARGIN
+from psasc_bench.report.formats import escape_markdown, interval
 from psasc_bench.report.protocol import listed
 from psasc_bench.report.tables import Tables
 
 POINTS = f"{100 * MARGIN:g} points"
 ENDS = ("mean", "low", "high")
 SIGNS = ("higher", "lower", "identical", "unresolved")
-
-
-def interval(mean: float, low: float, high: float, *, digits: int = 2) -> str:
-    """``+0.12 [-0.03, +0.27]``, with minus signs; without an interval where there is none."""
-    mean_, low_, high_ = (signed(value, digits).replace("-", MINUS) for value in (mean, low, high))
-    return mean_ if pd.isna(low) else f"{mean_} [{low_}, {high_}]"
 
 
 def answer(tables: Tables) -> str:
@@ -78,11 +72,13 @@ def signs(rows: pd.DataFrame, tables: Tables) -> str:
     parts = []
     for sign in SIGNS:
         of_sign = rows[rows["sign"] == sign]
-        text: Callable[[Any], str] = lambda row: title_of(row, tables)  # noqa: E731
-        if sign in ("higher", "lower"):
-            text = lambda row: f"{title_of(row, tables)} ({number(row)})"  # noqa: E731
-        if len(of_sign):
-            parts.append(f"{sign} on {listed([text(row) for _, row in of_sign.iterrows()])}")
+        numbered = sign in ("higher", "lower")
+        named = [
+            f"{title_of(row, tables)} ({number(row)})" if numbered else title_of(row, tables)
+            for _, row in of_sign.iterrows()
+        ]
+        if named:
+            parts.append(f"{sign} on {listed(named)}")
     return listed(parts)
 
 

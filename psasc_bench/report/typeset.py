@@ -8,21 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from psasc_bench.analysis import (
-    CELL,
-    LABELS,
-    QUARTERS,
-    beside_published,
-    curve_means,
-    shares_near_best,
-    signed,
-    t_interval,
-)
+from psasc_bench.analysis import CELL, LABELS, QUARTERS, beside_published, curve_means, shares_near_best, t_interval
 from psasc_bench.files import write_text
 from psasc_bench.report import accuracy_table
 from psasc_bench.report.accuracy_table import plus_minus
 from psasc_bench.report.claims_table import claims
-from psasc_bench.report.formats import DASH, MINUS, Block, Table, html, markdown
+from psasc_bench.report.formats import DASH, Block, Table, html, interval, markdown
 from psasc_bench.report.latex import latex
 from psasc_bench.report.tables import Tables, epsilon_text
 
@@ -177,14 +168,10 @@ def _ends(name: str) -> list[str]:
 
 
 def _intervals(ends: pd.DataFrame, *, digits: int = 2, differences: bool = False) -> list[str]:
-    def one(mean: float, low: float, high: float) -> str:
-        if np.isnan(mean):
-            return DASH
-        texts = [signed(value, digits) if differences else f"{value:.{digits}f}" for value in (mean, low, high)]
-        numbers = [text.replace("-", MINUS) for text in texts]
-        return numbers[0] if np.isnan(low) else f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
-
-    return [one(*row) for row in ends.itertuples(index=False)]
+    return [
+        DASH if np.isnan(mean) else interval(mean, low, high, digits=digits, differences=differences)
+        for mean, low, high in ends.itertuples(index=False)
+    ]
 
 
 def _numbers(values: Iterable[float], *, digits: int = 0) -> list[str]:

@@ -22,9 +22,3 @@ def runs(study: Study, tmp_path: Path) -> Path:
     for seed, (sgd, psasc) in enumerate([(0.50, 0.54), (0.60, 0.61), (0.70, 0.74)]):
         write(folder, make(study, SGD, seed, sgd), make(study, PSASC, seed, psasc))
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether a record is current hangs on the data that have been prepared where one asks."""
-    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))

@@ -13,7 +13,7 @@ import pytest
 from figure_tables import primary_tables
 
 from psasc_bench.analysis import results, write_claims
-from psasc_bench.report import render_claims_page, render_write_up, sentences
+from psasc_bench.report import formats, render_claims_page, render_write_up, sentences
 from psasc_bench.report.formats import MINUS
 from psasc_bench.report.tables import Tables
 
@@ -165,10 +165,10 @@ def test_numbers_of_the_headline_are_those_of_the_tables(folder: Path) -> None:
 
 
 def test_interval_has_minus_signs_and_the_sides_of_what_is_rounded_to_zero() -> None:
-    assert plain(sentences.interval(-0.123, -0.2, 0.1)) == "-0.12 [-0.20, +0.10]"
-    assert plain(sentences.interval(-0.001, -0.004, 0.001)) == "-0.00 [-0.00, +0.00]"
-    assert sentences.interval(-0.0, 0.0, 0.0) == "+0.00 [+0.00, +0.00]"
-    assert sentences.interval(1.0, math.nan, math.nan) == "+1.00"
+    assert plain(formats.interval(-0.123, -0.2, 0.1)) == "-0.12 [-0.20, +0.10]"
+    assert plain(formats.interval(-0.001, -0.004, 0.001)) == "-0.00 [-0.00, +0.00]"
+    assert formats.interval(-0.0, 0.0, 0.0) == "+0.00 [+0.00, +0.00]"
+    assert formats.interval(1.0, math.nan, math.nan) == "+1.00"
 
 
 def test_comparisons_are_counted_by_sign_and_size() -> None:
