@@ -26,6 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from psasc_bench.analysis.primary import datasets_of
 from psasc_bench.analysis.statistics import ALPHA, MARGIN
 
 Array = NDArray[np.float64]
@@ -212,8 +213,7 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=20_000)
     options = parser.parse_args()
     runs = pd.read_csv(options.runs)
-    takes_part = 1 / runs["test_examples"] <= MARGIN  # the other data sets decide nothing
-    covariances = pooled_covariances(runs[takes_part], options.reference)
+    covariances = pooled_covariances(runs[~runs["dataset"].isin(datasets_of(runs).indecisive)], options.reference)
     for name, covariance in covariances.items():
         deviations = 100 * np.sqrt(np.diag(covariance))
         of_means = 100 * np.sqrt(covariance.mean())

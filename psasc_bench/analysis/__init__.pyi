@@ -16,7 +16,7 @@ from .origins import unlike_origins
 from .ranking import performance_profiles, ranks
 from .reproduction import CellPair, Reproduction, compare_results
 from .results import CELL, LABELS, UNFINISHED, collect
-from .statistics import ALPHA, CONFIDENCE, MARGIN, POWER, p_text, t_interval
+from .statistics import ALPHA, CONFIDENCE, MARGIN, POWER, p_text, signed, t_interval
 from .sweeps import sweep_cost, sweep_curves, sweep_table
 from .tidy import IDENTITIES, REQUESTED, default_roles, of_the_study, read_study, read_table
 from .times import read_times
@@ -58,6 +58,7 @@ __all__ = [
     "read_times",
     "released_cosines",
     "shares_near_best",
+    "signed",
     "small_gradient_shares",
     "sweep_cost",
     "sweep_curves",

@@ -26,7 +26,7 @@ class Measure:
     digits: int = 2
 
     def text(self, value: float) -> str:
-        return f"{self.scale * value:+z.{self.digits}f}"
+        return statistics.signed(self.scale * value, self.digits)
 
     def interval(self, low: float, high: float) -> str:
         return f"[{self.text(low)}, {self.text(high)}]"

@@ -158,6 +158,11 @@ def seeds_needed(effect: float, sd: float, *, alpha: float = ALPHA) -> float:
     return n
 
 
+def signed(value: float, digits: int = 2) -> str:
+    """With its sign even where it is rounded to zero, for an interval that ends there is on one side."""
+    return f"{round(value, 9) + 0.0:+.{digits}f}"
+
+
 def p_text(p: float) -> str:
     """A p-value as it is printed."""
     return "-" if np.isnan(p) else "<.001" if p < 0.001 else f"{p:.3f}"

@@ -36,6 +36,7 @@ __all__ = [
     "look_of",
     "names",
     "parameters",
+    "parameters_in_use",
     "required",
     "sensitivity",
     "state_of",
@@ -137,6 +138,12 @@ def parameters(method: Method) -> dict[str, float]:
 def state_of(method: Method) -> dict[str, float]:
     """The hyper-parameters that what is released may change, with their values now; none of most methods."""
     return {name: getattr(method, name) for name in method.state} if isinstance(method, Adaptive) else {}
+
+
+def parameters_in_use(method: Method) -> dict[str, float]:
+    """As ``parameters``, without those of inner momentum where there is none."""
+    unused = ("iterates", "decay") if method.iterates == 1 else ()
+    return {name: value for name, value in parameters(method).items() if name not in unused}
 
 
 def required(name: str) -> list[str]:

@@ -11,9 +11,8 @@ import pandas as pd
 from psasc_bench.analysis import CELL, CONFIDENCE, RUN, UNFINISHED, read_times
 from psasc_bench.report import accuracy_table
 from psasc_bench.report.accuracy_table import plus_minus
-from psasc_bench.report.formats import DASH, MINUS
+from psasc_bench.report.formats import DASH, MINUS, interval
 from psasc_bench.report.protocol import listed
-from psasc_bench.report.sentences import interval
 from psasc_bench.report.tables import Tables, epsilon_text, unfinished
 
 LINE = 100  # characters
@@ -99,7 +98,8 @@ def _citation(cells: pd.DataFrame, made: pd.DataFrame, tables: Tables) -> str:
     one = cells.iloc[0]
     if len(cells) > 1:
         what = "mean ± half-width of the" if (cells["n"] > 1).any() else "no"
-        return f"{source}: test accuracy on {one['dataset_title']} (percent, {what} {INTERVAL} over {_counts(cells)})"
+        of = f"test accuracy on {one['dataset_title']} (percent, {what} {INTERVAL} over {_counts(cells)})"
+        return f"{source}: {of}; for one number, add --epsilon and --method"
     cell = f"{one['method_title']} on {one['dataset_title']} at epsilon {epsilon_text(one['epsilon'])}"
     number = plus_minus(100 * one["accuracy_mean"], 100 * one["accuracy_low"])
     return f"{source}: {cell}: {number} % ({f'{INTERVAL}, ' if one['n'] > 1 else 'no interval, '}{_counts(cells)})"

@@ -12,6 +12,8 @@ from psasc_bench.report.protocol import listed
 from psasc_bench.report.sentences import counted, number, shares, signs_and_size, title_of
 from psasc_bench.report.tables import Tables
 
+MANY = 8  # comparisons, of which a sentence names no more
+
 
 def claim_sentences(name: str, rows: pd.DataFrame, tables: Tables) -> str:
     """Of the ``rows`` of a claim in claims.csv; where these say only what to run, that."""
@@ -45,20 +47,25 @@ def _beats_earlier_scaling(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
 def _weighs_small_gradients(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
     measured = tables.requested("deviation")
     if len(measured) and "quarter_weight" in measured:
-        means = small_gradient_shares(measured).groupby(["method", "dataset"])["value"].mean().groupby("method").mean()
-        shown = [name for name in tables.methods if name in means.index and name != tables.roles.momentum]
-        weights = shares([(tables.method_titles[name], float(means[name])) for name in shown])
-        yield (
-            "late in training the quarter of the examples with the smallest gradients has this share of the weight "
-            f"(an equal one is 25 %): {weights}"
-        )
+        found = small_gradient_shares(measured)
+        for dataset, of_one in found.groupby("dataset", sort=False):
+            means = of_one.groupby("method")["value"].mean()
+            shown = [name for name in tables.methods if name in means.index and name != tables.roles.momentum]
+            weights = shares([(tables.method_titles[name], float(means[name])) for name in shown])
+            where = f"on {title_of({'dataset': dataset}, tables)}"
+            if dataset == found["dataset"].iloc[0]:
+                where = (
+                    "late in training, the quarter of the examples with the smallest gradients has this share of the "
+                    f"weight {where} (an equal one is 25 %)"
+                )
+            yield f"{where}: {weights}"
     for measure, words in [
         ("cosine of what is released", "the expected cosine between what a step releases and the true gradient"),
         ("effective sample size", "the effective sample size"),
     ]:
         of_measure = rows[rows["measure"] == measure]
         if len(of_measure):
-            yield f"{words} is {counted(of_measure)}"
+            yield f"{words} is {_against(of_measure, tables)}"
 
 
 def _needs_no_tuning(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
@@ -70,14 +77,17 @@ def _needs_no_tuning(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
         shown = [(tables.method_titles[name], float(means[name])) for name in compared if name in means.index]
         where = listed([escape_markdown(title) for title in tried["dataset_title"].unique()])
         yield f"this share of the settings tried on {where} is within a point of the method's own best: {shares(shown)}"
-    yield f"the share is {counted(rows)}"
+    yield f"the share is {_against(rows, tables)}"
 
 
 def _speeds_convergence(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
     whole = rows[rows["measure"] == "accuracy over the curve"]
     inner = whole[whole["reference"] == tables.roles.method]
     if len(inner):
-        yield f"with inner momentum the accuracy averaged over the curve is {signs_and_size(inner, tables)}"
+        yield (
+            "with inner momentum, the test accuracy averaged over the curve is, compared with the same without, "
+            f"{signs_and_size(inner, tables)}"
+        )
     early = rows[rows["measure"] == "accuracy over the curve, first quarter"]
     ahead, behind = early[early["sign"] == "higher"], early[early["sign"] == "lower"]
     tested, reference = (_title(name, tables) for name in (tables.roles.method, tables.roles.reference))
@@ -86,14 +96,20 @@ def _speeds_convergence(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
             f"{title_of(row, tables)} ({number(row)}, {row['evidence'].rsplit('; ', 1)[-1]})"
             for _, row in ahead.iterrows()
         ]
-        yield f"over the first quarter of training {tested}, without momentum, leads {reference} on {listed(crossing)}"
+        yield (
+            f"the weight by itself converges sooner: over the first quarter of training {tested} leads {reference} on "
+            f"{listed(crossing)}"
+        )
     elif len(early):
         where = (
             f" and is behind on {listed([title_of(row, tables) for _, row in behind.iterrows()])}"
             if len(behind)
             else ""
         )
-        yield f"over the first quarter of training {tested}, without momentum, leads {reference} on no data set{where}"
+        yield f"over the first quarter of training {tested} by itself leads {reference} on no data set{where}"
+    of_weight = whole[whole["method"] == tables.roles.method]
+    if len(of_weight):
+        yield f"over the whole curve it is {signs_and_size(of_weight, tables)}"
 
 
 def _preserves_privacy(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
@@ -105,8 +121,8 @@ def _preserves_privacy(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:
     elif len(attacked):
         nearest = attacked.assign(share=attacked["low"] / attacked["high"]).nlargest(1, "share").iloc[0]
         yield (
-            f"not refuted: the nearest attack proves epsilon {nearest['low']:.2f} of {nearest['high']:.2f}, what "
-            "the steps that it attacks cost, and every ledger holds; that is no proof"
+            f"not refuted: the nearest attack proves epsilon {nearest['low']:.2f} of the {nearest['high']:.2f} that "
+            "the steps it attacks cost, and every run's ledger holds; that is no proof"
         )
 
 
@@ -118,6 +134,24 @@ SENTENCES: Mapping[str, Callable[[pd.DataFrame, Tables], Iterator[str]]] = {
     "C5": _speeds_convergence,
     "C6": _preserves_privacy,
 }
+
+
+def _against(rows: pd.DataFrame, tables: Tables) -> str:
+    """``higher than A and B and lower than C``, of primary ``rows`` of one method and measure; with the data sets where
+    there are several, and counted where there are many, or several of one pair."""
+    if len(rows) > MANY or rows.duplicated(["dataset", "reference"]).any():
+        return counted(rows)
+    several = rows["dataset"].nunique() > 1
+    parts = []
+    for sign, word in (("higher", "higher than"), ("lower", "lower than"), ("unresolved", "unresolved against")):
+        of_sign = rows[rows["sign"] == sign]
+        where = [f" on {title_of(row, tables)}" if several else "" for _, row in of_sign.iterrows()]
+        names = [_title(name, tables) for name in of_sign["reference"]]
+        if names:
+            parts.append(f"{word} {listed([name + place for name, place in zip(names, where, strict=True)])}")
+    if same := int((rows["sign"] == "identical").sum()):
+        parts.append(f"identical in {same} of {len(rows)} comparisons")
+    return listed(parts)
 
 
 def _undecided(rows: pd.DataFrame, tables: Tables) -> Iterator[str]:

@@ -13,11 +13,16 @@ from matplotlib.textpath import text_to_path
 
 from psasc_bench.analysis import MARGIN
 from psasc_bench.report import style
-from psasc_bench.report.formats import MINUS
+from psasc_bench.report.formats import difference
 
 SMALL = 6.5  # points, of what is said beside a row
 GAP = 7.0  # points, between what stands side by side
 MARGIN_TEXT = f"Shaded: within ±{100 * MARGIN:g} points."
+
+
+def limit(most: float) -> float:
+    """Where an axis of differences ends that shows ``most`` points, and in any case the margin."""
+    return 1.08 * max(float(most), 150 * MARGIN)
 
 
 def prepare(axes: Axes, *, limit: float) -> None:
@@ -73,8 +78,8 @@ def beside(axes: Axes, y: float, text: str, *, points: float = GAP, size: float 
 
 
 def number(value: float) -> str:
-    """With its sign even where it is rounded to zero, for an interval that ends there is on one side; empty if NaN."""
-    return "" if math.isnan(value) else f"{round(value, 9) + 0.0:+.2f}".replace("-", MINUS)
+    """With its sign; empty if NaN."""
+    return "" if math.isnan(value) else difference(value)
 
 
 def estimate(mean: float, low: float, high: float) -> str:

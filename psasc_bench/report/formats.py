@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from psasc_bench.analysis import signed
+
 RULES = "docs/claims.md"
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 # What Markdown could take for markup; elsewhere these characters are what they look like.
@@ -54,13 +56,28 @@ class Table:
     @property
     def how_to_cite(self) -> tuple[str, str, str]:
         """A sentence in three parts, of which the second is code."""
-        return "To cite a number, ", self.cite, " prints it with its settings, interval, commit and date."
+        known = "with its settings and interval and, where its records are at hand, commit and date"
+        return "To cite a number, ", self.cite, f" prints it {known}."
 
 
 def escape_markdown(text: str) -> str:
     """``text`` so that Markdown shows it as it is, in a line or in the cell of a table."""
     untagged = TAGS.sub(lambda found: markup.escape(found[0]), text)
     return NUMBERED.sub(r"\1\\\2", MARKDOWN.sub(r"\\\g<0>", untagged))
+
+
+def difference(value: float, digits: int = 2) -> str:
+    """With its sign, and a minus that is one."""
+    return signed(value, digits).replace("-", MINUS)
+
+
+def interval(mean: float, low: float, high: float, *, digits: int = 2, differences: bool = True) -> str:
+    """``+0.12 [-0.03, +0.27]`` with minus signs, or as it is for numbers that are no ``differences``; without an
+    interval where there is none."""
+    mean_, low_, high_ = (
+        difference(value, digits) if differences else f"{value:.{digits}f}" for value in (mean, low, high)
+    )
+    return mean_ if pd.isna(low) else f"{mean_} [{low_}, {high_}]"
 
 
 def rules_link(results: Path, page: Path) -> str:

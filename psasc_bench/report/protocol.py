@@ -75,6 +75,23 @@ class Protocol:
                 said.append(f"On {self.titles[name]}, {listed(parts)}.")
         return " ".join(said)
 
+    def settings(self, *names: str | None) -> str:
+        """The hyper-parameters of these methods, where they are the same on all data sets that are not tuned."""
+        said = []
+        for name in (name for name in names if name in self.private):
+            title, found = escape_markdown(self.study.method_title(name)), self._hyperparameters(name)
+            if len(found) == 1:
+                said.append(f"{title} with {listed([f'`{pair}`' for pair in found.pop()])}")
+        return "; ".join(said)
+
+    def _hyperparameters(self, name: str) -> set[tuple[str, ...]]:
+        found = set()
+        for dataset in (one for one in self.alike if name in self.study.methods_on(one)):
+            for epsilon in self.study.cell_epsilons(dataset, name):
+                values = methods.parameters_in_use(self.study.method(dataset, name, epsilon))
+                found.add(tuple(f"{key} = {value:g}" for key, value in values.items()))
+        return found
+
     def shared(self, *, weights_differ: bool) -> str:
         """What the private methods share, and what differs."""
         streams = "initial weights, Poisson batches and noise directions at the same seed"
@@ -112,7 +129,7 @@ class Protocol:
         if tuned := [title for name, title in self.titles.items() if name not in self.alike]:
             sentences.append(
                 f"On {listed(tuned)}, each method has at each budget the learning rate and hyper-parameters that did "
-                "best on held-out training examples."
+                "best on held-out training examples, a choice that has noise of its own."
             )
         return " ".join(sentences)
 
@@ -124,10 +141,10 @@ class Protocol:
             return ""
         rest = [name for name in self.study.datasets if name not in published]
         if not rest:
-            return "none of a private method was chosen by looking at the data"
+            return "no setting of a private method was tuned on the data"
         digits = all(self.study.dataset(name).source == "digits" for name in rest)
         where = "the larger data sets" if digits else listed([self.titles[name] for name in published])
-        return f"on {where} none of a private method was chosen by looking at the data"
+        return f"on {where} no setting of a private method was tuned on the data"
 
     def accountants(self) -> str:
         """By what noise is calibrated, on which data sets, and what the looser accountant costs."""

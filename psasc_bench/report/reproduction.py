@@ -8,8 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from psasc_bench.analysis import CellPair, Reproduction, compare_results, read_times
-from psasc_bench.report.formats import DASH
-from psasc_bench.report.sentences import interval
+from psasc_bench.report.formats import DASH, interval
 
 MACHINE = ["device", "cpu", "torch"]
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from psasc_bench import plugins
 from psasc_bench.analysis import UNFINISHED, unlike_origins
-from psasc_bench.report.formats import escape_markdown, markdown_table, rules_link
+from psasc_bench.report.formats import escape_markdown, interval, markdown_table, rules_link
 from psasc_bench.report.tables import Tables
 from psasc_bench.report.writeup_tables import comparison_lines
 from psasc_bench.study import Study
@@ -76,7 +76,7 @@ def _large_delta(runs: pd.DataFrame) -> str:
 COMPARED = """\
 , and the difference to {reference} in
 percentage points, paired by seed, with its own 95 % t-interval. These describe single budgets; what is decided is one
-comparison per data set, under each table ({rules})"""
+comparison per data set, under each table, of the seeds that all its budgets have ({rules})"""
 HEADER = """\
 Test accuracy in percent of the {evaluated}: mean of n seeds with its 95 % t-interval{compared}.
 Epsilon is for adding or removing one example; choosing the hyper-parameters is not accounted for.{reading} The same
@@ -105,14 +105,12 @@ def _compared(tables: Tables, dataset: str) -> str:
 
 
 def _table(cells: pd.DataFrame, reference: str) -> str:
-    def percent(row: pd.Series[Any], name: str, sign: str = "") -> str:
+    def percent(row: pd.Series[Any], name: str) -> str:
         mean, low, high = (100 * row[f"{name}_{part}"] for part in ("mean", "low", "high"))
-        if np.isnan(mean):
-            return "-"
-        return f"{mean:{sign}.2f}" if np.isnan(low) else f"{mean:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
+        return "-" if np.isnan(mean) else interval(mean, low, high, differences=name == "difference")
 
     compared = {
-        f"difference to {reference}": [percent(row, "difference", "+") for _, row in cells.iterrows()],
+        f"difference to {reference}": [percent(row, "difference") for _, row in cells.iterrows()],
     }
     shown = pd.DataFrame(
         {

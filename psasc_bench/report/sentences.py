@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from psasc_bench.analysis import MARGIN
-from psasc_bench.report.formats import MINUS, escape_markdown
+from psasc_bench.report.formats import escape_markdown, interval
 from psasc_bench.report.protocol import listed
 from psasc_bench.report.tables import Tables
 
 POINTS = f"{100 * MARGIN:g} points"
 ENDS = ("mean", "low", "high")
 SIGNS = ("higher", "lower", "identical", "unresolved")
-
-
-def interval(mean: float, low: float, high: float, *, digits: int = 2) -> str:
-    """``+0.12 [-0.03, +0.27]``, with minus signs; without an interval where there is none."""
-    mean_, low_, high_ = (f"{value:+z.{digits}f}".replace("-", MINUS) for value in (mean, low, high))
-    return mean_ if pd.isna(low) else f"{mean_} [{low_}, {high_}]"
 
 
 def answer(tables: Tables) -> str:
@@ -38,7 +32,7 @@ def answer(tables: Tables) -> str:
     said, excluded = signs(shown, tables), (shown["gain_excluded"] == "yes") | (shown["sign"] == "identical")
     if excluded.all() and not (shown["sign"] == "higher").any():
         where = title_of(shown.iloc[0], tables) if len(shown) == 1 else f"any of {len(shown)} data sets"
-        first = f"{method} does not gain {POINTS} over {reference} on {where}: its accuracy is {said}"
+        first = f"{method} does not gain {POINTS} of test accuracy over {reference} on {where}: it is {said}"
     elif (shown["sign"] == "higher").all():
         first = f"{method} is more accurate than {reference}: its accuracy is {said}"
     else:
@@ -56,7 +50,8 @@ def _mean(tables: Tables, *, tuned: bool) -> str:
     mean = interval(*(100 * float(row[end]) for end in ENDS))
     return (
         f"Over the {row['datasets']} data sets the mean difference is {mean} points, and the probability of a gain of "
-        f"more than {POINTS} on a further one is {_probability(row['probability_higher'])}."
+        f"more than {POINTS} on a further one, by a hierarchical model of these, is "
+        f"{_probability(row['probability_higher'])}."
     )
 
 
@@ -77,11 +72,13 @@ def signs(rows: pd.DataFrame, tables: Tables) -> str:
     parts = []
     for sign in SIGNS:
         of_sign = rows[rows["sign"] == sign]
-        text: Callable[[Any], str] = lambda row: title_of(row, tables)  # noqa: E731
-        if sign in ("higher", "lower"):
-            text = lambda row: f"{title_of(row, tables)} ({number(row)})"  # noqa: E731
-        if len(of_sign):
-            parts.append(f"{sign} on {listed([text(row) for _, row in of_sign.iterrows()])}")
+        numbered = sign in ("higher", "lower")
+        named = [
+            f"{title_of(row, tables)} ({number(row)})" if numbered else title_of(row, tables)
+            for _, row in of_sign.iterrows()
+        ]
+        if named:
+            parts.append(f"{sign} on {listed(named)}")
     return listed(parts)
 
 
@@ -114,7 +111,7 @@ def shares(pairs: Sequence[tuple[str, float]]) -> str:
 
 def number(row: Any) -> str:
     if "estimate" in row:  # of claims.csv, in its unit
-        digits = 3 if row["unit"] == "in cosine" or abs(row["estimate"]) < 0.05 else 2
+        digits = 3 if row["unit"] == "in cosine" or abs(row["estimate"]) < 0.005 else 2
         return interval(*(float(row[end]) for end in ("estimate", "low", "high")), digits=digits)
     return interval(*(100 * float(row[end]) for end in ENDS))
 

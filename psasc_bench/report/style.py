@@ -11,13 +11,13 @@ import matplotlib
 
 SINGLE_COLUMN, DOUBLE_COLUMN = 3.3, 6.8  # widths of a journal's column and page, in inches
 
-# Of seaborn's palette for the colour-blind, the light ones as dark as lines on white have to be (3:1, WCAG 2).
-_BLUE, _ORANGE, _GREEN, _RED, _PURPLE, _BROWN, _SKY = (
+# After seaborn's palette for the colour-blind; all as dark as lines on white have to be (3:1, WCAG 2).
+_BLUE, _AMBER, _GREEN, _RED, _VIOLET, _BROWN, _SKY = (
     "#0173b2",
     "#b4820a",
     "#029e73",
     "#d55e00",
-    "#c46db3",
+    "#9550d8",
     "#8c5a3c",
     "#0e95b0",
 )
@@ -68,7 +68,7 @@ KNOWN = {
     "dp-sgd": Look(_BLACK, "o", _SOLID),
     "auto-s": Look(_BLUE, "s", _DASHED),
     "nsgd": Look(_GREEN, "^", _DOTTED),
-    "dp-psac": Look(_ORANGE, "D", _DASHDOT),
+    "dp-psac": Look(_VIOLET, "D", _DASHDOT),
     "dp-psasc": Look(_RED, "v", _SOLID),
     "dp-psasc-inner": Look(_WINE, "*", _DASHED),
 }
@@ -77,7 +77,7 @@ KNOWN_CONTROLS = {
     "noise-only": Look(GREY, "x", (1, 1.5)),
 }
 # For methods that nobody has met yet. The counts share no divisor: a repeated colour has another marker and line.
-_FREE_COLORS = (_PURPLE, _SKY, _BROWN, _INDIGO)
+_FREE_COLORS = (_AMBER, _SKY, _BROWN, _INDIGO)
 _FREE_MARKERS = ("P", "X", "<", ">", "p", "h", "8")
 _FREE_DASHES = (_DASHED, _SOLID, _DASHDOT)
 _FREE_CONTROL_MARKERS = ("+", "1", "2")

@@ -13,7 +13,7 @@ from psasc_bench.files import write_text
 from psasc_bench.report import accuracy_table
 from psasc_bench.report.accuracy_table import plus_minus
 from psasc_bench.report.claims_table import claims
-from psasc_bench.report.formats import DASH, MINUS, Block, Table, html, markdown
+from psasc_bench.report.formats import DASH, Block, Table, html, interval, markdown
 from psasc_bench.report.latex import latex
 from psasc_bench.report.tables import Tables, epsilon_text
 
@@ -58,7 +58,7 @@ def literature(tables: Tables) -> Table:
         ours=list(map(plus_minus, *ours)),
         seeds=rows["n"].astype(str).to_numpy(),
         published=list(map(plus_minus, *theirs)),
-        difference=_intervals(rows[["difference", "low", "high"]], signed=True),
+        difference=_intervals(rows[["difference", "low", "high"]], differences=True),
     )
     caption = (
         "Test accuracy (percent) beside published numbers: mean ± half-width of the 95 % t-interval, and the "
@@ -167,15 +167,11 @@ def _ends(name: str) -> list[str]:
     return [f"{name}_{end}" for end in ("mean", "low", "high")]
 
 
-def _intervals(ends: pd.DataFrame, *, digits: int = 2, signed: bool = False) -> list[str]:
-    def one(mean: float, low: float, high: float) -> str:
-        sign = "+" if signed else ""
-        if np.isnan(mean):
-            return DASH
-        numbers = [f"{value:{sign}z.{digits}f}".replace("-", MINUS) for value in (mean, low, high)]
-        return numbers[0] if np.isnan(low) else f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
-
-    return [one(*row) for row in ends.itertuples(index=False)]
+def _intervals(ends: pd.DataFrame, *, digits: int = 2, differences: bool = False) -> list[str]:
+    return [
+        DASH if np.isnan(mean) else interval(mean, low, high, digits=digits, differences=differences)
+        for mean, low, high in ends.itertuples(index=False)
+    ]
 
 
 def _numbers(values: Iterable[float], *, digits: int = 0) -> list[str]:

@@ -17,7 +17,7 @@ import jinja2
 from psasc_bench.analysis import beside_published, claims_about
 from psasc_bench.report import sentences
 from psasc_bench.report.claim_sentences import claim_sentences
-from psasc_bench.report.formats import escape_markdown, rules_link
+from psasc_bench.report.formats import escape_markdown, interval, rules_link
 from psasc_bench.report.protocol import Protocol, listed
 from psasc_bench.report.tables import Tables
 from psasc_bench.report.writeup_tables import at_other_epsilons, primary_comparisons
@@ -97,7 +97,7 @@ def _facts(tables: Tables) -> dict[str, Any]:
         "compared": len(judged),
         "differing": [
             f"{escape_markdown(str(row['method_title']))} on {escape_markdown(str(row['dataset_title']))} "
-            f"({sentences.interval(*(float(row[end]) for end in ('difference', 'low', 'high')))} to {row['source']})"
+            f"({interval(*(float(row[end]) for end in ('difference', 'low', 'high')))} to {row['source']})"
             for _, row in differing.iterrows()
         ],
     }
@@ -120,6 +120,7 @@ def _about(tables: Tables, swept: Collection[str]) -> dict[str, Any]:
         "standard": titles[str(roles.reference)] if standard else "",
         "rivals": listed([titles[name] for name in rivals]),
         "shared": protocol.shared(weights_differ=_weights_differ(tables)) if protocol else "",
+        "settings": protocol.settings(roles.method, roles.momentum) if protocol else "",
         "protocol": protocol.models_and_schedules() if protocol else "",
         "accountants": protocol.accountants() if protocol else "",
         "untouched": protocol.untouched() if protocol else "",

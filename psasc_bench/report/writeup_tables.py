@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from psasc_bench.analysis import t_interval
-from psasc_bench.report.formats import escape_markdown, markdown_table
-from psasc_bench.report.sentences import POINTS, interval
+from psasc_bench.report.formats import escape_markdown, interval, markdown_table
+from psasc_bench.report.sentences import POINTS
 from psasc_bench.report.tables import Tables
 
 

@@ -107,7 +107,7 @@ def test_report_has_the_numbers_in_percent(study: Study, runs: Path) -> None:
     assert "## Handwritten digits" in text
     # half-widths by hand: 4.302653 * .1 / sqrt(3) = .24841 and 4.302653 * .0173205 / sqrt(3) = .04303
     assert "60.00 [35.16, 84.84]" in text
-    assert "+3.00 [-1.30, +7.30]" in text
+    assert "+3.00 [\N{MINUS SIGN}1.30, +7.30]" in text
     # of 360 test images one is more than the margin
     assert f"| +3.00 [{MINUS}1.30, +7.30] | decides nothing |" in text
     assert "Runs that enter no mean" not in text

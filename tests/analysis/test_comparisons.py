@@ -308,7 +308,7 @@ def test_statements_do_not_contradict_each_other(sample: list[float]) -> None:
         ([0.0] * 5, "identical in 5 of 5 pairs"),
         ([0.01] * 5, "+1.00 points in each of 5 pairs, which no t-test can judge"),
         ([0.1], "+10.00 points in the one pair"),
-        ([-1e-6], "+0.00 points in the one pair"),
+        ([-1e-6], "-0.00 points in the one pair"),
     ],
 )
 def test_text_has_the_numbers_and_the_words_that_they_allow(differences: list[float], text: str) -> None:

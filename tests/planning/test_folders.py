@@ -49,8 +49,9 @@ def test_shipped_study_stays_itself_whichever_data_sets_are_trained_and_wherever
 )
 def test_shipped_study_with_a_change_is_another(changes: dict[str, Any], project: Path) -> None:
     values = shipped() | changes | ({"sweeps": {}} if "methods" in changes else {})
-    for dataset in values["datasets"].values():
-        dataset["overrides"] = {} if "methods" in changes else dataset["overrides"]
+    for dataset in values["datasets"].values() if "methods" in changes else ():
+        for of_methods in ("methods", "overrides", "overrides_by_epsilon"):
+            dataset.pop(of_methods, None)
     assert folder(values, project, "config/config.yaml") == project / "studies" / "config"
 
 

@@ -37,7 +37,8 @@ def test_several_cells_are_cited_by_data_set(tmp_path: Path) -> None:
     text = render_cells(write(tmp_path, epsilons=(1.0, 3.0)), epsilon=3)
     assert [line.split()[1] for line in text.splitlines() if line.startswith("3 ")] == ["DP-SGD", "AUTO-S"]
     assert citation(text).endswith(
-        ": test accuracy on Digits (percent, mean ± half-width of the 95 % t-interval over 3 seeds)"
+        ": test accuracy on Digits (percent, mean ± half-width of the 95 % t-interval over 3 seeds); "
+        "for one number, add --epsilon and --method"
     )
 
 

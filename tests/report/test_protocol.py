@@ -23,7 +23,7 @@ def test_shipped_study_follows_those_that_it_names() -> None:
     assert shipped.models_and_schedules() == (
         "Models and schedules are those of AdaSig (NeurIPS 2025) and Tramer & Boneh (2021), but for the digits' own."
     )
-    assert shipped.untouched() == "on the larger data sets none of a private method was chosen by looking at the data"
+    assert shipped.untouched() == "on the larger data sets no setting of a private method was tuned on the data"
     shared = shipped.shared(weights_differ=True)
     assert "the sensitivity 0.1 and one learning rate a data set; what differs is the weight and, with inner" in shared
     assert shipped.filled() == []
@@ -33,7 +33,7 @@ def test_shipped_study_follows_those_that_it_names() -> None:
 def test_minimal_study_follows_the_published_protocol_and_says_what_was_filled_in() -> None:
     minimal = protocol()
     assert "those of AdaSig (NeurIPS 2025) and Tramer & Boneh (2021)." in minimal.models_and_schedules()
-    assert minimal.untouched() == "none of a private method was chosen by looking at the data"
+    assert minimal.untouched() == "no setting of a private method was tuned on the data"
     filled = dict(minimal.filled())
     (adasig,) = [settings for source, settings in filled.items() if source.startswith("AdaSig")]
     assert "of `datasets.fashion_mnist` expected_batch_size 2048, epochs 40" in adasig
@@ -152,9 +152,9 @@ def test_data_set_whose_settings_were_chosen_for_each_method_is_spoken_of_by_its
     assert "the sensitivity 0.1 and one learning rate a data set; what differs is the weight." in shared
     assert shared.endswith(
         "On Tuned, each method has at each budget the learning rate and hyper-parameters that did "
-        "best on held-out training examples."
+        "best on held-out training examples, a choice that has noise of its own."
     )
-    assert own.untouched() == "on Fashion-MNIST none of a private method was chosen by looking at the data"
+    assert own.untouched() == "on Fashion-MNIST no setting of a private method was tuned on the data"
     assert protocol(datasets={"tuned": tuned}).untouched() == ""
 
 

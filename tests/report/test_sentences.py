@@ -13,7 +13,7 @@ import pytest
 from figure_tables import primary_tables
 
 from psasc_bench.analysis import results, write_claims
-from psasc_bench.report import render_claims_page, render_write_up, sentences
+from psasc_bench.report import formats, render_claims_page, render_write_up, sentences
 from psasc_bench.report.formats import MINUS
 from psasc_bench.report.tables import Tables
 
@@ -79,8 +79,8 @@ def test_higher_everywhere(folder: Path) -> None:
 def test_no_gain_anywhere(folder: Path) -> None:
     said = answer(tables(folder, {"one": LOWER, "two": SAME, "three": SAME}))
     assert said.startswith(
-        "At the same epsilon and delta, DP-PSASC does not gain 0.2 points over DP-SGD on any of 3 data sets: its "
-        "accuracy is lower on One (-1.10 [-1.35, -0.85]) and unresolved on Two and Three. Over the 3 data sets"
+        "At the same epsilon and delta, DP-PSASC does not gain 0.2 points of test accuracy over DP-SGD on any of 3 "
+        "data sets: it is lower on One (-1.10 [-1.35, -0.85]) and unresolved on Two and Three. Over the 3 data sets"
     )
 
 
@@ -101,10 +101,10 @@ def test_open_everywhere(folder: Path) -> None:
     ("gains", "said"),
     [
         (HIGHER, "DP-PSASC is more accurate than DP-SGD: its accuracy is higher on One (+1.10 [+0.85, +1.35])."),
-        (SAME, "DP-PSASC does not gain 0.2 points over DP-SGD on One: its accuracy is unresolved on One."),
+        (SAME, "DP-PSASC does not gain 0.2 points of test accuracy over DP-SGD on One: it is unresolved on One."),
         (
             [0.0] * 3,
-            "DP-PSASC does not gain 0.2 points over DP-SGD on One: its accuracy is identical on One.",
+            "DP-PSASC does not gain 0.2 points of test accuracy over DP-SGD on One: it is identical on One.",
         ),
     ],
 )
@@ -164,10 +164,11 @@ def test_numbers_of_the_headline_are_those_of_the_tables(folder: Path) -> None:
 # ------------------------------------------------------------------------------------------------ parts of sentences
 
 
-def test_interval_has_minus_signs_and_no_negative_zero() -> None:
-    assert plain(sentences.interval(-0.123, -0.2, 0.1)) == "-0.12 [-0.20, +0.10]"
-    assert sentences.interval(-0.001, -0.004, 0.001) == "+0.00 [+0.00, +0.00]"
-    assert sentences.interval(1.0, math.nan, math.nan) == "+1.00"
+def test_interval_has_minus_signs_and_the_sides_of_what_is_rounded_to_zero() -> None:
+    assert plain(formats.interval(-0.123, -0.2, 0.1)) == "-0.12 [-0.20, +0.10]"
+    assert plain(formats.interval(-0.001, -0.004, 0.001)) == "-0.00 [-0.00, +0.00]"
+    assert formats.interval(-0.0, 0.0, 0.0) == "+0.00 [+0.00, +0.00]"
+    assert formats.interval(1.0, math.nan, math.nan) == "+1.00"
 
 
 def test_comparisons_are_counted_by_sign_and_size() -> None:

@@ -43,8 +43,8 @@ def test_second_process_waits_for_the_first_and_takes_its_run(long: Run, tmp_pat
 
 
 def small_files() -> None:
-    """Every file larger than 2 kB fails to be written, as on a full disk."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+    """Every file larger than 1 kB fails to be written, as on a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
 
 def test_full_disk_is_a_line_and_leaves_nothing_half_written(long: Run, tmp_path: Path) -> None:

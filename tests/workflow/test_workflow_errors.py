@@ -16,12 +16,12 @@ from psasc_bench.methods.base import Method, Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Broken(Method):
-    """``w(x)`` fails on a micro-batch of the study's, so in training and in no check."""
+    """``w(x)`` fails on a micro-batch of the study's, padded as it is, so in training and in no check."""
 
     title = "broken"
 
     def weight(self, norm: Tensor) -> Tensor:
-        if len(norm) == 320:
+        if len(norm) == 320 and (norm == 0).sum() > 32:
             raise RuntimeError("this method is broken")
         return 1 / (norm + 1)
 

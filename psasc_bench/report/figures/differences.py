@@ -7,7 +7,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from psasc_bench.analysis import MARGIN
 from psasc_bench.report import forests, layout
 from psasc_bench.report.tables import Tables, percent
 
@@ -70,7 +69,7 @@ def _rows(shown: pd.DataFrame, tables: Tables) -> tuple[dict[Cell, float], float
 def _limit(shown: pd.DataFrame) -> float:
     """Of the axis, so that most of the intervals are on it, the margin in any case; a few are longer by far."""
     ends = shown[["mean", "low", "high"]].abs().max(axis="columns")
-    return 1.08 * max(float(np.quantile(ends, WHOLE, method="higher")), 150 * MARGIN)
+    return forests.limit(np.quantile(ends, WHOLE, method="higher"))
 
 
 def _label(axes: Axes, rows: dict[Cell, float], tables: Tables, *, written: bool) -> None:

@@ -66,7 +66,7 @@ def draw(tables: Tables) -> Figure:
         for tuned, of_block in comparisons.groupby("tuned")
     }
     decisive = comparisons[comparisons["decides"]] if comparisons["decides"].any() else comparisons
-    limit = 1.08 * max(float((100 * decisive[["mean", "low", "high"]]).abs().max().max()), 150 * MARGIN)
+    limit = forests.limit(100 * max(*decisive[["mean", "low", "high"]].abs().max(), comparisons["mean"].abs().max()))
     notes = [*_notes(blocks, limit), *tables.unseen(set(comparisons["dataset"]))]
     height = sum(LINE + SPACE + sum(row.height for row in rows) for rows in blocks.values())
     figure = Figure(figsize=(DOUBLE_COLUMN, height / 72 + 1.1), layout="constrained")

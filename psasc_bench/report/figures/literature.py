@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy import stats
 
-from psasc_bench.analysis import CONFIDENCE, MARGIN, beside_published
+from psasc_bench.analysis import beside_published
 from psasc_bench.report import forests, layout
 from psasc_bench.report.style import DOUBLE_COLUMN
 from psasc_bench.report.tables import Tables, sample
@@ -26,12 +24,11 @@ def draw(tables: Tables) -> Figure:
     compared = beside_published(cells, tables.published)
     if compared.empty:
         return layout.blank("no published accuracy is of a cell that has a finished run")
-    compared = _with_intervals(compared, tables.published)
     blocks = {str(name): _blocks(rows, tables) for name, rows in compared.groupby("dataset", sort=False)}
     rows = [sum(forests.lines(_labels(of_one))) for of_one in blocks.values()]
     figure = Figure(figsize=(DOUBLE_COLUMN, ROW * sum(rows) + 0.3 * len(rows) + 1.0), layout="constrained")
     panels = figure.subplots(len(rows), 2, squeeze=False, height_ratios=rows)
-    limit = 1.08 * max(float(compared[["difference", "low", "high"]].abs().max().max()), 150 * MARGIN)
+    limit = forests.limit(compared[["difference", "low", "high"]].abs().max().max())
     for (dataset, of_one), (left, right) in zip(blocks.items(), panels, strict=True):
         forests.prepare(right, limit=limit)
         _draw(left, right, of_one, tables)
@@ -48,24 +45,6 @@ def draw(tables: Tables) -> Figure:
     ]
     layout.annotate(figure, [], notes)
     return figure
-
-
-def _with_intervals(compared: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """``compared`` with the 95 % interval of each ``difference``, from ``low`` to ``high``, by Welch's t-test; what a
-    source has behind its ± is taken for such an interval, and if it does not say of how many runs, of many."""
-    if "low" in compared:
-        return compared
-    key = ["dataset", "epsilon", "method", "source"]
-    runs = compared[key].merge(published[[*key, "runs"]], on=key, how="left")["runs"].to_numpy(dtype=float)
-    ours, theirs = compared["n"].to_numpy(dtype=float) - 1, np.where(np.isnan(runs), np.inf, runs - 1)
-    quantile = (1 + CONFIDENCE) / 2
-    errors = [
-        (compared[half] / stats.t.ppf(quantile, freedom)).to_numpy() ** 2
-        for half, freedom in (("half_width_ours", ours), ("half_width", theirs))
-    ]
-    freedom = sum(errors) ** 2 / (errors[0] ** 2 / ours + errors[1] ** 2 / theirs)
-    half = stats.t.ppf(quantile, freedom) * np.sqrt(sum(errors))
-    return compared.assign(low=compared["difference"] - half, high=compared["difference"] + half)
 
 
 def _blocks(rows: pd.DataFrame, tables: Tables) -> list[pd.DataFrame]:

@@ -51,9 +51,8 @@ def _settings(dataset: str, method: str, tables: Tables) -> str:
     """The method's hyper-parameters in the study, in words; empty where only tables were handed on."""
     if tables.study is None:
         return ""
-    values = methods.parameters(tables.study.method(dataset, method))
-    momentum = {key: values.pop(key) for key in ("iterates", "decay")}
-    values |= momentum if momentum["iterates"] > 1 else {}
+    values = methods.parameters_in_use(tables.study.method(dataset, method))
+    values |= {key: values.pop(key) for key in ("iterates", "decay") if key in values}  # to the end
     return ", ".join(f"{SYMBOLS.get(key, key)} = {value:g}" for key, value in values.items())
 
 
