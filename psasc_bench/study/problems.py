@@ -45,8 +45,6 @@ def study_problems(study: Study) -> Iterator[str]:
                 yield f"{here}.more_seeds.{epsilon:g}: must name none that there is already: {known[0]}"
         if dataset.more_seeds and dataset.share_process:
             yield f"{here}.more_seeds: not with share_process, where every epsilon has the same seeds"
-        if dataset.augment and dataset.features != "pixels":
-            yield f"{here}.augment: goes with features pixels; {dataset.features} are of images that have been read"
         yield from _source_problems(name, dataset)
 
 
@@ -112,12 +110,22 @@ def _setting_problems(study: Study, cell: Cell, place: str) -> Iterator[str]:
         yield f"{place}.augmentations: must be a whole number from 1 to {MOST_AUGMENTATIONS}, got {count:g}"
     elif spec.augmentations > 1 and not spec.augment:
         yield f"{place}.augmentations: say how, under datasets.{cell.dataset}.augment: [shift, flip]"
+    if spec.augment and (refused := _no_images(study.dataset(cell.dataset))):
+        asked = f"methods.{cell.method}" if study.methods[cell.method].augment else f"datasets.{cell.dataset}"
+        yield f"{asked}.augment: goes with images; {cell.dataset} has {refused}"
     # a sensitivity that overflows would make the run non-private, and one that underflows its noise vanish
     if not settled.control and not SMALLEST <= sensitivity <= LARGEST:
         yield (
             f"{place}: these hyper-parameters give sensitivity {sensitivity:g}; "
             f"it must be from {SMALLEST:g} to {LARGEST:g}"
         )
+
+
+def _no_images(dataset: DatasetConfig) -> str:
+    """What the model sees of a data set instead of images; empty if that is not known to be anything else."""
+    if dataset.features != "pixels":
+        return f"{dataset.features} of images that have been read"
+    return {"table": "rows", "tokens": "texts"}.get(dataset.source, "")
 
 
 def _title_problems(study: Study) -> Iterator[str]:

@@ -126,6 +126,7 @@ _ByEpsilon = Annotated[dict[Epsilon, T], WrapValidator(_of_distinct_keys)]
 Optimiser = Annotated[
     tuple[dict[str, dict[str, Finite]], ...], BeforeValidator(listed_rules), AfterValidator(check_rules)
 ]
+Augment = Annotated[tuple[Literal["shift", "flip"], ...], AfterValidator(distinct)]
 # Values of settings stand in file names, too.
 Grid = Annotated[dict[str, Epsilons], Field(min_length=1), AfterValidator(_of_settings)]
 Grids = Annotated[tuple[Grid, ...], BeforeValidator(_listed), Field(min_length=1)]
@@ -162,7 +163,7 @@ class DatasetConfig(Strict):
     momentum: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
     optimiser: Optimiser = ()
     sensitivity: Positive | None = None
-    augment: Annotated[tuple[Literal["shift", "flip"], ...], AfterValidator(distinct)] = ()
+    augment: Augment = ()
     augmentations: Annotated[Count, Field(le=MOST_AUGMENTATIONS)] = 1
     share_process: bool = False
     probe_every_epochs: Annotated[int, BeforeValidator(_number), Field(ge=0)] = 0
@@ -176,7 +177,7 @@ class DatasetConfig(Strict):
 
     @model_serializer(mode="wrap")
     def _said(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_empty_optimiser(serialise(self))
+        return _without_unsaid(serialise(self))
 
     def said_of(self, method: str, epsilon: float) -> Settings:
         """What it sets for a method at this budget, infinite where there is none."""
@@ -185,7 +186,7 @@ class DatasetConfig(Strict):
 
 class MethodConfig(BaseModel):
     """A method of a study: which one, by its name or its file, if its name in the study is another, its title, and its
-    update rules if they are not the data set's; all else are settings."""
+    update rules and augmentations if they are not the data set's; all else are settings."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, Positive] = Field(init=False)
@@ -194,10 +195,11 @@ class MethodConfig(BaseModel):
     file: PythonFile | None = None
     title: Title | None = None
     optimiser: Optimiser = ()
+    augment: Augment = ()
 
     @model_serializer(mode="wrap")
     def _said(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in _without_empty_optimiser(serialise(self)).items() if value is not None}
+        return {key: value for key, value in _without_unsaid(serialise(self)).items() if value is not None}
 
     @property
     def settings(self) -> Settings:
@@ -205,12 +207,12 @@ class MethodConfig(BaseModel):
 
     def having(self, settings: Settings) -> MethodConfig:
         """The same method with these settings, and no others."""
-        kept = self.model_dump(include={"method", "file", "title", "optimiser"})
+        kept = self.model_dump(include={"method", "file", "title", "optimiser", "augment"})
         return MethodConfig.model_validate(kept | settings)
 
 
-def _without_empty_optimiser(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value or key != "optimiser"}
+def _without_unsaid(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value or key not in ("optimiser", "augment")}
 
 
 class ClaimsConfig(Strict):

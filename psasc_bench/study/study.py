@@ -153,8 +153,11 @@ class Study(Strict):
         """What the claims are about. Raises ``ConfigError`` for a role of a method that the study has not."""
         controls = [name for name in self.methods if methods.load(self.implementation(name)).control]
         private = [name for name in self.methods if name not in controls]
-        # with update rules of its own, a known method is a newcomer
-        kinds = {name: name if self._method(name).optimiser else self.implementation(name) for name in private}
+        # with update rules or augmentations of its own, a known method is a newcomer
+        kinds = {
+            name: name if self._method(name).optimiser or self._method(name).augment else self.implementation(name)
+            for name in private
+        }
         return find_roles(self.claims, kinds)
 
     def said(self, dataset: str, method: str, epsilon: float) -> Settings:
@@ -190,7 +193,7 @@ class Study(Strict):
             seed=seed,
             optimiser=optimiser,
             augmentations=int(said.get("augmentations", dataset.augmentations)),
-            augment=dataset.augment,
+            augment=self._method(cell.method).augment or dataset.augment,
         )
 
     def _method(self, name: str) -> MethodConfig:

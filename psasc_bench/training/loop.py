@@ -112,10 +112,15 @@ def train(
     ``checkpoint`` the run goes on from there, and keeps its state there. ``probe`` is asked at the end of each epoch.
 
     What goes wrong in a step (a method that raises, memory that does not suffice) ends the run as ``failed``. Raises
-    ``ValueError`` if the budget was calibrated for another schedule, or the model does not fit the data.
+    ``ValueError`` if the budget was calibrated for another schedule, or the model, or ``augment``, does not fit the
+    data.
     """
     dataset = data.as_seen(dataset, spec.evaluation)
     check_fit(spec.model, dataset, name=spec.dataset)
+    if spec.augment and dataset.x_train.ndim != 4:
+        raise ValueError(
+            f"datasets.{spec.dataset}.augment: goes with images, which this data set has none of; leave it out"
+        )
     examples = len(dataset.y_train)
     micro_batch_size = min(micro_batch_size, examples)  # no batch has more: the rest would be padding
     epoch_ends = spec.epoch_ends(examples)

@@ -714,6 +714,22 @@ def test_augmentations_of_one_method_go_before_those_of_the_data_set() -> None:
     assert "augmentations" not in specs[1].parameters
 
 
+def test_a_method_may_alter_images_where_the_others_do_not() -> None:
+    study = parse(
+        STUDY
+        | {
+            "methods": {
+                "dp-sgd": {"C": 0.1},
+                "many": {"method": "dp-sgd", "C": 0.1, "augment": ["shift"], "augmentations": 4},
+            }
+        }
+    )
+    specs = [study.spec(Cell("digits", name, 1.0), 0) for name in study.methods]
+    assert [(spec.augmentations, spec.augment) for spec in specs] == [(1, ()), (4, ("shift",))]
+    assert study.roles().earlier == ()
+    assert Study.model_validate(study.model_dump()) == study
+
+
 @pytest.mark.parametrize(
     ("method", "dataset", "problem"),
     [
@@ -722,11 +738,15 @@ def test_augmentations_of_one_method_go_before_those_of_the_data_set() -> None:
         ({"augmentations": 1001}, {"augment": ["flip"]}, "methods.dp-sgd.augmentations: must be a whole number from"),
         ({}, {"augment": ["flip", "flip"]}, "datasets.digits.augment: must not name a value twice"),
         ({}, {"augment": ["turn"]}, "datasets.digits.augment.0: input should be 'shift' or 'flip'"),
-        ({}, {"augment": ["flip"], "features": "scattering"}, "datasets.digits.augment: goes with features pixels"),
+        (
+            {},
+            {"augment": ["flip"], "features": "scattering"},
+            "datasets.digits.augment: goes with images; digits has scattering",
+        ),
     ],
 )
 def test_augmentations_that_make_no_sense_are_refused(
-    method: dict[str, float], dataset: dict[str, Any], problem: str
+    method: dict[str, Any], dataset: dict[str, Any], problem: str
 ) -> None:
     values = changed("datasets.digits", DATASET | dataset) | {"methods": {"dp-sgd": {"C": 0.1} | method}}
     assert any(line.startswith(f"study.yaml: {problem}") for line in problems(values))
