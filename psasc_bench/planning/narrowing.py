@@ -9,6 +9,8 @@ from typing import Any
 
 from psasc_bench.study import Study
 
+OF_METHOD = ("optimiser", "augment")  # what a method says beside its settings, in place of the data set
+
 
 def cell_study(study: Study, dataset: str, method: str, epsilon: float) -> str:
     """The study as far as it concerns the runs of one method on one data set at one epsilon. Raises ``ConfigError`` for
@@ -76,8 +78,7 @@ def _cell(study: Study, dataset: str, method: str, *, epsilons: Collection[float
     known: dict[str, Any] = {}
     if (which := study.implementation(method)) != method:
         known["file" if study.methods[method].file else "method"] = which
-    if rules := study.methods[method].optimiser:
-        known["optimiser"] = rules
+    known |= {key: said for key in OF_METHOD if (said := getattr(study.methods[method], key))}
     return {
         "seeds": [0],
         "epsilons": [1],

@@ -75,6 +75,15 @@ def test_cell_of_settings_by_epsilon_is_trained_as_the_study_says() -> None:
         assert narrowed.spec(cell, seed=7) == study.spec(cell, seed=7)
 
 
+@pytest.mark.parametrize("said", [{"optimiser": ["adam"]}, {"augment": ["shift"], "augmentations": 4}], ids=str)
+def test_cell_of_a_method_with_more_than_settings_is_trained_as_the_study_says(said: dict[str, Any]) -> None:
+    study = planned(methods={"dp-sgd": {"C": 0.1}, "mine": {"method": "dp-sgd", "C": 0.1} | said})
+    cell = Cell("digits", "mine", 10)
+    narrowed = parsed(cell_study(study, "digits", "mine", 10))
+    assert narrowed.spec(cell, seed=7) == study.spec(cell, seed=7) != study.spec(Cell("digits", "dp-sgd", 10), seed=7)
+    assert parsed(audited_study(study)).spec(cell, seed=7) == study.spec(cell, seed=7)
+
+
 def test_override_of_what_the_method_says_anyway_changes_nothing() -> None:
     same = with_digits(overrides={"dp-sgd": {"C": 0.1}})
     assert cell_study(same, "digits", "dp-sgd", 10) == cell_study(planned(), "digits", "dp-sgd", 10)
