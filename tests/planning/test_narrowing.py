@@ -77,7 +77,8 @@ def test_cell_of_settings_by_epsilon_is_trained_as_the_study_says() -> None:
 
 @pytest.mark.parametrize("said", [{"optimiser": ["adam"]}, {"augment": ["shift"], "augmentations": 4}], ids=str)
 def test_cell_of_a_method_with_more_than_settings_is_trained_as_the_study_says(said: dict[str, Any]) -> None:
-    study = planned(methods={"dp-sgd": {"C": 0.1}, "mine": {"method": "dp-sgd", "C": 0.1} | said})
+    own = {"mine": {"method": "dp-sgd", "C": 0.1} | said}
+    study = planned(methods=METHODS | own)
     cell = Cell("digits", "mine", 10)
     narrowed = parsed(cell_study(study, "digits", "mine", 10))
     assert narrowed.spec(cell, seed=7) == study.spec(cell, seed=7) != study.spec(Cell("digits", "dp-sgd", 10), seed=7)
