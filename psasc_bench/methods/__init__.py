@@ -34,6 +34,7 @@ __all__ = [
     "instantiate",
     "load",
     "look_of",
+    "moves",
     "names",
     "parameters",
     "parameters_in_use",
@@ -138,6 +139,11 @@ def parameters(method: Method) -> dict[str, float]:
 def state_of(method: Method) -> dict[str, float]:
     """The hyper-parameters that what is released may change, with their values now; none of most methods."""
     return {name: getattr(method, name) for name in method.state} if isinstance(method, Adaptive) else {}
+
+
+def moves(name: str) -> bool:
+    """Whether settings of this method move with what was released. Raises ``ValueError`` as ``load`` does."""
+    return issubclass(load(name), Adaptive)
 
 
 def parameters_in_use(method: Method) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -12,6 +13,8 @@ from matplotlib.figure import Figure
 from psasc_bench.report import layout
 from psasc_bench.report.tables import Tables
 
+MOST_CURVES, MOST_TO_A_PANEL = 8, 6
+
 
 def curve(axes: Axes, x: pd.Series | pd.Index, y: pd.Series, method: str, tables: Tables) -> None:
     """A line with a few markers, at other places than the other methods' so that lines that coincide are seen."""
@@ -20,6 +23,18 @@ def curve(axes: Axes, x: pd.Series | pd.Index, y: pd.Series, method: str, tables
     start = order * every // len(tables.looks)
     look = tables.looks[method]
     axes.plot(x, y, **look.line(), **look.points(edge="white"), markevery=(start, every), zorder=2 + order / 100)
+
+
+def groups(methods: Sequence[str]) -> list[list[str]]:
+    """All methods whose curves can be told apart in one panel or, of more, as many to a panel as can."""
+    panels = 1 if len(methods) <= MOST_CURVES else math.ceil(len(methods) / MOST_TO_A_PANEL)
+    return [[str(method) for method in group] for group in np.array_split(list(methods), panels)]
+
+
+def key(axes: Axes, methods: Sequence[str], tables: Tables) -> None:
+    """To the right of a panel, what its curves are."""
+    handles = [layout.handle(tables.method_titles[method], tables.looks[method], line=True) for method in methods]
+    layout.key(axes, handles)
 
 
 def band(axes: Axes, averages: pd.DataFrame | None, method: str, tables: Tables) -> None:

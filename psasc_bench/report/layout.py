@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import LayoutEngine
 from matplotlib.lines import Line2D
 
 from psasc_bench.report.style import DOUBLE_COLUMN, SINGLE_COLUMN, Look
@@ -95,6 +96,17 @@ def handle(title: str, look: Look, *, line: bool) -> Line2D:
     return Line2D([], [], **drawn, **look.points(), label=title)
 
 
+def key(axes: Axes, handles: Sequence[Line2D], *, gap: float = 0.5) -> None:
+    """A legend to the right of a panel; between its entries ``gap`` of a line."""
+    titles = [str(handle.get_label()) for handle in handles]
+    # matplotlib leaves out what begins with an underscore, and looks for mathematics
+    legend = axes.legend(
+        handles, [" "] * len(titles), loc="center left", bbox_to_anchor=(1.02, 0.5), labelspacing=gap, borderaxespad=0
+    )
+    for text, title in zip(legend.get_texts(), titles, strict=True):
+        text.set(text=title, parse_math=False)
+
+
 def annotate(figure: Figure, handles: Sequence[Line2D], notes: Sequence[str]) -> None:
     """Put the legend above and the notes below."""
     characters = 126 if figure.get_figwidth() > SINGLE_COLUMN else 60
@@ -137,14 +149,16 @@ def lay_out(figure: Figure) -> None:
     engine = figure.get_layout_engine()
     if engine is None:
         return
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "constrained_layout not applied")  # because nothing is left for the panels
-        engine.execute(figure)
-        while figure.axes and _lowest(figure) < LEAST and figure.get_figheight() < TALLEST:
-            figure.set_figheight(figure.get_figheight() + LEAST)
-            engine.execute(figure)
+    while not _laid_out(figure, engine) and figure.get_figheight() < TALLEST:
+        figure.set_figheight(figure.get_figheight() + LEAST)
     figure.set_layout_engine("none")
 
 
-def _lowest(figure: Figure) -> float:
-    return min(axes.get_position().height for axes in figure.axes) * figure.get_figheight()
+def _laid_out(figure: Figure, engine: LayoutEngine) -> bool:
+    """Whether there was a place for all parts, and height for the panels."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", "constrained_layout not applied")  # because nothing is left for the panels
+        engine.execute(figure)
+    lowest = min((axes.get_position().height for axes in figure.axes), default=1) * figure.get_figheight()
+    return not caught and lowest >= LEAST

@@ -26,6 +26,7 @@ from psasc_bench.report import style
 from psasc_bench.report.style import Look
 from psasc_bench.study import Roles, Study
 
+MOST_NAMED = 320  # characters of cells without a run in a note
 READINGS = ("dp-psasc", "dp-psasc-inner")
 
 
@@ -82,7 +83,7 @@ class Tables:
             delta = found["delta"].isna() | (found["delta"] == protocol.delta) | np.isinf(found["epsilon"])
             of_data = found[(found["dataset"] == protocol.source) & delta & (protocol.features == "pixels")]
             for method in self.study.methods:
-                of_method = of_data[of_data["method"] == self.study.implementation(method)]
+                of_method = of_data[of_data["method"] == self.study.known_as(method)]
                 parts.append(of_method.assign(dataset=name, method=method))
         return pd.concat(parts)
 
@@ -185,13 +186,13 @@ class Tables:
     def reading(self, *, tested: bool = False) -> str:
         """The title of the method that is our reading of the DP-PSASC paper, if the study has it or, where that is
         ``tested``, has it under test; else empty."""
-        ours = [name for name in self.methods if self.implementation(name) in READINGS]
+        ours = [name for name in self.methods if self.known_as(name) in READINGS]
         if self.roles.method in ours:
             return self.method_titles[self.roles.method]
         return self.method_titles[ours[0]] if ours and not tested else ""
 
-    def implementation(self, name: str) -> str:
-        return self.study.implementation(name) if self.study else name
+    def known_as(self, name: str) -> str:
+        return self.study.known_as(name) if self.study else name
 
     def reference_title(self) -> str:
         """Empty where the study has no reference."""
@@ -204,19 +205,21 @@ class Tables:
 
     def gaps(self) -> list[str]:
         """In words, what is not shown and what the means lack; empty if nothing."""
-        absent = list(self._absent())
-        notes = [f"No finished run: {'; '.join(absent)}."] if absent else []
+        absent = "; ".join(self._absent(named=True))
+        if len(absent) > MOST_NAMED:
+            absent = "; ".join(self._absent(named=False))
+        notes = [f"No finished run: {absent}."] if absent else []
         partial = self.summary.assign(missing=self.summary["missing"].where(self.summary["n"] > 0, 0))
         return [*notes, *unfinished(partial[UNFINISHED].sum())]
 
-    def _absent(self) -> Iterator[str]:
-        """Data sets without a finished run, or what of them has none, by budget and method."""
+    def _absent(self, *, named: bool) -> Iterator[str]:
+        """Data sets without a finished run, or what of them has none, by budget and method; or else how much."""
         for dataset, cells in self.summary.groupby("dataset", sort=False):
             title = self.titles[str(dataset)]
             if cells["n"].any():
-                parts = _empty(cells)
-                if parts:
-                    yield f"{title} ({'; '.join(parts)})"
+                lacking = f"{(cells['n'] == 0).sum()} of {len(cells)} cells"
+                if parts := _empty(cells):
+                    yield f"{title} ({'; '.join(parts) if named else lacking})"
             else:
                 yield title
 

@@ -108,8 +108,8 @@ def _about(tables: Tables, swept: Collection[str]) -> dict[str, Any]:
     sets in ``swept`` there are sweeps at other epsilons."""
     roles, study = tables.roles, tables.study
     titles = {name: escape_markdown(title) for name, title in tables.method_titles.items()}
-    rivals = [name for name in roles.earlier if tables.implementation(name) in IMPROVED]
-    standard = roles.reference and tables.implementation(roles.reference) == "dp-sgd"
+    rivals = [name for name in roles.earlier if tables.known_as(name) in IMPROVED]
+    standard = roles.reference and tables.known_as(roles.reference) == "dp-sgd"
     protocol = Protocol(study) if study else None
     return {
         "tested": titles.get(str(roles.method), ""),

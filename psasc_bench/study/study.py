@@ -128,6 +128,12 @@ class Study(Strict):
         config = self._method(name)
         return config.file or config.method or name
 
+    def known_as(self, name: str) -> str:
+        """As which method its results count: as its implementation, unless update rules or augmentations of its own
+        make another of it."""
+        config = self._method(name)
+        return name if config.optimiser or config.augment else self.implementation(name)
+
     def method_files(self) -> list[str]:
         """The files of those of its methods that have one of their own."""
         return sorted({config.file for config in self.methods.values() if config.file})
@@ -153,11 +159,7 @@ class Study(Strict):
         """What the claims are about. Raises ``ConfigError`` for a role of a method that the study has not."""
         controls = [name for name in self.methods if methods.load(self.implementation(name)).control]
         private = [name for name in self.methods if name not in controls]
-        # with update rules or augmentations of its own, a known method is a newcomer
-        kinds = {
-            name: name if self._method(name).optimiser or self._method(name).augment else self.implementation(name)
-            for name in private
-        }
+        kinds = {name: self.known_as(name) for name in private}
         return find_roles(self.claims, kinds)
 
     def said(self, dataset: str, method: str, epsilon: float) -> Settings:

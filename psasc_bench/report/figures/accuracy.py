@@ -6,17 +6,21 @@ import math
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from psasc_bench.report import drawing, layout, style
+from psasc_bench.report import by_method, drawing, layout, style
 from psasc_bench.report.tables import Tables, percent
 
 
 def draw(tables: Tables) -> Figure:
-    """Final test accuracy against epsilon, and below it the difference to the study's reference, paired by seed."""
+    """Final test accuracy against epsilon, and below it the difference to the study's reference, paired by seed; of
+    many methods, the accuracy alone."""
     cells = tables.finished
     if cells.empty:
         return layout.blank(tables.nothing())
+    if by_method.many(cells.loc[~cells["control"], "method"].unique()):
+        return _by_method(cells, tables)
     paired = "difference_mean" in cells and bool(cells.loc[~cells["control"], "difference_mean"].notna().any())
     runs = tables.read("runs")
     deltas = runs[~runs["control"]].groupby("dataset")["delta"].max()
@@ -57,6 +61,26 @@ def draw(tables: Tables) -> Figure:
         notes.append(f"Below the axis: {tables.method_titles[str(method)]}, {mean.min():.0f} to {mean.max():.0f} %.")
     drawing.annotate(figure, tables, shown, [*notes, *tables.gaps()], lines=tables.controls)
     return figure
+
+
+def _by_method(cells: pd.DataFrame, tables: Tables) -> Figure:
+    """A row per method: differences have a figure of their own."""
+    compared, controls = cells[~cells["control"]], cells[cells["control"]]
+    shown = percent(compared, "accuracy").assign(dataset=compared["dataset"])
+    figure, notes = by_method.forest(shown, tables, scale=_scale, text=lambda mean: f"{mean:.1f}", label="Accuracy (%)")
+    for (method, dataset), rows in controls.groupby(["method", "dataset"], sort=False):
+        low, high = (100 * rows["accuracy_mean"].agg(end) for end in ("min", "max"))
+        place = f"{tables.method_titles[str(method)]}, {tables.titles[str(dataset)]}"
+        notes.append(f"{place}: {low:.1f} %." if len(rows) == 1 else f"{place}: {low:.1f} to {high:.1f} %.")
+    layout.annotate(figure, [], ["Final test accuracy.", tables.sample(tables.methods), *notes, *tables.gaps()])
+    return figure
+
+
+def _scale(axes: Axes, rows: pd.DataFrame) -> None:
+    """From the lowest to the highest interval, but for a tenth of them, which may be far below the others."""
+    low, high = np.quantile(rows["low"].fillna(rows["mean"]), 0.1, method="lower"), rows[["mean", "high"]].max().max()
+    margin = 0.05 * max(high - low, 0.1)
+    axes.set_xlim(low - margin, high + margin)
 
 
 def _floor(compared: pd.DataFrame) -> float:

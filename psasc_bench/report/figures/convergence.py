@@ -35,14 +35,16 @@ def draw(tables: Tables) -> Figure:
     upper = [str(tables.roles.reference)] if differences else _alone(tables)
     if not upper:
         return layout.blank("only controls have finished a run, and those at a budget show that noise teaches nothing")
-    heights = [0.5, 1.4] if differences else [1.4]
+    compared = [method for method in tables.methods if any(key[2] == method for key in differences)]
+    groups = drawing.groups(compared)
+    heights = [0.5, *(1.4 if len(groups) == 1 else 1.1 for _ in groups)] if differences else [1.4]
     figure, columns = layout.panels(len(cells), len(heights), abreast=4, height=heights)
     for (dataset, epsilon), column in zip(cells, columns, strict=True):
         for method in upper:
             without_budget = accuracies.get((dataset, math.inf, method))
             drawing.band(column[0], accuracies.get((dataset, epsilon, method), without_budget), method, tables)
-        for axes in column[1:]:
-            _draw(axes, dataset, epsilon, differences, tables)
+        for axes, group in zip(column[1:], groups, strict=False):
+            _draw(axes, {method: differences.get((dataset, epsilon, method)) for method in group}, tables)
         last = tables.curves.loc[tables.curves["dataset"] == dataset, "epoch"].max()
         for axes in column:
             axes.set_xlim(0, last + 1)
@@ -50,11 +52,15 @@ def draw(tables: Tables) -> Figure:
         column[-1].set_xlabel("Epoch")
     layout.align([column[:1] for column in columns], [dataset for dataset, _ in cells], ["Accuracy\n(%)"])
     if differences:
-        layout.align([column[1:] for column in columns], ["all"] * len(cells), ["Difference\n(points)"])
+        layout.align([column[1:] for column in columns], ["all"] * len(cells), ["Difference\n(points)"] * len(groups))
         for column in columns:
             column[0].tick_params(labelbottom=False)
-    shown = {*upper, *(method for _, _, method in differences)}
     notes = _notes(tables) if differences else [tables.sample(upper)]
+    shown = {*upper, *compared}
+    if len(groups) > 1:
+        shown = {*upper}
+        for axes, group in zip(columns[-1][1:], groups, strict=True):
+            drawing.key(axes, group, tables)
     drawing.annotate(figure, tables, shown, [*notes, *tables.gaps()])
     return figure
 
@@ -78,9 +84,8 @@ def _differences(tables: Tables) -> pd.Series[float]:
     return 100 * (curves["test_accuracy"] - reference).where(compared)
 
 
-def _draw(axes: Axes, dataset: str, epsilon: float, differences: Means, tables: Tables) -> None:
+def _draw(axes: Axes, means: Mapping[str, pd.DataFrame | None], tables: Tables) -> None:
     """Linear within the margin, and logarithmic beyond it."""
-    means = {method: differences.get((dataset, epsilon, method)) for method in tables.methods}
     there = {method: of_one for method, of_one in means.items() if of_one is not None}
     axes.axhline(0, color=style.GREY, linewidth=0.6, zorder=1)
     axes.axhspan(-100 * MARGIN, 100 * MARGIN, color="0.92", linewidth=0, zorder=0)

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from psasc_bench.report import forests, layout
+from psasc_bench.report import by_method, forests, layout
 from psasc_bench.report.tables import Tables, percent
 
 ROW = 0.135  # inches
@@ -19,8 +19,8 @@ Cell = tuple[str, float]
 
 
 def draw(tables: Tables) -> Figure:
-    """Paired differences of final test accuracy to the study's reference, as a forest: a panel per method, a row per
-    data set and budget, all on one scale."""
+    """Paired differences of final test accuracy to the study's reference, as a forest on one scale: a panel per method
+    with a row per data set and budget or, of many methods, a panel per data set and budget with a row per method."""
     reference, title = tables.roles.reference, tables.reference_title()
     if reference is None:
         return layout.blank("the study has no method to compare others with")
@@ -30,9 +30,30 @@ def draw(tables: Tables) -> Figure:
         return layout.blank(f"no method has a finished run paired with one of {title}")
     shown = percent(cells, "difference").assign(dataset=cells["dataset"])
     methods = [method for method in tables.methods if method in set(shown["method"])]
+    limit = _limit(shown)
+    figure, notes = _by_method(shown, tables, limit) if by_method.many(methods) else _by_cell(shown, tables, limit)
+    notes = [
+        f"Final test accuracy minus that of {title}, paired by seed.",
+        tables.sample(methods),
+        *notes,
+        forests.MARGIN_TEXT,
+        *tables.gaps(),
+    ]
+    layout.annotate(figure, [], notes)
+    return figure
+
+
+def _by_method(shown: pd.DataFrame, tables: Tables, limit: float) -> tuple[Figure, list[str]]:
+    def scale(axes: Axes, _: pd.DataFrame) -> None:
+        forests.prepare(axes, limit=limit)
+
+    return by_method.forest(shown, tables, scale=scale, text=forests.number, label="Points")
+
+
+def _by_cell(shown: pd.DataFrame, tables: Tables, limit: float) -> tuple[Figure, list[str]]:
+    methods = [method for method in tables.methods if method in set(shown["method"])]
     rows, end = _rows(shown, tables)
     figure, columns = layout.panels(len(methods), 1, height=max(ROW * end + 0.35, layout.LOWEST))
-    limit = _limit(shown)
     cut = 0
     for method, (axes,) in zip(methods, columns, strict=True):
         forests.prepare(axes, limit=limit)
@@ -43,15 +64,7 @@ def draw(tables: Tables) -> Figure:
         layout.heading(axes, *layout.wrapped(tables.method_titles[method], HEADING).splitlines())
         axes.locator_params(axis="x", nbins=5)
         axes.set_xlabel("Percentage points")
-    notes = [
-        f"Final test accuracy minus that of {title}, paired by seed.",
-        tables.sample(methods),
-        *([f"Arrowhead: the interval goes on ({cut} of {len(shown)})."] if cut else []),
-        forests.MARGIN_TEXT,
-        *tables.gaps(),
-    ]
-    layout.annotate(figure, [], notes)
-    return figure
+    return figure, [f"Arrowhead: the interval goes on ({cut} of {len(shown)})."] if cut else []
 
 
 def _rows(shown: pd.DataFrame, tables: Tables) -> tuple[dict[Cell, float], float]:

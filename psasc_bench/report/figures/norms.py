@@ -29,18 +29,23 @@ def draw(tables: Tables) -> Figure:
     chosen, others = cells([cell for cell in tables.dataset_budgets if any((*cell, name) in middle for name in shown)])
     banded = [name for name in shown if name in (tables.roles.reference, tables.roles.method)]
     peaks = _peaks(weights)
-    figure, panels = layout.panels(len(chosen), 1, height=1.5)
-    for cell, (axes,) in zip(chosen, panels, strict=True):
-        there = {name: (*cell, name) for name in shown if (*cell, name) in middle}
-        norms = {name: middle[key].assign(low=low[key]["mean"], high=high[key]["mean"]) for name, key in there.items()}
-        drawing.curves(axes, norms, tables, banded=banded)
-        for method in banded:
-            if peak := peaks.get((cell[0], method)):
-                color = tables.looks[method].color
-                axes.axhline(peak, color=color, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
-        axes.set(yscale="log", ylim=(weights["norm"].min(), weights["norm"].max()), xlabel="Epoch")
-        layout.heading(axes, tables.title(*cell))
-    layout.align(panels, ["all"] * len(panels), ["Gradient norm"])
+    groups = drawing.groups(shown)
+    figure, panels = layout.panels(len(chosen), len(groups), height=1.5 if len(groups) == 1 else 1.1)
+    for cell, column in zip(chosen, panels, strict=True):
+        for axes, group in zip(column, groups, strict=True):
+            there = {name: (*cell, name) for name in group if (*cell, name) in middle}
+            norms = {
+                name: middle[key].assign(low=low[key]["mean"], high=high[key]["mean"]) for name, key in there.items()
+            }
+            drawing.curves(axes, norms, tables, banded=banded)
+            for method in set(banded) & set(group):
+                if peak := peaks.get((cell[0], method)):
+                    color = tables.looks[method].color
+                    axes.axhline(peak, color=color, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
+            axes.set(yscale="log", ylim=(weights["norm"].min(), weights["norm"].max()))
+        column[-1].set_xlabel("Epoch")
+        layout.heading(column[0], tables.title(*cell))
+    layout.align(panels, ["all"] * len(panels), ["Gradient norm"] * len(groups))
     notes = ["Gradient norms, not private: the median over the examples, averaged over seeds."]
     if banded:
         titles = " and ".join(tables.method_titles[name] for name in banded)
@@ -49,7 +54,9 @@ def draw(tables: Tables) -> Figure:
         notes.append("Dashed: where the weight of the method with this colour peaks.")
     if others:
         notes.append(f"Not shown for want of room: {'; '.join(tables.titles[dataset] for dataset, _ in others)}.")
-    drawing.annotate(figure, tables, shown, [*notes, *tables.gaps()])
+    for axes, group in zip(panels[-1], groups, strict=True) if len(groups) > 1 else ():
+        drawing.key(axes, group, tables)
+    drawing.annotate(figure, tables, shown if len(groups) == 1 else [], [*notes, *tables.gaps()])
     return figure
 
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from psasc_bench.analysis import performance_profiles, ranks
-from psasc_bench.report import drawing, forests, layout, style
+from psasc_bench.report import by_method, drawing, forests, layout, style
 from psasc_bench.report.style import DOUBLE_COLUMN
 from psasc_bench.report.tables import Tables
 
@@ -34,7 +34,10 @@ def draw(tables: Tables) -> Figure:
         method: 100 * rows.set_index("threshold")[["share", "low", "high"]].rename(columns={"share": "mean"})
         for method, rows in profiles.groupby("method", sort=False)
     }
-    drawing.curves(left, {method: shares[method] for method in methods}, tables, banded=banded)
+    coloured = banded if by_method.many(methods) else methods
+    for method in set(methods) - set(coloured):
+        left.plot(shares[method].index, shares[method]["mean"], color="0.75", linewidth=0.6, zorder=1)
+    drawing.curves(left, {method: shares[method] for method in coloured}, tables, banded=banded)
     left.axvline(0, color=style.GREY, linewidth=0.6, zorder=1)
     left.margins(x=0)
     left.set(ylim=(0, 100), ylabel="Runs above the threshold (%)")
@@ -45,6 +48,7 @@ def draw(tables: Tables) -> Figure:
         f"Over {profiles['cells'].iloc[0]} pairs of data set and budget, and the seeds that all methods have finished.",
         "Left: share of runs whose final test accuracy is further above, mean over pairs.",
         f"Band: of {' and '.join(tables.method_titles[method] for method in banded)}.",
+        *(["Grey: the others."] if coloured is banded else []),
         "Right: rank among the methods at the same seed, mean over data sets; 1 is the best.",
         "Intervals: 95 %, by bootstrap over seeds." if profiles["low"].notna().all() else "One seed has no interval.",
         *tables.gaps(),

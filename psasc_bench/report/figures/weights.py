@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,13 +16,15 @@ from psasc_bench.report.tables import Tables
 
 LINE = 0.13  # inches of the legend
 LABEL = 28  # characters
-SYMBOLS = {"gamma": "\N{GREEK SMALL LETTER GAMMA}", "iterates": "k", "decay": "β"}
+GREEK = {key: unicodedata.lookup(f"greek small letter {key}") for key in ("alpha", "eta", "gamma")}
+SYMBOLS = GREEK | {"iterates": "k", "decay": "β"}
 
 
 def draw(tables: Tables) -> Figure:
     """Weight ``w(x)`` and contribution ``x w(x)`` against the gradient norm ``x``, both in units of the sensitivity; so
     is the noise, which makes methods with other thresholds comparable. A row for all data sets with the same
-    settings."""
+    settings; methods with the same settings and weight, such as those that differ in their update rules, share a line.
+    """
     table = tables.weights.copy()
     if table.empty:
         return layout.blank("the study has no private method, and a control has no weight to choose")
@@ -28,19 +32,23 @@ def draw(tables: Tables) -> Figure:
     groups = _alike(table)
     table["weight"] /= table["sensitivity"]
     table["contribution"] = table["norm"] * table["weight"]
-    entries = {dataset: _entries(table[table["dataset"].isin(groups[dataset])], tables) for dataset in groups}
-    lines = max(sum(0.8 + len(text.splitlines()) for text in of_group.values()) for of_group in entries.values())
+    of_group = {first: table[table["dataset"].isin(datasets)] for first, datasets in groups.items()}
+    sharing = {first: _sharing(rows, tables) for first, rows in of_group.items()}
+    entries = {first: _entries(rows, sharing[first], tables) for first, rows in of_group.items()}
+    lines = max(sum(0.8 + len(text.splitlines()) for text in texts.values()) for texts in entries.values())
     figure = Figure(figsize=(DOUBLE_COLUMN, max(1.9, LINE * lines) * len(groups) + 0.6), layout="constrained")
     panels = figure.subplots(len(groups), 2, squeeze=False)
     for (first, datasets), (left, right) in zip(groups.items(), panels, strict=True):
-        rows = table[table["dataset"].isin(datasets)].drop_duplicates(["method", "norm"])
-        _functions(left, right, rows, tables)
+        rows = of_group[first].drop_duplicates(["method", "norm"])
+        _functions(left, right, rows[rows["method"].isin(sharing[first])], tables)
         _legend(right, entries[first], tables)
         if len(groups) > 1:
             layout.heading(left, ", ".join(tables.titles[dataset] for dataset in datasets))
     for axes in panels[-1]:
         axes.set_xlabel("Gradient norm $x$ of an example")
     notes = ["Δ: the sensitivity, which the noise is proportional to. Thin grey line: contribution Δ, the bound."]
+    if (study := tables.study) and any(methods.moves(study.implementation(name)) for name in set(table["method"])):
+        notes.append("Of settings that move with what was released, the first values.")
     if table["settings"].str.contains("k = ", regex=False).any():
         notes.append("k, β: iterates of inner momentum and their decay.")
     layout.annotate(figure, [], notes)
@@ -68,23 +76,29 @@ def _alike(table: pd.DataFrame) -> dict[str, list[str]]:
     return groups
 
 
-def _entries(rows: pd.DataFrame, tables: Tables) -> dict[str, str]:
-    """Of each method its title and, below that, its settings."""
+def _sharing(rows: pd.DataFrame, tables: Tables) -> dict[str, list[str]]:
+    """The methods that have the same settings and weight, by the first of them."""
+    found: dict[tuple[str, bytes], list[str]] = {}
+    for method in tables.methods:
+        own = rows[rows["method"] == method].drop_duplicates("norm")
+        if len(own):
+            found.setdefault((own["settings"].iloc[0], own["weight"].to_numpy().tobytes()), []).append(method)
+    return {methods[0]: methods for methods in found.values()}
+
+
+def _entries(rows: pd.DataFrame, sharing: dict[str, list[str]], tables: Tables) -> dict[str, str]:
+    """Of each line the titles of its methods and, below them, their settings."""
     settings = dict(zip(rows["method"], rows["settings"], strict=True))
     texts = {
-        method: (tables.method_titles[method], settings[method]) for method in tables.methods if method in settings
+        first: (", ".join(tables.method_titles[method] for method in methods), settings[first])
+        for first, methods in sharing.items()
     }
     return {method: "\n".join(layout.wrapped(text, LABEL) for text in both if text) for method, both in texts.items()}
 
 
 def _legend(axes: Axes, entries: dict[str, str], tables: Tables) -> None:
     handles = [layout.handle(text, tables.looks[method], line=True) for method, text in entries.items()]
-    # matplotlib leaves out what begins with an underscore, and looks for mathematics
-    legend = axes.legend(
-        handles, [" "] * len(handles), loc="center left", bbox_to_anchor=(1.02, 0.5), labelspacing=0.7, borderaxespad=0
-    )
-    for text, entry in zip(legend.get_texts(), entries.values(), strict=True):
-        text.set(text=entry, parse_math=False)
+    layout.key(axes, handles, gap=0.7)
 
 
 def _functions(left: Axes, right: Axes, rows: pd.DataFrame, tables: Tables) -> None:
