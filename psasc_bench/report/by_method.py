@@ -1,4 +1,4 @@
-"""A row per method and a panel per data set and budget: how many methods are shown, too many to stand side by side."""
+"""A row per method and a panel per budget: how many methods are shown, too many to stand side by side."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ def forest(
     text: Callable[[float], str],
     label: str,
 ) -> tuple[Figure, list[str]]:
-    """A figure of the ``mean``, ``low`` and ``high`` of ``cells`` (``dataset``, ``epsilon``, ``method``), with ``text``
-    of the mean beside each; ``scale`` gives a panel its axis, which ``label`` is of. Also what is to be said of it."""
+    """A figure of the ``mean``, ``low`` and ``high`` of ``cells`` (``band``, ``epsilon``, ``method``), with ``text`` of
+    the mean beside each; ``band`` is the title of cells whose budgets are side by side. ``scale`` gives a panel its
+    axis, which ``label`` is of. Also what is to be said of the figure."""
     bands = list(_bands(cells, tables))
     labels = [[layout.wrapped(tables.method_titles[method], LABEL) for method in methods] for _, _, methods in bands]
     heights = [sum(forests.lines(of_band)) for of_band in labels]
@@ -41,29 +42,29 @@ def forest(
         len(bands), max(len(budgets) for _, budgets, _ in bands), squeeze=False, height_ratios=heights
     )
     cut = 0
-    for (dataset, budgets, methods), of_band, panels in zip(bands, labels, grid, strict=True):
+    for (band, budgets, methods), of_band, panels in zip(bands, labels, grid, strict=True):
         for axes in panels[len(budgets) :]:
             axes.remove()
         places = dict(zip(methods, forests.label(panels[0], of_band), strict=True))
         for epsilon, axes in zip(budgets, panels, strict=False):
-            rows = cells[(cells["dataset"] == dataset) & (cells["epsilon"] == epsilon)]
+            rows = cells[(cells["band"] == band) & (cells["epsilon"] == epsilon)]
             scale(axes, rows)
             if axes is not panels[0]:
                 axes.set(yticks=[], ylim=panels[0].get_ylim())
             cut += _rows(axes, rows, places, tables, text)
             axes.locator_params(axis="x", nbins=3)
             axes.set_xlabel(label)
-            layout.heading(axes, tables.titles[dataset] if axes is panels[0] else "", f"ε = {epsilon:g}")
+            layout.heading(axes, band if axes is panels[0] else "", f"ε = {epsilon:g}")
     return figure, [f"Arrowhead: the interval goes on ({cut} of {len(cells)})."] if cut else []
 
 
 def _bands(cells: pd.DataFrame, tables: Tables) -> Iterator[tuple[str, list[float], list[str]]]:
-    """A data set with so many of its budgets as stand side by side, and its methods."""
-    for dataset, rows in cells.groupby("dataset", sort=False):
+    """Each with so many of its budgets as stand side by side, and its methods."""
+    for band, rows in cells.groupby("band", sort=False):
         budgets = sorted(rows["epsilon"].unique())
         methods = [method for method in tables.methods if method in set(rows["method"])]
         for first in range(0, len(budgets), ABREAST):
-            yield str(dataset), budgets[first : first + ABREAST], methods
+            yield str(band), budgets[first : first + ABREAST], methods
 
 
 def _rows(

@@ -13,15 +13,21 @@ from matplotlib.text import Text
 
 from psasc_bench.report import layout, plots, style
 
+METHODS = ("dp-sgd", "auto-s", "nsgd", "dp-psac", "dp-psasc", "dp-psasc-inner")
+OTHERS = tuple(f"{kind} of {number} layers" for number in ("one", "two", "three", "four") for kind in "stuvw")
+STUDIES = {
+    "of many data sets": (METHODS, ("digits", "fashion-mnist", "mnist", "cifar-10 scattering (rebuilt copy)")),
+    "of many methods": (METHODS + OTHERS, ("digits", "fashion-mnist")),
+}
 
-@pytest.fixture(scope="module")
-def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tables as wide as those of the study that is shipped: of six methods, on data sets with long names."""
-    methods = ("dp-sgd", "auto-s", "nsgd", "dp-psac", "dp-psasc", "dp-psasc-inner", *CONTROLS)
-    datasets = ("digits", "fashion-mnist", "mnist", "cifar-10 scattering (rebuilt copy)")
-    return write_tables(
-        tmp_path_factory.mktemp("wide"), methods=methods, datasets=datasets, epsilons=(1.0, 2.0, 3.0, 8.0)
-    )
+
+@pytest.fixture(scope="module", params=STUDIES)
+def wide(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables as wide as those of the studies that are shipped: of six methods, on data sets with long names, and of
+    methods in plenty."""
+    methods, datasets = STUDIES[request.param]
+    folder = tmp_path_factory.mktemp("wide")
+    return write_tables(folder, methods=(*methods, *CONTROLS), datasets=datasets, epsilons=(1.0, 2.0, 3.0, 8.0))
 
 
 def tick_labels(axis: Axis) -> list[Text]:
@@ -56,7 +62,7 @@ def test_nothing_is_cut_off_and_no_heading_runs_into_the_next(name: str, wide: P
         assert not boxes[one].overlaps(boxes[other]), (one.get_text(), other.get_text())
 
 
-@pytest.mark.parametrize("name", ["forest", "differences", "literature", "profile"])
+@pytest.mark.parametrize("name", ["forest", "accuracy", "differences", "literature", "profile"])
 def test_what_stands_in_rows_does_not_overlap(name: str, wide: Path) -> None:
     with style.applied():
         drawn = plots.figure(name, plots.Tables(wide))

@@ -66,7 +66,7 @@ def draw(tables: Tables) -> Figure:
 def _by_method(cells: pd.DataFrame, tables: Tables) -> Figure:
     """A row per method: differences have a figure of their own."""
     compared, controls = cells[~cells["control"]], cells[cells["control"]]
-    shown = percent(compared, "accuracy").assign(dataset=compared["dataset"])
+    shown = percent(compared, "accuracy").assign(band=compared["dataset"].map(tables.titles))
     figure, notes = by_method.forest(shown, tables, scale=_scale, text=lambda mean: f"{mean:.1f}", label="Accuracy (%)")
     for (method, dataset), rows in controls.groupby(["method", "dataset"], sort=False):
         low, high = (100 * rows["accuracy_mean"].agg(end) for end in ("min", "max"))

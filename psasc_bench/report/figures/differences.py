@@ -47,7 +47,8 @@ def _by_method(shown: pd.DataFrame, tables: Tables, limit: float) -> tuple[Figur
     def scale(axes: Axes, _: pd.DataFrame) -> None:
         forests.prepare(axes, limit=limit)
 
-    return by_method.forest(shown, tables, scale=scale, text=forests.number, label="Points")
+    banded = shown.assign(band=shown["dataset"].map(tables.titles))
+    return by_method.forest(banded, tables, scale=scale, text=forests.number, label="Points")
 
 
 def _by_cell(shown: pd.DataFrame, tables: Tables, limit: float) -> tuple[Figure, list[str]]:

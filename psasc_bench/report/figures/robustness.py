@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from psasc_bench.analysis import NEAR, accuracies, shares_near_best
-from psasc_bench.report import layout
+from psasc_bench.report import by_method, layout
 from psasc_bench.report.tables import Tables, unfinished
 
 COLOURS = "viridis"  # the lighter, the more accurate, in grey print too
@@ -23,19 +23,27 @@ SYMBOLS = {"gamma": "$\\gamma$", "r": "$r$", "s": "$s$", "C": "$C$"}
 
 def draw(tables: Tables) -> Figure:
     """Accuracy on held-out examples over the length of the step and the shape of the weight: a row per data set and
-    budget of a sweep, a column per method."""
+    budget of a sweep, a column per method; many methods in blocks, each with its own steps."""
     tuning = _tuning(tables)
     if tuning.empty:
         others = tables.left_out("sweeps", "tuning")
         return layout.blank("no sweep has finished a trial on held-out examples", others)
     methods = [method for method in tables.methods if method in set(tuning["method"])]
     grids = [grid for _, grid in tuning.groupby(["sweep", "dataset", "epsilon"], sort=False)]
-    figure, columns = layout.panels(len(methods), len(grids), abreast=len(methods), height=1.35)
+    figure, columns = layout.panels(len(methods), len(grids), abreast=min(len(methods), by_method.MANY), height=1.35)
     rows = list(zip(*columns, strict=True))
-    for dataset in tuning["dataset"].unique():
-        own = [(grid, row) for grid, row in zip(grids, rows, strict=True) if dataset in set(grid["dataset"])]
+    # of many methods, the blocks have all data sets, and so has the scale
+    scaled = (
+        [list(tuning["dataset"].unique())]
+        if by_method.many(methods)
+        else [[name] for name in tuning["dataset"].unique()]
+    )
+    for datasets in scaled:
+        own = [(grid, row) for grid, row in zip(grids, rows, strict=True) if grid["dataset"].iloc[0] in datasets]
         scale = _draw_alike(own, methods, tables)
-        bar = figure.colorbar(ScalarMappable(scale, COLOURS), ax=[axes for _, row in own for axes in row], pad=0.01)
+        panels = [axes for _, row in own for axes in row]
+        shape = {"fraction": 0.03, "aspect": 60} if by_method.many(methods) else {}
+        bar = figure.colorbar(ScalarMappable(scale, COLOURS), ax=panels, pad=0.01, **shape)
         bar.set_label("Held-out accuracy (%)")
         bar.outline.set_visible(False)
     notes = [
@@ -72,6 +80,7 @@ def _draw_alike(grids: Sequence[tuple[pd.DataFrame, Sequence[Axes]]], methods: l
         for method, axes in zip(methods, row, strict=True)
         if method in set(grid["method"])
     }
+    apart = by_method.many(methods)
     steps = sorted({step for means in maps.values() for step in means.index})
     values = np.concatenate([means.to_numpy().ravel() for means in maps.values()])
     values = values[np.isfinite(values)]
@@ -80,14 +89,16 @@ def _draw_alike(grids: Sequence[tuple[pd.DataFrame, Sequence[Axes]]], methods: l
         shares = shares_near_best(grid).groupby("method")["value"].mean()
         for method, axes in zip(methods, row, strict=True):
             share = f": {100 * shares[method]:.0f} %" if method in shares else ""
-            axes.set_title(f"{tables.method_titles[method]}{share}", parse_math=False)
+            layout.heading(axes, f"{tables.method_titles[method]}{share}")
             if axes in maps:
-                _map(axes, maps[axes].reindex(steps), scale)
+                _map(axes, maps[axes] if apart else maps[axes].reindex(steps), scale)
             else:
                 axes.set_axis_off()
-            axes.tick_params(length=0, labelleft=axes is row[0])
-        title = tables.title(grid["dataset"].iloc[0], grid["epsilon"].iloc[0])
-        row[0].set_ylabel(f"{title}\nlearning rate {TIMES} Δ", parse_math=False)
+            first = bool((place := axes.get_subplotspec()) and place.is_first_col())
+            axes.tick_params(length=0, labelleft=first or apart)
+            if first:
+                title = tables.title(grid["dataset"].iloc[0], grid["epsilon"].iloc[0])
+                axes.set_ylabel(f"{title}\nlearning rate {TIMES} Δ", parse_math=False)
     return scale
 
 
