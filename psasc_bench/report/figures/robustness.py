@@ -17,6 +17,7 @@ from psasc_bench.report import by_method, layout
 from psasc_bench.report.tables import Tables, unfinished
 
 COLOURS = "viridis"  # the lighter, the more accurate, in grey print too
+ABREAST = 6  # of many methods
 TIMES = "\N{MULTIPLICATION SIGN}"
 SYMBOLS = {"gamma": "$\\gamma$", "r": "$r$", "s": "$s$", "C": "$C$"}
 
@@ -30,20 +31,18 @@ def draw(tables: Tables) -> Figure:
         return layout.blank("no sweep has finished a trial on held-out examples", others)
     methods = [method for method in tables.methods if method in set(tuning["method"])]
     grids = [grid for _, grid in tuning.groupby(["sweep", "dataset", "epsilon"], sort=False)]
-    figure, columns = layout.panels(len(methods), len(grids), abreast=min(len(methods), by_method.MANY), height=1.35)
+    abreast = ABREAST if by_method.many(methods) else len(methods)
+    figure, columns = layout.panels(len(methods), len(grids), abreast=abreast, height=1.35)
     rows = list(zip(*columns, strict=True))
-    # of many methods, the blocks have all data sets, and so has the scale
-    scaled = (
-        [list(tuning["dataset"].unique())]
-        if by_method.many(methods)
-        else [[name] for name in tuning["dataset"].unique()]
-    )
+    names = list(tuning["dataset"].unique())
+    # blocks of methods have all data sets, and so has their scale
+    scaled = [names] if by_method.many(methods) else [[name] for name in names]
     for datasets in scaled:
         own = [(grid, row) for grid, row in zip(grids, rows, strict=True) if grid["dataset"].iloc[0] in datasets]
         scale = _draw_alike(own, methods, tables)
         panels = [axes for _, row in own for axes in row]
-        shape = {"fraction": 0.03, "aspect": 60} if by_method.many(methods) else {}
-        bar = figure.colorbar(ScalarMappable(scale, COLOURS), ax=panels, pad=0.01, **shape)
+        fraction, aspect = (0.03, 60) if by_method.many(methods) else (0.15, 20)
+        bar = figure.colorbar(ScalarMappable(scale, COLOURS), ax=panels, pad=0.01, fraction=fraction, aspect=aspect)
         bar.set_label("Held-out accuracy (%)")
         bar.outline.set_visible(False)
     notes = [
