@@ -352,22 +352,7 @@ for name in ("odd", "twice", "none"):
     assert errors[2].startswith("unknown method 'none'")
 
 
-# ------------------------------------------------------------------------------------------------------------ begin
-
-
-def test_new_method_is_one_already_and_is_not_overwritten(tmp_path: Path) -> None:
-    asked = [sys.executable, "-m", "psasc_bench", "new", "method"]
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*asked, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    assert run("soft-clip").returncode == 0
-    assert methods.from_file(tmp_path / "soft_clip.py").title == "Soft clip"
-    for name, told in (("soft-clip", "exists already"), ("dp-sgd", "there is a method"), ("../x", "lower-case words")):
-        refused = run(name)
-        assert refused.returncode == 2
-        assert told in refused.stderr
-        assert len(refused.stderr.splitlines()) == 1
+# ------------------------------------------------------------------------------------------------------- references
 
 
 def test_reference_names_file_and_definition(tmp_path: Path) -> None:

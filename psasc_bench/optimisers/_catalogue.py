@@ -61,8 +61,7 @@ def load(name: str) -> type[UpdateRule]:
 
 
 def _only_rule(module: ModuleType) -> type[UpdateRule]:
-    of_module = [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]
-    found = [value for value in of_module if inspect.isclass(value) and issubclass(value, UpdateRule)]
+    found = plugins.defined(module, UpdateRule)  # type: ignore[type-abstract]
     if len(found) != 1:
         raise ValueError(f"{module.__file__}: must define exactly one UpdateRule, has {len(found)}")
     return _checked(found[0], str(module.__file__))
