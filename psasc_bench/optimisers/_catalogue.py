@@ -74,8 +74,13 @@ def _checked(cls: Any, place: str) -> type[UpdateRule]:
         raise ValueError(f"{place}: {cls.__name__}: write @dataclass(frozen=True, kw_only=True) above the class")
     if inspect.isabstract(cls):
         raise ValueError(f"{place}: {cls.__name__}.update: is missing; define it with def")
+    for name in ("start", "update", "evaluated"):
+        if not inspect.isroutine(inspect.getattr_static(cls, name)):
+            raise ValueError(f"{place}: {cls.__name__}.{name}: must be a method; define it with def, and no @property")
     if not isinstance(getattr(cls, "title", None), str):
         raise ValueError(f"{place}: {cls.__name__}.title: must be text, what tables and figures call it")
+    if not isinstance(cls.fractions, tuple) or set(cls.fractions) - {field.name for field in fields(cls)}:
+        raise ValueError(f"{place}: {cls.__name__}.fractions: must be a tuple of names of its settings")
     return cls
 
 
