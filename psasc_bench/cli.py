@@ -198,12 +198,12 @@ def _parser() -> argparse.ArgumentParser:
     added = command(auditing.check)
     study(added, dataset=False)
     added.add_argument("methods", nargs="*", metavar="method", help="(default: all of the study)")
-    added.add_argument("--file", type=Path, help="a method's Python file, wherever it is")
+    added.add_argument("--file", type=Path, help="the Python file of a method or of an update rule, wherever it is")
     added.add_argument("--set", type=_setting, nargs="+", default=[], metavar="KEY=VALUE", help="hyper-parameters")
     added.add_argument("--output", type=Path, help="write the figures there as CSV")
 
     added = command(creating.new)
-    added.add_argument("kind", choices=["method"])
+    added.add_argument("kind", choices=list(creating.KINDS))
     added.add_argument("name", help="as my-method, for my_method.py")
     added.add_argument("--folder", type=Path, default=Path(), help="where the file goes (%(default)s)")
 

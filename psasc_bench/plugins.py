@@ -143,6 +143,12 @@ def _installed(name: str, kind: str) -> Plugin | None:
     return Plugin(Path(spec.origin), attribute, module)
 
 
+def defined(module: ModuleType, base: type[T]) -> list[type[T]]:
+    """The classes that derive from ``base`` and are defined in ``module``, rather than imported there."""
+    classes = [value for value in vars(module).values() if inspect.isclass(value) and issubclass(value, base)]
+    return [cls for cls in classes if cls.__module__ == module.__name__]
+
+
 def load(path: Path) -> ModuleType:
     """The module in ``path``, which is run once in a process, as it was then; it may import files beside it by their
     bare names. Raises ``ValueError``, in a line with the file, if it is no Python file, and for whatever goes wrong in

@@ -24,6 +24,13 @@ from torch import nn
 def net(input_shape, classes):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
 """
+ODD = """
+from torch import nn
+
+class _Odd(nn.Module):
+    def forward(self, x):
+        assert x.ndim == 7, "seven"
+"""
 RULE = """
 from dataclasses import dataclass
 
@@ -123,6 +130,30 @@ def test_file_that_is_no_update_rule_is_refused_in_a_line(tmp_path: Path) -> Non
     assert line.startswith(f"study: methods.mine.optimiser: {path}: must define exactly one UpdateRule, has 0")
     with pytest.raises(ConfigError, match=r"^study: methods\.mine\.optimiser: must name a Python file, NAME\.py"):
         study_of({"method": "dp-sgd", "C": 0.1, "optimiser": {"file": "rule"}})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        (
+            "heavy_ball.py",
+            RULE.replace("factor", "momentum"),
+            "there is an update rule heavy-ball; give the file another",
+        ),
+        ("adam.py", RULE, "there is an update rule adam; give the file another name"),
+        ("mine.py", RULE.replace('"Scaled"', '"Sca\\nled"'), "title: must have one line of printable"),
+        ("mine.py", RULE.replace('"Scaled"', '""'), "title: must have 1 to 100 characters"),
+    ],
+)
+def test_update_rule_that_would_be_taken_for_another_is_refused_in_a_line(
+    name: str, text: str, told: str, tmp_path: Path
+) -> None:
+    """A heavy ball in a file would be trained as this suite's own."""
+    path = written(tmp_path / name, text)
+    with pytest.raises(ConfigError, match=told) as caught:
+        study_of({"method": "dp-sgd", "C": 0.1, "optimiser": {"file": str(path)}})
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"study: methods.mine.optimiser: {path}: ")
 
 
 def test_update_rule_in_a_file_that_peeks_is_caught_before_training(tmp_path: Path) -> None:
@@ -245,6 +276,15 @@ def test_reference_to_nothing_is_refused_in_a_line(
         ("def net():\n    return 3\n", "cannot be called with 2 arguments"),
         ("def net(shape, classes):\n    return 3\n", "must give a torch.nn.Module, gives int"),
         ("def net(shape, classes):\n    return {}['no\\nsuch']\n", "KeyError"),
+        (NET.replace("nn.Linear(64, classes)", "nn.Identity()"), r"net\.py: has no parameter to train"),
+        (NET.replace("64, classes)", "64, classes).requires_grad_(False)"), "has no parameter to train"),
+        (
+            NET.replace("classes))", "30), nn.Unflatten(1, (10, 3)))"),
+            r"gives outputs \[4, 10, 3\] .* give \[4, classes\]",
+        ),
+        (NET.replace("classes))", "1), nn.Flatten(0))"), r"gives outputs \[4\] for 4 examples"),
+        (NET.replace("classes))", "classes)).double()"), r"does not take .* \(RuntimeError: mat1 and mat2"),
+        (ODD + NET.replace("nn.Flatten()", "_Odd()"), r"does not take .* \(AssertionError: seven\)"),
     ],
 )
 def test_network_that_cannot_be_built_is_refused_in_a_line(
@@ -277,6 +317,15 @@ def mine():
         ("[0, 1, 0, 1]", "[1, 2, 1, 2]", "labels from 1 to 2; it must have two classes or more, from 0"),
         ("[0, 1, 0, 1]", "[0, 0, 0, 0]", "labels from 0 to 0; it must have two classes or more"),
         ("[0, 1, 0, 1]", "[0, 1]", "must be of the same examples"),
+        (
+            "np.ones((4, 3)",
+            "np.ones((4, 3, 1)",
+            r"must be numbers, with a row for each example, or images \[n, channels",
+        ),
+        ("np.ones((4, 3), np.float32)", "-np.ones((4, 3), int)", r"must be token ids \[n, length\] from 0"),
+        ('"x_test": x', '"x_test": [[1, 2], [3]]', r"source\.py: x_test is no array"),
+        ('"offset": 0.0', '"offset": [[1, 2], 3]', r"source\.py: offset is no array"),
+        ('"x_test": x', '"x_test": x[:, :2]', "hold examples of unlike shape"),
     ],
 )
 def test_source_that_gives_what_is_no_data_is_refused_in_a_line(old: str, new: str, told: str, tmp_path: Path) -> None:
@@ -352,22 +401,7 @@ for name in ("odd", "twice", "none"):
     assert errors[2].startswith("unknown method 'none'")
 
 
-# ------------------------------------------------------------------------------------------------------------ begin
-
-
-def test_new_method_is_one_already_and_is_not_overwritten(tmp_path: Path) -> None:
-    asked = [sys.executable, "-m", "psasc_bench", "new", "method"]
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*asked, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    assert run("soft-clip").returncode == 0
-    assert methods.from_file(tmp_path / "soft_clip.py").title == "Soft clip"
-    for name, told in (("soft-clip", "exists already"), ("dp-sgd", "there is a method"), ("../x", "lower-case words")):
-        refused = run(name)
-        assert refused.returncode == 2
-        assert told in refused.stderr
-        assert len(refused.stderr.splitlines()) == 1
+# ------------------------------------------------------------------------------------------------------- references
 
 
 def test_reference_names_file_and_definition(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from psasc_bench import evidence, files, methods, records, training
+from psasc_bench import evidence, files, methods, optimisers, plugins, records, training
 from psasc_bench.commands.notices import error, warn, wrote
 from psasc_bench.privacy import calibrate
 from psasc_bench.study import Cell, Study, load_study
@@ -20,7 +21,7 @@ AnySetting: TypeAlias = "evidence.Setting | evidence.OptimiserSetting"
 
 def check(options: argparse.Namespace) -> int:
     """Put methods and their optimisers through the battery, with every setting that a data set or a sweep of the study
-    has for them: a line per check with its figure, and exit status 1 if one fails."""
+    has for them, or what a file defines: a line per check with its figure, and exit status 1 if one fails."""
     _compute_on_one_thread()
     rows: list[dict[str, Any]] = []
     failed: list[tuple[AnySetting, list[evidence.Check]]] = []
@@ -60,12 +61,11 @@ def _check_row(setting: AnySetting, one: evidence.Check) -> dict[str, Any]:
 def _settings_to_check(options: argparse.Namespace) -> Sequence[AnySetting]:
     settings = dict(options.set)
     if options.file and options.methods:
-        raise ValueError("--file: its method is checked alone; name no others")
+        raise ValueError("--file: what it defines is checked alone; name no methods")
     if settings and not options.file and not options.methods:
         raise ValueError("--set: name the method that has these hyper-parameters, or give its --file")
     if options.file:
-        name, cls = options.file.stem, methods.from_file(options.file)
-        return [evidence.Setting(name, methods.instantiate(name, cls, settings))]
+        return [_setting_in(options.file, settings)]
     if options.methods and settings:
         return [evidence.Setting(name, methods.create(name, settings)) for name in options.methods]
     study = load_study(options.config)
@@ -74,6 +74,18 @@ def _settings_to_check(options: argparse.Namespace) -> Sequence[AnySetting]:
         raise ValueError(f"{options.config}: methods: no {unknown[0]!r}; give its hyper-parameters with --set")
     names = options.methods
     return [*evidence.distinct_settings(study, names=names), *evidence.distinct_optimisers(study, names=names)]
+
+
+def _setting_in(file: Path, settings: dict[str, float]) -> AnySetting:
+    """The method or the update rule that ``file`` defines. Raises ``ValueError`` unless it is one of both."""
+    module = plugins.load(file)
+    found = [kind for kind in (methods.Method, optimisers.UpdateRule) if plugins.defined(module, kind)]
+    if len(found) != 1:
+        has = "both; put each into a file of its own" if found else "neither"
+        raise ValueError(f"{file}: must define a Method or an UpdateRule, has {has}")
+    if found == [optimisers.UpdateRule]:
+        return evidence.OptimiserSetting(optimisers.create([{plugins.reference(str(file)): settings}]))
+    return evidence.Setting(file.stem, methods.instantiate(file.stem, methods.from_file(file), settings))
 
 
 def _compute_on_one_thread() -> None:

@@ -285,8 +285,9 @@ def sound(path: Path, arrays: Arrays) -> Arrays:
             raise ValueError(
                 f"{path}: x_{part} {x.shape} and y_{part} {y.shape} must be of the same examples, 1 or more"
             )
-        if x.dtype.kind not in "iufb" or x.ndim < 2:
-            raise ValueError(f"{path}: x_{part} {x.dtype} {x.shape} must be numbers, with a row for each example")
+        if x.dtype.kind not in "iufb" or x.ndim not in (2, 4):
+            wanted = "with a row for each example, or images [n, channels, height, width]"
+            raise ValueError(f"{path}: x_{part} {x.dtype} {x.shape} must be numbers, {wanted}")
         if x.dtype not in (np.uint8, np.int64):
             with np.errstate(over="ignore"):  # what float32 has no room for is infinite, and found below
                 arrays[f"x_{part}"] = x = x.astype(np.float32)

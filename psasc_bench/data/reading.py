@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from psasc_bench import code, plugins
 from psasc_bench.code import Content
@@ -72,24 +73,34 @@ def _checked(path: Path, given: Any) -> tuple[Arrays, Constants]:
     if not isinstance(given, dict) or set(given) != set(GIVEN):
         found = ", ".join(map(str, given)) if isinstance(given, dict) else type(given).__name__
         raise ValueError(f"{path}: must return a dict of {', '.join(GIVEN)}, returns {found}")
-    arrays = {name: np.asarray(given[name]) for name in PARTS}
+    arrays = {name: _array(path, name, given[name]) for name in PARTS}
     if arrays["x_train"].dtype != arrays["x_test"].dtype:
         types = " and ".join(f"{name} {arrays[name].dtype}" for name in ("x_train", "x_test"))
         raise ValueError(f"{path}: {types} must be of one type")
     arrays = formats.sound(path, arrays)
+    for name in ("x_train", "x_test"):
+        x = arrays[name]
+        if x.dtype == np.int64 and (x.ndim != 2 or x.min() < 0):
+            raise ValueError(
+                f"{path}: {name} of int64 {x.shape} must be token ids [n, length] from 0; or make it float32"
+            )
     width = arrays["x_train"].shape[1]
     offset, scale = (_constants(path, name, given[name], width) for name in ("offset", "scale"))
     return arrays, (offset, scale)
 
 
+def _array(path: Path, name: str, values: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path}: {name} is no array: {' '.join(str(error).split())}") from None
+
+
 def _constants(path: Path, name: str, values: Any, width: int) -> list[float]:
-    found = np.asarray(values, dtype=np.float64).reshape(-1) if _numeric(values) else np.array([np.nan])
+    given = _array(path, name, values)
+    found = given.astype(np.float64).reshape(-1) if given.dtype.kind in "iuf" else np.array([np.nan])
     found = np.repeat(found, width) if len(found) == 1 else found
     if len(found) != width or not np.isfinite(found).all() or (name == "scale" and not (found > 0).all()):
         above = " above 0" if name == "scale" else ""
         raise ValueError(f"{path}: {name} must be {width} numbers{above}, or one for all; public constants")
     return [float(value) for value in found]
-
-
-def _numeric(values: Any) -> bool:
-    return np.asarray(values).dtype.kind in "iuf"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from psasc_bench import plugins
 from psasc_bench.evidence import contributions, joint_release, layers, noise_and_sampling, update_rules, weights
 from psasc_bench.evidence.weights import Survey
 from psasc_bench.methods import Adaptive, Method, PerLayer
@@ -58,7 +59,7 @@ class _Rule:
 def _unbounded(method: Method) -> bool:
     try:
         return method.sensitivity() == math.inf
-    except Exception:  # the checks that ask for it will say so
+    except plugins.FAULTS:  # the checks that ask for it will say so
         return False
 
 
@@ -78,6 +79,7 @@ RULES = (
     _Rule("own layers", layers.own_layers, "<=", 1e-9, of="per layer"),
     _Rule("statistic supremum", joint_release.statistic_supremum, "<=", 1 + 1e-6, of="adaptive"),
     _Rule("supremum on the way", joint_release.way_supremum, "<=", 1 + 1e-6, of="adaptive"),
+    _Rule("own weights on the way", joint_release.way_own_weights, "<=", 1000, of="adaptive"),
     _Rule("own statistic", joint_release.own_statistic, "<=", 1e-4, of="adaptive"),
     _Rule("statistic neighbours", joint_release.statistic_neighbours, "<=", 1 + 1e-5, of="adaptive"),
     _Rule("state", joint_release.state, "<=", 0, of="adaptive"),
@@ -132,6 +134,6 @@ def _check(rule: _Rule, subject: object) -> Check:
     figure, detail = math.nan, (rule.measure.__doc__ or "").split("\n\n")[0].replace("\n    ", " ")
     try:
         figure = float(rule.measure(subject))
-    except Exception as error:  # a method, a rule or an engine may fail in any way: each is a finding, not an accident
-        detail = f"{type(error).__name__}: {error}"
+    except plugins.FAULTS as error:  # a method, a rule or an engine may fail in any way: a finding, not an accident
+        detail = " ".join(f"{type(error).__name__}: {error}".split())
     return Check(rule.name, figure, rule.relation, rule.limit, detail)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,17 @@ def _require(parts: Sequence[Any], check: Callable[[], Sequence[Check]], what: M
         return
     checks = check()
     if failed := [check for check in checks if not check.passed]:
-        figures = "; ".join(f"{one.name} is {one.figure:g}, must be {one.relation} {one.limit:g}" for one in failed)
+        findings = "; ".join(_findings(failed))
         (where,) = what.values()
-        raise ValueError(f"{where} fails the battery and is not trained: {figures}; `psasc-bench check` says more")
+        raise ValueError(f"{where} fails the battery and is not trained: {findings}; `psasc-bench check` says more")
     write_text(note, json.dumps({**what, "passed": [check.name for check in checks]}) + "\n")
+
+
+def _findings(failed: Sequence[Check]) -> Iterator[str]:
+    """What failed checks have found: their figures and, of those that have none, why, each reason once."""
+    for one in failed:
+        if not math.isnan(one.figure):
+            yield f"{one.name} is {one.figure:g}, must be {one.relation} {one.limit:g}"
+    without = [one for one in failed if math.isnan(one.figure)]
+    for why in dict.fromkeys(one.detail for one in without):
+        yield f"{', '.join(one.name for one in without if one.detail == why)}: {why}"

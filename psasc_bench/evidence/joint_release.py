@@ -17,15 +17,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from psasc_bench.evidence.contributions import hostile_vectors
 from psasc_bench.evidence.noise_and_sampling import EXPECTED_BATCH_SIZE, NOISE_MULTIPLIER, gradient_multiplier
-from psasc_bench.evidence.weights import COMPANY, NORMS, alike, landmarks
+from psasc_bench.evidence.weights import COMPANY, NORMS, alike, landmarks, own_weights
 from psasc_bench.evidence.worst_cases import diracs, one_step, vectors
-from psasc_bench.methods import Adaptive
+from psasc_bench.methods import Adaptive, Method, state_of
+
+M = TypeVar("M", bound=Method)
 
 MANY = torch.cat([torch.zeros(1), torch.logspace(-30, 19, 200_001, dtype=torch.float64)])
 RELEASES = (0.0, 0.1, -0.1, 1.0, -1.0, 10.0, -10.0)  # of every component: from none to impossible ones
@@ -37,10 +40,11 @@ def _values(method: Adaptive, norms: Tensor) -> Tensor:
     """The statistic's values, once they have the form that they should."""
     given = norms.clone()
     values = method.statistic(given)
-    if values.dim() != 2 or not alike(values[:, :0], norms[:, None][:, :0]) or not torch.equal(given, norms):
+    formed = values.dim() == 2 and values.shape[1] > 0 and alike(values[:, :0], norms[:, None][:, :0])
+    if not (formed and torch.equal(given, norms)):
         raise TypeError(
             f"of norms {list(norms.shape)} of {norms.dtype} the statistic's values are {list(values.shape)}, "
-            f"{values.dtype}; they must be [B, m] of the same dtype and device, and leave the norms as they were"
+            f"{values.dtype}; they must be [B, m], m from 1, of the same dtype and device, and leave the norms alone"
         )
     return values
 
@@ -51,14 +55,15 @@ def _releases(method: Adaptive) -> list[Tensor]:
     return [torch.full((size,), value) for value in RELEASES] + [torch.randn(size, generator=generator)]
 
 
-def _way(method: Adaptive) -> Iterator[Adaptive]:
-    """The method at settings that releases lead to, until a setting would be none: training ends there, too."""
+def on_the_way(method: M) -> Iterator[M]:
+    """The method, and if its settings move, at those that releases lead to, until one would be none: training ends
+    there, too."""
     yield method
-    for released in _releases(method):
+    for released in _releases(method) if isinstance(method, Adaptive) else ():
         now = method
         try:
             for _ in range(WAY):
-                now = now.advance(released.clone())
+                now = cast(M, cast(Adaptive, now).advance(released.clone()))
         except ValueError:
             continue
         yield now
@@ -66,7 +71,7 @@ def _way(method: Adaptive) -> Iterator[Adaptive]:
 
 def statistic_supremum(method: Adaptive) -> float:
     """sup ||statistic(x)|| / its sensitivity; norms 0 and 1e-30 to 1e19, at first and at settings on the way"""
-    return max(_supremum(now, dtype) for now in _way(method) for dtype in (torch.float32, torch.float64))
+    return max(_supremum(now, dtype) for now in on_the_way(method) for dtype in (torch.float32, torch.float64))
 
 
 def _supremum(method: Adaptive, dtype: torch.dtype) -> float:
@@ -80,15 +85,25 @@ def _supremum(method: Adaptive, dtype: torch.dtype) -> float:
 def way_supremum(method: Adaptive) -> float:
     """sup x |w(x)| / sensitivity; the same norms, at settings on the way"""
     worst = 0.0
-    for now in _way(method):
+    for now in on_the_way(method):
         norms = torch.cat([MANY.float(), landmarks(now, torch.float32)])
         bound, contributions = now.sensitivity(), (norms * now.weight(norms)).abs()
         worst = max(worst, float(contributions.max().nan_to_num(nan=math.inf)) / bound if bound > 0 else math.inf)
     return worst
 
 
+def way_own_weights(method: Adaptive) -> float:
+    """as own weights, at settings on the way"""
+    return max(own_weights(now) for now in on_the_way(method))
+
+
 def own_statistic(method: Adaptive) -> float:
-    """largest change of an example's values with the others, their number or order / sensitivity of the statistic"""
+    """largest change of an example's values with the others, their number or order / sensitivity of the statistic; at
+    first and at settings on the way"""
+    return max(_own_statistic(now) for now in on_the_way(method))
+
+
+def _own_statistic(method: Adaptive) -> float:
     worst, bound = 0.0, method.statistic_sensitivity()
     for dtype in (torch.float32, torch.float64):
         norms = NORMS.to(dtype)
@@ -124,27 +139,31 @@ def statistic_neighbours(method: Adaptive) -> float:
 
 
 def state(method: Adaptive) -> float:
-    """settings that differ after equal releases, with what was weighed before; and such as move but are no state"""
-    wrong, kept = 0, [field.name for field in fields(method) if field.name not in method.state]
+    """settings that differ after equal releases, with what was weighed before; and such as move but are no state, or
+    are no numbers; infinite if no release leads to any"""
+    wrong, led, kept = 0, False, [field.name for field in fields(method) if field.name not in method.state]
     for released in _releases(method):
         try:
             first = replace(method).advance(released.clone())
         except ValueError:  # a setting that would be none
             continue
-        wrong += type(first) is not type(method) or any(getattr(first, key) != getattr(method, key) for key in kept)
+        led = True
+        wrong += type(first) is not type(method)
+        wrong += not all(isinstance(value, int | float) for value in state_of(first).values())
+        wrong += any(getattr(first, key, None) != getattr(method, key) for key in kept)
         for norm in COMPANY:
             norms = torch.full((3,), norm)
             method.weight(norms)
             method.statistic(norms)
             given = released.clone()
             wrong += method.advance(given) != first or not torch.equal(given, released)
-    return float(wrong)
+    return float(wrong) if led else math.inf
 
 
 def steady_share(method: Adaptive) -> float:
     """largest relative change of the statistic's noise multiplier with the settings on the way"""
     first = method.statistic_multiplier(NOISE_MULTIPLIER, EXPECTED_BATCH_SIZE)
-    others = [now.statistic_multiplier(NOISE_MULTIPLIER, EXPECTED_BATCH_SIZE) for now in _way(method)]
+    others = [now.statistic_multiplier(NOISE_MULTIPLIER, EXPECTED_BATCH_SIZE) for now in on_the_way(method)]
     return max(abs(other / first - 1) for other in others)
 
 

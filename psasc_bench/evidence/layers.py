@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from psasc_bench.evidence.joint_release import on_the_way
 from psasc_bench.evidence.weights import COMPANY, alike
 from psasc_bench.methods import PerLayer
 
@@ -43,7 +44,12 @@ def _weights(method: PerLayer, norms: Tensor) -> Tensor:
 
 
 def layers_supremum(method: PerLayer) -> float:
-    """sup of the L2 norm of what an example adds in all its layers / sensitivity; 1 to 300 layers, alike and unlike"""
+    """sup of the L2 norm of what an example adds in all its layers / sensitivity; 1 to 300 layers, alike and unlike;
+    and at settings on the way, if they move"""
+    return max(_supremum(now) for now in on_the_way(method))
+
+
+def _supremum(method: PerLayer) -> float:
     worst = 0.0
     for layers in LAYERS:
         for dtype in (torch.float32, torch.float64):
@@ -54,7 +60,12 @@ def layers_supremum(method: PerLayer) -> float:
 
 
 def own_layers(method: PerLayer) -> float:
-    """largest change of what an example adds with the others, their number or order / sensitivity"""
+    """largest change of what an example adds with the others, their number or order / sensitivity; and at settings on
+    the way, if they move"""
+    return max(_own(now) for now in on_the_way(method))
+
+
+def _own(method: PerLayer) -> float:
     worst = 0.0
     for layers in LAYERS[:4]:
         norms = torch.cat([part[::97] for part in _examples(layers, torch.float64)])

@@ -44,7 +44,7 @@ class OptimiserSetting:
     """A ``chain`` of update rules with all their settings, and the ``places`` that ask for it."""
 
     chain: Chain
-    places: tuple[str, ...]
+    places: tuple[str, ...] = ()
     name: str = "optimiser"
 
     @property
@@ -59,7 +59,7 @@ class OptimiserSetting:
         return check_optimiser(self.chain)
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.chain}, of {'; '.join(self.places)}"
+        return f"{self.name}: {self.chain}" + (f", of {'; '.join(self.places)}" if self.places else "")
 
 
 def distinct_optimisers(study: Study, *, names: Collection[str] = ()) -> list[OptimiserSetting]:

@@ -52,24 +52,30 @@ def _highest(dataset: Dataset) -> int:
 
 
 def check_fit(name: str, dataset: Dataset) -> None:
-    """Raises ``ValueError`` if the model cannot take the data set's examples, has no output for one of its labels, or
-    has a layer that draws at random, mixes examples or keeps a state."""
+    """Raises ``ValueError`` if the model has nothing to train, cannot take the data set's examples, has no output for
+    one of its labels, or has a layer that draws at random, mixes examples or keeps a state."""
     model, shape = create(name, dataset, seed=0), tuple(dataset.x_train.shape[1:])
     if why := layers.refused_class(model):
         raise ValueError(f"model {name}: {why}")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(f"model {name}: has no parameter to train")
     tokens = holds_tokens(dataset)
     probe = torch.full((layers.EXAMPLES, *shape), _highest(dataset)) if tokens else torch.zeros(layers.EXAMPLES, *shape)
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            outputs = model(probe).shape[1:]
-    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError):
+            outputs = model(probe)
+    except plugins.FAULTS as error:  # whatever somebody's network does
         what = f"token ids up to {_highest(dataset)}, {shape[0]} a row" if tokens else f"images of shape {shape}"
-        raise ValueError(f"model {name} does not take {what}; choose another model") from None
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"model {name} does not take {what} ({why}); choose another model") from None
+    if not isinstance(outputs, Tensor) or outputs.shape[:-1] != probe.shape[:1]:
+        gives = f"outputs {list(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise ValueError(f"model {name} gives {gives} for {len(probe)} examples; it must give [{len(probe)}, classes]")
     for part, labels in (("y_train", dataset.y_train), ("y_test", dataset.y_test)):
         low, high = int(labels.min()), int(labels.max())
-        if low < 0 or high >= outputs.numel():
+        if low < 0 or high >= outputs.shape[1]:
             raise ValueError(
-                f"{part} has labels from {low} to {high}, but model {name} has the classes 0 to {outputs.numel() - 1}"
+                f"{part} has labels from {low} to {high}, but model {name} has the classes 0 to {outputs.shape[1] - 1}"
             )
     if why := layers.misbehaviour(model, inputs_like(dataset, layers.MORE)):
         raise ValueError(f"model {name}: {why}")

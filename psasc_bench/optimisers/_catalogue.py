@@ -61,8 +61,7 @@ def load(name: str) -> type[UpdateRule]:
 
 
 def _only_rule(module: ModuleType) -> type[UpdateRule]:
-    of_module = [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]
-    found = [value for value in of_module if inspect.isclass(value) and issubclass(value, UpdateRule)]
+    found = plugins.defined(module, UpdateRule)  # type: ignore[type-abstract]
     if len(found) != 1:
         raise ValueError(f"{module.__file__}: must define exactly one UpdateRule, has {len(found)}")
     return _checked(found[0], str(module.__file__))
@@ -75,8 +74,13 @@ def _checked(cls: Any, place: str) -> type[UpdateRule]:
         raise ValueError(f"{place}: {cls.__name__}: write @dataclass(frozen=True, kw_only=True) above the class")
     if inspect.isabstract(cls):
         raise ValueError(f"{place}: {cls.__name__}.update: is missing; define it with def")
+    for name in ("start", "update", "evaluated"):
+        if not inspect.isroutine(inspect.getattr_static(cls, name)):
+            raise ValueError(f"{place}: {cls.__name__}.{name}: must be a method; define it with def, and no @property")
     if not isinstance(getattr(cls, "title", None), str):
         raise ValueError(f"{place}: {cls.__name__}.title: must be text, what tables and figures call it")
+    if not isinstance(cls.fractions, tuple) or set(cls.fractions) - {field.name for field in fields(cls)}:
+        raise ValueError(f"{place}: {cls.__name__}.fractions: must be a tuple of names of its settings")
     return cls
 
 

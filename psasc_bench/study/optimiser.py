@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from psasc_bench import optimisers, plugins
+from psasc_bench.methods import checked_title
 from psasc_bench.optimisers import Rules
 
 HEAVY_BALL, MOMENTUM = "heavy-ball", "momentum"
@@ -35,10 +36,23 @@ def _of_file(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_rules(rules: Rules) -> Rules:
-    """Raises ``ValueError`` for a rule or a setting that there is not, and for a value that no such rule can have."""
+    """Raises ``ValueError`` for a rule or a setting that there is not, for a value that no such rule can have, and for
+    a file whose rule would go by the name of another or has a title that no table can show."""
     for name, settings in optimisers.listed(rules).items():
+        if plugins.is_file(name):
+            _check_names(name)
         optimisers.create_rule(name, {MOMENTUM: 0.0, **settings} if name == HEAVY_BALL else settings)
     return rules
+
+
+def _check_names(file: str) -> None:
+    if (called := optimisers.called(file)) in optimisers.names():
+        raise ValueError(f"{file}: there is an update rule {called}; give the file another name")
+    try:
+        checked_title(optimisers.load(file).title)
+    except ValueError as error:
+        place = "" if str(error).startswith(file) else f"{file}: title: "
+        raise ValueError(f"{place}{error}") from None
 
 
 def resolve(rules: Rules, said: Mapping[str, float], *, momentum: float) -> tuple[Rules, float]:

@@ -30,6 +30,8 @@ def _check_gradients(model: str, dataset: Dataset) -> None:
         books = GradientBooks(network)
         with torch.random.fork_rng(devices=[]):
             outputs = network(images)
+        if not outputs.requires_grad:
+            raise ValueError(f"model {model}: its outputs depend on no parameter that is trained")
         losses = F.cross_entropy(outputs, torch.zeros(EXAMPLES, dtype=torch.int64), reduction="none")
         books.record(losses, torch.ones(EXAMPLES))
         books.weighted_sum(torch.ones_like)

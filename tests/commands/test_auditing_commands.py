@@ -55,6 +55,22 @@ class Mine(Method):
 '''
 
 
+RULE = """
+from dataclasses import dataclass
+
+from psasc_bench.optimisers.base import Moment, State, Tensor, UpdateRule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaled(UpdateRule):
+    title = "Scaled"
+    factor: float = 2.0
+
+    def update(self, gradient: Tensor, state: State, moment: Moment) -> tuple[Tensor, State]:
+        return self.factor * gradient, state
+"""
+
+
 @pytest.fixture(autouse=True)
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The study's file, in a folder of its own where the commands run."""
@@ -118,6 +134,27 @@ def test_method_in_a_file_that_claims_too_little_fails_with_status_1(capsys: pyt
     assert out[-1] == "failed: mine"
 
 
+def test_update_rule_in_a_file_is_checked_at_its_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("my_rule.py").write_text(RULE)
+    status, out, err = call(capsys, "check", "--file", "my_rule.py", "--set", "factor=3", "--output", "checks.csv")
+    assert (status, err) == (0, [])
+    assert out[0] == "optimiser: my-rule (factor = 3)"
+    assert {row["check"] for row in read("checks.csv")} >= {"post-processing", "no memory", "resumed"}
+    assert {row["settings"] for row in read("checks.csv")} == {"my-rule (factor = 3)"}
+    for settings, words in (("factor=-1", "factor must be a number from 0"), ("C=1", "has no setting 'C'; it has: f")):
+        assert words in refusal(capsys, "check", "--file", "my_rule.py", "--set", settings)
+
+
+def test_update_rule_in_a_file_that_changes_what_was_released_fails_with_status_1(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("my_rule.py").write_text(RULE.replace("self.factor * gradient", "gradient.mul_(self.factor)"))
+    status, out, (line,) = call(capsys, "check", "--file", "my_rule.py")
+    assert status == 1
+    assert out[-1] == "failed: optimiser"
+    assert line.startswith("psasc-bench: error: optimiser (my-rule (factor = 2)) fails form of directions (")
+
+
 def test_only_the_named_method_is_checked(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = call(capsys, "check", "nonprivate", "--config", study)
     assert status == 0
@@ -144,7 +181,7 @@ def test_method_that_the_study_has_not_takes_its_hyper_parameters_from_the_comma
         (["dp-sgd", "--set", "C=-1"], "C must be a number from 1e-30 to 1e+30, got -1.0"),
         (["dp-sgd", "--set", "C=nan"], "C must be a number from 1e-30 to 1e+30, got nan"),
         (["--set", "C=1"], "--set: name the method"),
-        (["dp-sgd", "--file", "mine.py"], "--file: its method is checked alone"),
+        (["dp-sgd", "--file", "mine.py"], "--file: what it defines is checked alone"),
         (["--file", "absent.py"], "absent.py: not a Python file"),
         (["--config", "absent.yaml"], "absent.yaml: cannot be read"),
     ],
@@ -161,7 +198,9 @@ def test_check_that_makes_no_sense_is_refused(
         ("def broken(:", "SyntaxError"),
         ("import nothing_of_that_name", "ModuleNotFoundError"),
         ("1 / 0", "ZeroDivisionError"),
-        ("", "must define exactly one Method, has 0"),
+        ("", "must define a Method or an UpdateRule, has neither"),
+        (METHOD.replace("{sensitivity}", "self.C") + RULE, "has both; put each into a file of its"),
+        (RULE + RULE.replace("Scaled", "More"), "must define exactly one UpdateRule, has 2"),
     ],
 )
 def test_broken_method_file_is_refused_by_name(source: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,6 +96,44 @@ class TooSteep(Quantile):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayersBeyondLater(PerLayer, Quantile):
+    """Beyond its sensitivity once the threshold has risen, where there are several layers."""
+
+    def layer_weights(self, norms: Tensor) -> Tensor:
+        whole = norms.norm(dim=1, keepdim=True).clamp(min=self.C).expand_as(norms)
+        return (1 + (self.C > 0.5) * (norms.shape[1] > 1)) * self.C / whole
+
+
+class WeightsOfTheBatchLater(Quantile):
+    def weight(self, norm: Tensor) -> Tensor:
+        shared = 1 + norm.mean() / (1 + norm.mean())
+        return super().weight(norm) / (shared if self.C > 0.5 else 1)
+
+
+class StatisticOfTheBatchLater(Quantile):
+    def statistic(self, norms: Tensor) -> Tensor:
+        threshold = norms.mean() if self.C > 0.5 else norms.new_tensor(self.C)
+        return (norms <= threshold).to(norms.dtype)[:, None] - 0.5
+
+
+class SettingsOfTensors(Quantile):
+    def advance(self, released: Tensor) -> Self:
+        after = super().advance(released)
+        object.__setattr__(after, "C", after.C + 0 * released.sum())
+        return after
+
+
+class NowhereToGo(Quantile):
+    def advance(self, _: Tensor) -> Self:
+        return replace(self, C=math.nan)
+
+
+class AnotherMethod(Quantile):
+    def advance(self, _: Tensor) -> Any:
+        return PerLayerClipping(C=self.C)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EachLayerItsOwn(PerLayerClipping):
     """Clips each layer to ``C``: together they have up to ``sqrt(L) C``."""
 
@@ -124,6 +162,12 @@ BAD: dict[str, tuple[Method, tuple[str, ...]]] = {
     "setting that moves and is no state": (MovingTheRest(C=0.1), ("state",)),
     "share that moves": (NoiseByState(C=0.1), ("steady share",)),
     "weight beyond its sensitivity at later settings": (TooSteep(C=0.1), ("supremum on the way",)),
+    "weights that look at the batch later": (WeightsOfTheBatchLater(C=0.1), ("own weights on the way",)),
+    "statistic that looks at the batch later": (StatisticOfTheBatchLater(C=0.1), ("own statistic",)),
+    "layers beyond the claim later": (LayersBeyondLater(C=0.1), ("layers' supremum",)),
+    "settings that are no numbers": (SettingsOfTensors(C=0.1), ("state",)),
+    "no next settings": (NowhereToGo(C=0.1), ("state",)),
+    "next settings of another method": (AnotherMethod(C=0.1), ("state",)),
     "layers beyond the claim": (EachLayerItsOwn(C=0.1), ("layers' supremum", "neighbours")),
     "layers that look at the batch": (LayersOfTheBatch(C=0.1), ("own layers", "own contribution")),
     "layers of another form": (LayersOfAnotherForm(C=0.1), ("layers' supremum",)),

@@ -78,6 +78,12 @@ def test_rule_that_raises_fails_with_its_error() -> None:
     assert (check.passed, check.detail) == (False, "RuntimeError: no step today")
 
 
+def test_rule_that_ends_the_process_is_refused_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optimisers, "create", lambda _: Chain({"bad": bad_rules.Exits()}))
+    with pytest.raises(ValueError, match=r"not trained: post-processing, no memory, .*: SystemExit: no step; `psasc"):
+        require_sound_optimiser([{"adam": {}}], tmp_path)
+
+
 def test_engine_leaves_no_gradient_in_the_model() -> None:
     """So that a rule that would read it finds nothing there."""
     objective = vectors(torch.ones(3, 4))

@@ -84,6 +84,9 @@ def test_chain_as_text_has_all_settings() -> None:
 
 
 BASE = "from psasc_bench.optimisers.base import UpdateRule\n"
+MADE = (
+    f"from dataclasses import dataclass\n{BASE}@dataclass(frozen=True)\nclass Mine(UpdateRule):\n    title = 'mine'\n"
+)
 BROKEN = {
     "import nothing_of_this_name": "ModuleNotFoundError: No module named 'nothing_of_this_name'",
     "class Mine: pass": "must define exactly one UpdateRule, has 0",
@@ -95,11 +98,17 @@ BROKEN = {
     f"from dataclasses import dataclass\n{BASE}@dataclass(frozen=True)\nclass Mine(UpdateRule): pass": (
         "Mine.update: is missing; define it with def"
     ),
+    f"{MADE}    update = 3": "Mine.update: must be a method; define it with def, and no @property",
+    f"{MADE}    title, fractions = 'mine', ('beta',)\n    def update(self): pass": (
+        "Mine.fractions: must be a tuple of names of its settings"
+    ),
 }
 
 
 @pytest.mark.parametrize(
-    ("source", "why"), BROKEN.items(), ids=["import", "none", "two", "no dataclass", "not frozen", "abstract"]
+    ("source", "why"),
+    BROKEN.items(),
+    ids=["import", "none", "two", "no dataclass", "not frozen", "abstract", "no function", "fraction of nothing"],
 )
 def test_broken_file_is_one_line(source: str, why: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
