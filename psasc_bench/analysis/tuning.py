@@ -174,5 +174,5 @@ HEADER = """\
 # Written by `snakemake tune`. At each epsilon, of each method's trials the one with the highest mean accuracy over
 # seeds, the first of equals. Accuracy was measured on a sixth of the training examples, which none of these runs was
 # trained on; the test examples took no part. All methods had the same number of trials. Cost: {cost}.
-# Choosing is not accounted for in epsilon. To train the study that was tuned with what was chosen:
-# snakemake --configfile config/config.yaml results/tuned.yaml"""
+# Choosing is not accounted for in epsilon. To train the study that was tuned with what was chosen, give its own file
+# (config/config.yaml, if you gave none) and this one: snakemake --configfile STUDY.yaml path/to/this/tuned.yaml"""
