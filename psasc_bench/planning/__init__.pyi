@@ -1,6 +1,6 @@
 from .arguments import method_files, prepared_files, schedule_arguments, write_source_arguments
 from .budgets import budget_file, budget_labels, schedules
-from .due import audited_by, method_sources, stale_runs, trained_by, write_made_of
+from .due import audited_by, drawn_by, method_sources, stale_runs, trained_by, write_made_of
 from .endings import last_word
 from .folders import folder_of, place, study_folder, write_up
 from .narrowing import audited_study, cell_study, sweep_study, trajectory_study
@@ -18,6 +18,7 @@ __all__ = [
     "budget_labels",
     "cell_study",
     "digests",
+    "drawn_by",
     "figure_tables",
     "folder_of",
     "job_label",

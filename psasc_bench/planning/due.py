@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from pathlib import Path
 
 from psasc_bench import methods
+from psasc_bench.code import PACKAGE, digest
 from psasc_bench.files import write_text
 from psasc_bench.planning.narrowing import cell_study
 from psasc_bench.records import GENERATION, fingerprint, survey
@@ -29,6 +31,15 @@ def method_sources(study: Study) -> list[str]:
 def audited_by(study: Study) -> list[str | int]:
     """The code that determines the audit."""
     return [GENERATION, *method_sources(study)]
+
+
+def drawn_by(package: Path = PACKAGE) -> str:
+    """The code that tables, figures and pages are made of records by, with what lies beside it: its bytes, for to look
+    closer would take longer than to draw anew."""
+    rooms = (package / "analysis", package / "report")
+    there = [path for room in rooms for path in sorted(room.rglob("*")) if path.is_file()]
+    kept = [path for path in there if path.suffix != ".pyc" and not path.name.startswith(".")]
+    return digest(f"{path.relative_to(package)}: {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in kept)
 
 
 def write_made_of(study: Study, path: Path) -> None:

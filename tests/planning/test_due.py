@@ -9,7 +9,7 @@ import pytest
 from planned_studies import METHODS, fingerprint_now, from_npz, planned, with_digits, write_record
 
 from psasc_bench import methods
-from psasc_bench.planning import audited_by, cell_study, method_sources, stale_runs, trained_by, write_made_of
+from psasc_bench.planning import audited_by, cell_study, drawn_by, method_sources, stale_runs, trained_by, write_made_of
 from psasc_bench.records import GENERATION
 from psasc_bench.study import Cell, ConfigError, Study
 
@@ -41,6 +41,18 @@ def test_study_has_the_sources_of_its_methods_in_their_order() -> None:
 
 def test_audit_is_of_the_sources_and_of_the_generation() -> None:
     assert audited_by(planned()) == [GENERATION, *method_sources(planned())]
+
+
+def test_tables_and_figures_are_due_for_other_code_and_what_lies_beside_it(tmp_path: Path) -> None:
+    for name in ("analysis/means.py", "report/page.css", "report/__pycache__/page.pyc", "training/loop.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("a = 1", encoding="utf-8")
+    digests = [drawn_by(tmp_path)]
+    for name in ("report/__pycache__/page.pyc", "training/loop.py", "analysis/means.py", "report/page.css"):
+        (tmp_path / name).write_text("a = 2", encoding="utf-8")
+        digests.append(drawn_by(tmp_path))
+    assert digests[0] == digests[1] == digests[2]
+    assert len(set(digests[2:])) == 3
 
 
 # ------------------------------------------------------------------------------------------------ MADE_OF

@@ -46,6 +46,7 @@ rule collect:
     conda:
         "../envs/psasc-bench.yaml"
     params:
+        code=DRAWN_BY,
         study=STUDY.model_dump_json(exclude={"sweeps"}),
         shown=planning.of_others(STUDY, RESULTS / "runs"),
         sources=planning.method_sources(STUDY),
@@ -68,6 +69,7 @@ rule claims:
     conda:
         "../envs/psasc-bench.yaml"
     params:
+        code=DRAWN_BY,
         tables=list(planning.there_is(RESULTS, "deviation", "sweeps", "sweep_curves")),
         shown=planning.there_is(RESULTS, "deviation", "sweeps", "sweep_curves"),
     shell:
@@ -87,6 +89,7 @@ rule write_up:
     conda:
         "../envs/psasc-bench.yaml"
     params:
+        code=DRAWN_BY,
         shown=planning.there_is(RESULTS, "deviation", "sweeps"),
         # the one of the study that is shipped opens with its answer
         readme="--readme README.md" if Path(WRITE_UP).parent.name == "docs" else "",

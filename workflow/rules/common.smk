@@ -27,6 +27,7 @@ except ConfigError as error:
     raise WorkflowError(error)
 
 WRITE_UP = str(planning.write_up(Path.cwd()))
+DRAWN_BY = planning.drawn_by()
 DATA_ROOT = os.environ.get("PSASC_BENCH_DATA") or STUDY.data_root
 TRIALS = planning.study_trials(STUDY)
 ALL_TRIALS = [trial for trials in TRIALS.values() for trial in trials]

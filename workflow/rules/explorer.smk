@@ -20,6 +20,7 @@ rule explorer:
     conda:
         "../envs/psasc-bench.yaml"
     params:
+        code=DRAWN_BY,
         shown=planning.there_is(RESULTS, "cost", "deviation", "sweeps"),
     shell:
         "python -m psasc_bench explorer > {log} 2>&1"

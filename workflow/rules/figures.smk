@@ -16,6 +16,7 @@ rule figure:
     conda:
         "../envs/psasc-bench.yaml"
     params:
+        code=DRAWN_BY,
         caption=lambda wildcards: figure_caption(wildcards.figure, STUDY),
         requested=requested_tables,
     shell:
@@ -42,6 +43,7 @@ rule figure_of_data_set:
     conda:
         "../envs/psasc-bench.yaml"
     params:
+        code=DRAWN_BY,
         caption=lambda wildcards: figure_caption(wildcards.figure, STUDY),
         requested=requested_tables,
     shell:

@@ -21,6 +21,7 @@ rule tables:
     conda:
         "../envs/psasc-bench.yaml"
     params:
+        code=DRAWN_BY,
         tables=planning.typesettable(RESULTS),
         shown=planning.there_is(RESULTS, "tuning", "sweeps", "cost"),
     shell:
