@@ -116,11 +116,11 @@ def _nonprivate(columns: dict[str, float]) -> dict[str, float]:
 
 
 def _weights(datasets: Iterable[str], methods: Iterable[str]) -> pd.DataFrame:
-    """Weights that fall, but for that of DP-PSASC, which peaks at ``sqrt(.25) - .1``."""
+    """Weights that fall, each its own, but for that of DP-PSASC, which peaks at ``sqrt(.25) - .1``."""
     norm = np.logspace(-2, 1, 31)
     frames = []
-    for dataset, method in itertools.product(datasets, methods):
-        beside = 0.25 / (norm + 0.1) if method == "dp-psasc" else 0.01 * len(method)
+    for dataset, (order, method) in itertools.product(datasets, enumerate(methods)):
+        beside = 0.25 / (norm + 0.1) if method == "dp-psasc" else 0.06 + 0.001 * order
         columns = {"norm": norm, "weight": 0.1 / (norm + beside), "sensitivity": 0.1}
         frames.append(pd.DataFrame({"dataset": dataset, "method": method, **columns}))
     return pd.concat(frames) if frames else pd.DataFrame()

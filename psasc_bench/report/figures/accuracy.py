@@ -69,9 +69,9 @@ def _by_method(cells: pd.DataFrame, tables: Tables) -> Figure:
     shown = percent(compared, "accuracy").assign(band=compared["dataset"].map(tables.titles))
     figure, notes = by_method.forest(shown, tables, scale=_scale, text=lambda mean: f"{mean:.1f}", label="Accuracy (%)")
     for (method, dataset), rows in controls.groupby(["method", "dataset"], sort=False):
-        low, high = (100 * rows["accuracy_mean"].agg(end) for end in ("min", "max"))
+        ends = [f"{100 * rows['accuracy_mean'].agg(end):.1f}" for end in ("min", "max")]
         place = f"{tables.method_titles[str(method)]}, {tables.titles[str(dataset)]}"
-        notes.append(f"{place}: {low:.1f} %." if len(rows) == 1 else f"{place}: {low:.1f} to {high:.1f} %.")
+        notes.append(f"{place}: {' to '.join(dict.fromkeys(ends))} %.")
     layout.annotate(figure, [], ["Final test accuracy.", tables.sample(tables.methods), *notes, *tables.gaps()])
     return figure
 
