@@ -32,6 +32,30 @@ def test_names_are_text_whatever_they_hold(open_page: Open) -> None:
     assert page.title() == "psasc-bench: results"
 
 
+def test_page_is_the_same_wherever_the_files_of_the_study_are(tmp_path: Path) -> None:
+    pages = []
+    for name in ("here", "elsewhere"):
+        folder = tmp_path / name
+        folder.mkdir()
+        write_study(folder)
+        study = json.loads((folder / "study.json").read_text())
+        (folder / "net.py").write_text("def net(input_shape, classes): ...", encoding="utf-8")
+        own = {
+            "source": "npz",
+            "path": str(folder / "own.npz"),
+            "model": {"file": str(folder / "net.py"), "name": "net"},
+        }
+        own |= {"title": "Digits", "expected_batch_size": 8, "micro_batch_size": 8, "epochs": 1, "delta": 1e-5}
+        own |= {"learning_rate": 0.1, "momentum": 0.9, "sensitivity": 0.1}
+        study |= {"data_root": str(folder / "data"), "datasets": study["datasets"] | {"digits": own}}
+        (folder / "study.json").write_text(json.dumps(study))
+        explorer.write_explorer(folder, folder / "explorer.html")
+        pages.append((folder / "explorer.html").read_text(encoding="utf-8"))
+    assert pages[0] == pages[1]
+    assert "own.npz" in pages[0]
+    assert str(tmp_path) not in pages[0]
+
+
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page_is_accessible_and_no_wider_than_the_screen(size: tuple[int, int], scheme: str, open_page: Open) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
+import os
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
@@ -35,6 +36,21 @@ LISTED = {
 }
 
 
+def _configuration(study: Path) -> str:
+    """That of the study without the folders where its files are, which say nothing of it; empty if there is none."""
+    if not study.exists():
+        return ""
+    return json.dumps(_without_folders(json.loads(study.read_text(encoding="utf-8"))), indent=1, ensure_ascii=False)
+
+
+def _without_folders(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_folders(each) for key, each in value.items() if key != "data_root"}
+    if isinstance(value, list):
+        return [_without_folders(each) for each in value]
+    return os.path.basename(value) if isinstance(value, str) and os.path.isabs(value) else value
+
+
 def write_explorer(results: Path, output: Path) -> None:
     """Write the page to ``output``, from the tidy tables in ``results`` and nothing else; of those, only ``audit``,
     ``claims``, ``sweeps``, ``cost`` and ``deviation`` may be absent. Raises ``OSError`` or ``ValueError`` for an absent
@@ -46,7 +62,6 @@ def write_explorer(results: Path, output: Path) -> None:
     compared = [method for method in looks if method not in tables.controls]
     datasets = list(offered["dataset"].unique())
     held = contents(tables)
-    configuration = results / "study.json"
     page = {
         "datasets": {name: tables.titles[name] for name in datasets},
         "first": _first(datasets, held.get("comparisons", pd.DataFrame())),
@@ -57,7 +72,7 @@ def write_explorer(results: Path, output: Path) -> None:
         "listed": {name: title for name, title in LISTED.items() if name in held},
         "headings": {column: heading(column) for frame in held.values() for column in map(str, frame)},
         "tables": {name: packed(frame) for name, frame in held.items()},
-        "configuration": configuration.read_text(encoding="utf-8") if configuration.exists() else "",
+        "configuration": _configuration(results / "study.json"),
     }
     filled = json.dumps(page, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     parts = {
