@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +90,16 @@ def test_profiles_of_many_are_grey_but_for_the_two_compared(many: Path) -> None:
     coloured = {style.KNOWN[name].color for name in ("dp-sgd", "dp-psasc")}
     assert sorted(colours) == sorted([*coloured, *["0.75"] * (len(METHODS) - 2)])
     assert "Grey: the others." in written("profile", many)
+
+
+def test_figures_of_many_are_the_same_in_every_process(many: Path, tmp_path: Path) -> None:
+    command = "import sys; from pathlib import Path; from psasc_bench.report import plots\n"
+    command += "for name in ('profile', 'norms'): plots.draw_figure(name, Path(sys.argv[1]), Path(sys.argv[2]))"
+    for seed in ("1", "2"):
+        arguments = [sys.executable, "-c", command, str(many), str(tmp_path / seed)]
+        subprocess.run(arguments, env=os.environ | {"PYTHONHASHSEED": seed}, check=True)
+    for name in ("profile.svg", "norms.svg"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
 def test_methods_of_one_weight_share_a_line(tables: Tables) -> None:

@@ -38,7 +38,7 @@ def draw(tables: Tables) -> Figure:
                 name: middle[key].assign(low=low[key]["mean"], high=high[key]["mean"]) for name, key in there.items()
             }
             drawing.curves(axes, norms, tables, banded=banded)
-            for method in set(banded) & set(group):
+            for method in (name for name in banded if name in group):
                 if peak := peaks.get((cell[0], method)):
                     color = tables.looks[method].color
                     axes.axhline(peak, color=color, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)

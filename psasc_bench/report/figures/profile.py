@@ -35,7 +35,7 @@ def draw(tables: Tables) -> Figure:
         for method, rows in profiles.groupby("method", sort=False)
     }
     coloured = banded if by_method.many(methods) else methods
-    for method in set(methods) - set(coloured):
+    for method in (name for name in methods if name not in coloured):
         left.plot(shares[method].index, shares[method]["mean"], color="0.75", linewidth=0.6, zorder=1)
     drawing.curves(left, {method: shares[method] for method in coloured}, tables, banded=banded)
     left.axvline(0, color=style.GREY, linewidth=0.6, zorder=1)
