@@ -72,7 +72,7 @@ def difference(value: float, digits: int = 2) -> str:
 
 
 def interval(mean: float, low: float, high: float, *, digits: int = 2, differences: bool = True) -> str:
-    """``+0.12 [-0.03, +0.27]`` with minus signs, or as it is for numbers that are no ``differences``; without an
+    """``+0.12 [-0.03, +0.27]`` with minus signs, and no plus signs for numbers that are no ``differences``; without an
     interval where there is none."""
     mean_, low_, high_ = (
         difference(value, digits) if differences else f"{value:.{digits}f}".replace("-", MINUS)

@@ -169,6 +169,7 @@ def test_interval_has_minus_signs_and_the_sides_of_what_is_rounded_to_zero() -> 
     assert plain(formats.interval(-0.001, -0.004, 0.001)) == "-0.00 [-0.00, +0.00]"
     assert formats.interval(-0.0, 0.0, 0.0) == "+0.00 [+0.00, +0.00]"
     assert formats.interval(1.0, math.nan, math.nan) == "+1.00"
+    assert formats.interval(5.0, -1.5, 11.5, digits=1, differences=False) == f"5.0 [{MINUS}1.5, 11.5]"
 
 
 def test_comparisons_are_counted_by_sign_and_size() -> None:
