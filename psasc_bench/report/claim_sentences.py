@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pandas as pd
 
 from psasc_bench.analysis import shares_near_best, small_gradient_shares
-from psasc_bench.report.formats import escape_markdown
+from psasc_bench.report.formats import escape_markdown, with_minus_signs
 from psasc_bench.report.protocol import listed
 from psasc_bench.report.sentences import counted, number, shares, signs_and_size, title_of
 from psasc_bench.report.tables import Tables
@@ -21,7 +21,8 @@ def claim_sentences(name: str, rows: pd.DataFrame, tables: Tables) -> str:
     said = list(SENTENCES[name](primary, tables)) if len(primary) else []
     said += list(_undecided(rows, tables)) if name in ("C1", "C2") else []
     if not said:
-        return f"{'Not decided' if rows['n'].any() else 'Not tested'}: {rows['evidence'].iloc[0]}."
+        evidence = with_minus_signs(rows["evidence"].iloc[0])
+        return f"{'Not decided' if rows['n'].any() else 'Not tested'}: {evidence}."
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in said)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from psasc_bench.analysis import claims_about
-from psasc_bench.report.formats import escape_markdown, markdown_table, rules_link
+from psasc_bench.report.formats import escape_markdown, markdown_table, rules_link, with_minus_signs
 from psasc_bench.report.tables import Tables
 
 HEADER = """\
@@ -38,6 +38,7 @@ def render_claims_page(results: Path) -> str:
             lines += [f"Not tested: {rows['evidence'].iloc[0]}.", ""]
         for primary, of_kind in sorted(tested.groupby("primary"), reverse=True):
             table = of_kind[COLUMNS].rename(columns={"dataset": "data set", "reference": "against"}).fillna("")
+            table["evidence"] = table["evidence"].map(with_minus_signs)
             lines += [KINDS[bool(primary)], "", markdown_table(table.loc[:, (table != "").any()]), ""]
         for dataset in rows.loc[(rows["n"] == 0) & rows["dataset"].notna(), "dataset"].unique():
             lines += [f"On {dataset}: no pair of finished runs.", ""]

@@ -23,6 +23,7 @@ MARKDOWN = re.compile(
     r"|(?:^|(?<=\s))[#>]"  # headings and quotations, where a line begins or comes to be broken
     r"|^[-+](?=\s)|(?<=\s)[-+](?=\s|$)|(?:^|(?<=\s))=(?=[=\s]*$)"  # lists and rules
 )
+NEGATIVE = re.compile(r"(?<![\w.)-])-(?=\.?\d)")
 NUMBERED = re.compile(r"^(\d+)([.)])(?=\s)")
 TAGS = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 STYLE = """\
@@ -79,6 +80,11 @@ def interval(mean: float, low: float, high: float, *, digits: int = 2, differenc
         for value in (mean, low, high)
     )
     return mean_ if pd.isna(low) else f"{mean_} [{low_}, {high_}]"
+
+
+def with_minus_signs(text: str) -> str:
+    """Where a hyphen stands before a number of its own, as in the text of the tables, a minus sign."""
+    return NEGATIVE.sub(MINUS, text)
 
 
 def rules_link(results: Path, page: Path) -> str:

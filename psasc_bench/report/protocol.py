@@ -17,6 +17,8 @@ AUGMENTATIONS = ("augment", "augmentations")  # which no protocol of these has
 PAPERS = {"AdaSig": "AdaSig (NeurIPS 2025)", "Tramer & Boneh": "Tramer & Boneh (2021)"}
 SHARED = {"sensitivity": "sensitivities", "learning_rate": "learning rates", "momentum": "momenta of SGD"}
 SHARED |= {"optimiser": "optimisers", "augmented": "augmentations of an example"}
+TUNED = ("learning_rate", "momentum")  # which, where each method is tuned, differ and are many
+MANY = 4  # so many methods that have the same are not listed
 ACCOUNTANTS = {"rdp": "Opacus' RDP accountant", "pld": "dp-accounting's privacy loss distributions (PLD)"}
 COST_OF_RDP = "For the same epsilon, RDP asks for more noise than PLD: 4 to 10 % on the data sets of the default study."
 HEAVY_BALL = "heavy-ball"
@@ -99,9 +101,9 @@ class Protocol:
             return f"All runs share {streams}."
         differing = {key: list(self._differing(key)) for key in SHARED}
         shares = [streams]
-        if self.alike and not differing["sensitivity"]:
+        if not differing["sensitivity"]:
             values = {
-                self._value("sensitivity", name, method) for name in self.alike for method in self._private_on(name)
+                self._value("sensitivity", name, method) for name in self.titles for method in self._private_on(name)
             }
             shares.append(
                 f"the sensitivity {_text(values.pop())}" if len(values) == 1 else "one sensitivity a data set"
@@ -126,6 +128,8 @@ class Protocol:
             )
         said = f"All private methods share {listed(shares)}{differs}."
         sentences = [said, *(sentence for sentences in differing.values() for sentence in sentences)]
+        if moving := [escape_markdown(self.study.method_title(name)) for name in self.private if self._moves(name)]:
+            sentences.append(f"The weights of {listed(moving)} move with a statistic that each step releases too.")
         if tuned := [title for name, title in self.titles.items() if name not in self.alike]:
             sentences.append(
                 f"On {listed(tuned)}, each method has at each budget the learning rate and hyper-parameters that did "
@@ -202,17 +206,24 @@ class Protocol:
         return [method for method in self.study.methods_on(name) if method in self.private]
 
     def _differing(self, key: str) -> Iterator[str]:
-        """A sentence for each data set where the private methods do not have the same value."""
-        for name in self.alike:
+        """A sentence for each data set where the private methods do not have the same value, but for tuned values."""
+        for name in self.alike if key in TUNED else self.titles:
             by_value: dict[float | str, list[str]] = {}
             for method in self._private_on(name):
                 if (value := self._value(key, name, method)) is not None:
                     by_value.setdefault(value, []).append(self.study.method_title(method))
             if len(by_value) > 1:
+                usual = max(by_value, key=lambda value: len(by_value[value]))
+                but = f"{_text(usual)}, but " if len(by_value[usual]) > MANY else ""
                 values = [
-                    f"{_text(value)} ({', '.join(map(escape_markdown, titles))})" for value, titles in by_value.items()
+                    f"{_text(value)} ({', '.join(map(escape_markdown, titles))})"
+                    for value, titles in by_value.items()
+                    if not but or value != usual
                 ]
-                yield f"The {SHARED[key]} on {self.titles[name]} are {listed(values)}."
+                yield f"The {SHARED[key]} on {self.titles[name]} are {but}{listed(values)}."
+
+    def _moves(self, name: str) -> bool:
+        return methods.moves(self.study.implementation(name))
 
     def _shared_optimiser(self) -> list[str]:
         """The one that all private methods have on their data set, where one of these is not the heavy ball."""

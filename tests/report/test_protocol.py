@@ -158,6 +158,17 @@ def test_data_set_whose_settings_were_chosen_for_each_method_is_spoken_of_by_its
     assert protocol(datasets={"tuned": tuned}).untouched() == ""
 
 
+def test_tuned_methods_are_said_to_differ_in_what_is_not_tuned() -> None:
+    alike = {f"dp-sgd-{number}": {"method": "dp-sgd", "title": f"Clipping {number}"} for number in range(5)}
+    others = {"dp-adam": {"method": "dp-sgd", "optimiser": "adam", "title": "DP-Adam"}, "quantile": {}}
+    wide = {"methods": alike | others, "datasets": {"digits": {"tuned": True}}}
+    said = Protocol(parse_study(wide, source="test")).shared(weights_differ=True)
+    assert "what differs is the weight and the optimisers." in said
+    assert "The optimisers on Digits are heavy-ball, but adam (beta1 = 0.9, beta2 = 0.999, epsilon = 1e-08) (" in said
+    assert "The weights of quantile clipping move with a statistic that each step releases too." in said
+    assert "The learning rates" not in said
+
+
 def test_inner_momentum_is_spoken_of_where_a_method_has_it() -> None:
     assert "inner momentum" not in protocol().shared(weights_differ=True)
     having = protocol(methods={"dp-psasc": {}, "again": {"method": "dp-psasc", "iterates": 4}})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from psasc_bench.report.formats import escape_markdown
+from psasc_bench.report.formats import escape_markdown, with_minus_signs
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,15 @@ def test_markup_is_escaped_in_markdown(text: str, escaped: str) -> None:
 )
 def test_what_is_no_markup_stays_as_it_is_in_markdown(text: str) -> None:
     assert escape_markdown(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("-0.048 points [-0.069, -0.027], 5 seeds", "~0.048 points [~0.069, ~0.027], 5 seeds"),
+        ("dp-sgd-2 at 1e-05, CIFAR-10, 2-3, (-1)", "dp-sgd-2 at 1e-05, CIFAR-10, 2-3, (~1)"),
+        ("`snakemake --cores 8 -n`", "`snakemake --cores 8 -n`"),
+    ],
+)
+def test_negative_numbers_have_minus_signs_and_nothing_else_has(text: str, shown: str) -> None:
+    assert with_minus_signs(text) == shown.replace("~", "\N{MINUS SIGN}")
