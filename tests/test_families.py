@@ -85,7 +85,7 @@ def test_padding_of_a_text_changes_nothing() -> None:
         ("resnet9", of((1, 4, 4)), "8x8 pixels at least"),
         ("embedding_bag", of(IMAGES), r"takes rows of token ids"),
         ("embedding_bag", of(TOKENS, highest=10_000), "does not take token ids up to 10000"),
-        ("embedding_bag", of(ROWS), "does not take images of shape"),
+        ("embedding_bag", of(ROWS), r"does not take examples of shape \(5,\)"),
         ("mlp", of(TOKENS), "does not take token ids"),
     ],
 )

@@ -325,6 +325,7 @@ def mine():
         ("np.ones((4, 3), np.float32)", "-np.ones((4, 3), int)", r"must be token ids \[n, length\] from 0"),
         ('"x_test": x', '"x_test": [[1, 2], [3]]', r"source\.py: x_test is no array"),
         ('"offset": 0.0', '"offset": [[1, 2], 3]', r"source\.py: offset is no array"),
+        ('"x_test": x', '"x_test": np.ma.array(x, mask=x > 0)', r"source\.py: x_test has masked values"),
         ('"x_test": x', '"x_test": x[:, :2]', "hold examples of unlike shape"),
     ],
 )

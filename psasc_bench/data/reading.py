@@ -90,6 +90,8 @@ def _checked(path: Path, given: Any) -> tuple[Arrays, Constants]:
 
 
 def _array(path: Path, name: str, values: Any) -> NDArray[Any]:
+    if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():
+        raise ValueError(f"{path}: {name} has masked values; fill them in, or leave their examples out")
     try:
         return np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:

@@ -200,11 +200,7 @@ def look_of(title: str) -> str:
 
 @cache
 def _only_method(module: ModuleType) -> type[Method]:
-    found = [
-        value
-        for value in vars(module).values()
-        if inspect.isclass(value) and issubclass(value, Method) and value.__module__ == module.__name__
-    ]
+    found = plugins.defined(module, Method)  # type: ignore[type-abstract]  # none of these is made here
     if len(found) != 1:
         raise ValueError(f"{module.__file__}: must define exactly one Method, has {len(found)}")
     return _checked(found[0], str(module.__file__))

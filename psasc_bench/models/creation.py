@@ -65,7 +65,8 @@ def check_fit(name: str, dataset: Dataset) -> None:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             outputs = model(probe)
     except plugins.FAULTS as error:  # whatever somebody's network does
-        what = f"token ids up to {_highest(dataset)}, {shape[0]} a row" if tokens else f"images of shape {shape}"
+        kind = f"images of shape {shape}" if len(shape) == 3 else f"examples of shape {shape}"
+        what = f"token ids up to {_highest(dataset)}, {shape[0]} a row" if tokens else kind
         why = " ".join(f"{type(error).__name__}: {error}".split())
         raise ValueError(f"model {name} does not take {what} ({why}); choose another model") from None
     if not isinstance(outputs, Tensor) or outputs.shape[:-1] != probe.shape[:1]:

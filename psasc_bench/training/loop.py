@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from psasc_bench import data, methods, models, optimisers
+from psasc_bench import data, methods, models, optimisers, plugins
 from psasc_bench.data import Dataset
 from psasc_bench.engine import point_at
 from psasc_bench.methods import Method
@@ -218,7 +218,7 @@ def train(
                 if state.step in epoch_ends or not finite:
                     end_epoch()
                     finite = finite and math.isfinite(state.curve[-1][f"{spec.evaluation}_loss"])
-        except Exception as error:  # whatever a method or a model does: the run is over, the study is not
+        except plugins.FAULTS as error:  # whatever a method or a model does: the run is over, the study is not
             traceback.print_exc()
             return outcome("failed", f"{type(error).__name__} after step {state.step}: {error}")
         if not finite:

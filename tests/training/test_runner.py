@@ -220,8 +220,13 @@ def test_spool_is_empty_once_it_has_served(made: Record, file_run: FileRun, path
 # ------------------------------------------------------------------------------------------------ failures
 
 
+@pytest.mark.parametrize("fault", [RuntimeError, SystemExit])
 def test_status_of_a_run_that_fails_is_recorded_and_it_is_tried_again(
-    digits: Dataset, digits_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fault: type[BaseException],
+    digits: Dataset,
+    digits_spec: MakeSpec,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     spec = digits_spec(epsilon=math.inf, epochs=2)
     budget = budget_for(spec, digits)
@@ -230,7 +235,7 @@ def test_status_of_a_run_that_fails_is_recorded_and_it_is_tried_again(
     def fails(*arguments: Any) -> torch.Tensor:
         batches.append(poisson_batch(*arguments))
         if len(batches) == 8:
-            raise RuntimeError("out of examples")
+            raise fault("out of examples")
         return batches[-1]
 
     batches: list[torch.Tensor] = []
@@ -239,7 +244,7 @@ def test_status_of_a_run_that_fails_is_recorded_and_it_is_tried_again(
         patch.setattr(loop, "poisson_batch", fails)
         failed = runner.train_run(spec, digits, budget, **how)
     assert failed.status == "failed"
-    assert failed.reason == "RuntimeError after step 7: out of examples"
+    assert failed.reason == f"{fault.__name__} after step 7: out of examples"
     assert failed.result == {"test_accuracy": None, "test_loss": None}
     assert failed.predictions is None
     assert failed.ledger["steps_taken"] == 7
