@@ -1,10 +1,10 @@
-"""What a run of this checkout costs, as a ratio to the same run of another checkout, and whether its results are the same.
+"""What a run of this checkout costs, as a ratio to the same run of another, and whether its results are the same.
 
     python benchmarks/against.py ../other --config study.yaml --dataset mnist --method dp-sgd --epsilon 3 --rounds 10
 
-The two take turns, each run in a process of its own, so that a busy machine is busy for both; the ratios are of the
-seconds that the records of a turn have, start-up left out. Both find prepared data and checks from the first turn, which
-is not counted.
+The two take turns, each run in a process of its own, so that a busy machine is busy for both; the ratios, medians with
+quartiles, are of the seconds that the records of a turn have, start-up left out. The first turn, which prepares data and
+checks methods, is not counted.
 """
 
 from __future__ import annotations
@@ -50,9 +50,7 @@ def main() -> None:
     for part, found in ratios.items():
         low, median, high = statistics.quantiles(found, n=4)
         print(f"{part:<10} {median:.3f} [{low:.3f}, {high:.3f}]")
-    print(
-        f"same results, predictions and curves in {sum(alike)} of {len(alike)} turns; quartiles are of {arguments.rounds}"
-    )
+    print(f"same results, predictions and curves in {sum(alike)} of {len(alike)} turns")
 
 
 def train(checkout: Path, home: Path, turn: int, run: list[str]) -> dict[str, Any]:
