@@ -2,9 +2,9 @@
 
     python benchmarks/against.py ../other --config study.yaml --dataset mnist --method dp-sgd --epsilon 3 --rounds 10
 
-The two take turns, each run in a process of its own, so that a busy machine is busy for both; the ratios, medians with
-quartiles, are of the seconds that the records of a turn have, start-up left out. The first turn, which prepares data and
-checks methods, is not counted.
+The two take turns, each run in a process of its own, so that a busy machine is busy for both. The ratios, medians with
+quartiles, are of the seconds that the records of a turn have: start-up is left out. The first turn, which prepares data
+and checks methods, is not counted.
 """
 
 from __future__ import annotations
