@@ -239,36 +239,41 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--ledger", type=Path, help="their ledgers, by `verify` (default: verified here)")
 
     added = command(reporting.claims)
+    study(added, dataset=False)
     added.add_argument("tables", type=Path, nargs="*", metavar="TABLE.csv", help="(default: those where --output is)")
-    added.add_argument("--output", type=Path, default=Path("results"), help="(%(default)s)")
+    added.add_argument("--output", type=Path, default=_InFolder("results"), help="(%(default)s)")
 
     added = command(reporting.write_up)
-    added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
-    added.add_argument("--output", type=Path, default=Path("docs/study.md"), help="(%(default)s)")
+    study(added, dataset=False)
+    added.add_argument("--results", type=Path, default=_InFolder("results"), help="(%(default)s)")
+    added.add_argument("--output", type=Path, help="(default: where the workflow has it)")
     added.add_argument("--readme", type=Path, help="a README that opens with the answer, between the comments for it")
 
     added = command(reporting.figure)
+    study(added, dataset=False)
     added.add_argument("figures", nargs="*", metavar="figure", help="(default: all)")
     added.add_argument("--dataset", help="draw what there is of this data set alone")
-    added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
-    added.add_argument("--output", type=Path, default=Path("figures"), help="(%(default)s)")
+    added.add_argument("--results", type=Path, default=_InFolder("results"), help="(%(default)s)")
+    added.add_argument("--output", type=Path, default=_InFolder("figures"), help="(%(default)s)")
 
     added = command(reporting.table)
+    study(added, dataset=False)
     kinds = "accuracy, literature, convergence, claims, robustness or cost"
     added.add_argument("tables", nargs="*", metavar="table", help=f"what to write: {kinds}")
     added.add_argument("--dataset", help="print its cells instead")
     added.add_argument("--epsilon", type=float, help="print those of this budget; inf for none")
     added.add_argument("--method", help="print those of this method of the study")
-    added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
-    added.add_argument("--output", type=Path, default=Path("results/tables"), help="(%(default)s)")
+    added.add_argument("--results", type=Path, default=_InFolder("results"), help="(%(default)s)")
+    added.add_argument("--output", type=Path, default=_InFolder("results/tables"), help="(%(default)s)")
 
     added = command(reporting.compare)
     added.add_argument("first", type=Path, metavar="A", help="a results folder, or a study's file")
     added.add_argument("second", type=Path, metavar="B", help="another")
 
     added = command(reporting.explorer)
-    added.add_argument("--results", type=Path, default=Path("results"), help="(%(default)s)")
-    added.add_argument("--output", type=Path, default=Path("results/explorer.html"), help="(%(default)s)")
+    study(added, dataset=False)
+    added.add_argument("--results", type=Path, default=_InFolder("results"), help="(%(default)s)")
+    added.add_argument("--output", type=Path, default=_InFolder("results/explorer.html"), help="(%(default)s)")
     parser.description = overview({name: str(one.description) for name, one in parsers.choices.items()})
     parser.epilog = f"{parser.prog} COMMAND --help says more."
     return parser

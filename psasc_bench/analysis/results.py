@@ -69,7 +69,7 @@ def collect(study: Study, runs: Path, output: Path, *, withheld: Mapping[str, st
 def read_runs(study: Study, runs: Path, withheld: Mapping[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One row per run of the study with its ``status`` (see ``status``), and one row per epoch of every ended run."""
     rows, curves = [], []
-    known = {name: count_test_examples(one.source, one.path) for name, one in study.datasets.items()}
+    tested = {name: count_test_examples(one.source, one.path) for name, one in study.datasets.items()}
     for run in records.survey(study, runs):
         if run.record and (reason := withheld.get(run.spec.name())):
             run = replace(run, status="failed", record=replace(run.record, status="failed", reason=reason, result={}))
@@ -85,11 +85,14 @@ def read_runs(study: Study, runs: Path, withheld: Mapping[str, str]) -> tuple[pd
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: a damaged run record ({error!r}); {records.REMEDY}") from None
         kind: Row = {"control": cls.control, "tuned": study.dataset(spec.dataset).tuned}
-        rows.append(key | labels | kind | {"test_examples": known[spec.dataset], "status": run.status} | columns)
+        rows.append(key | labels | kind | {"test_examples": None, "status": run.status} | columns)
         if run.record:
+            if run.record.predictions and spec.evaluation == "test":
+                tested[spec.dataset] = run.record.predictions["examples"]
             records.read_curve(path, run.record)
             curves.append(pd.read_csv(path.with_suffix(".csv")).assign(**key, **labels, status=run.status))
     table = pd.DataFrame(rows)
+    table["test_examples"] = table["dataset"].map(tested)
     _check_one_data_set(table, runs)
     return table, pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
 

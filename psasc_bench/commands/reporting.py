@@ -157,8 +157,10 @@ def claims(options: argparse.Namespace) -> None:
 
 def write_up(options: argparse.Namespace) -> None:
     """Write the study up in two pages, every number from its tables."""
-    files.write_text(options.output, report.render_write_up(options.results, options.output))
-    wrote(options.output)
+    folder = options.results.parent
+    output = options.output or folder / planning.write_up(folder)
+    files.write_text(output, report.render_write_up(options.results, output))
+    wrote(output)
     if options.readme and options.readme.exists():
         text = options.readme.read_text(encoding="utf-8")
         if (answered := report.answered(text, options.results)) != text:

@@ -49,16 +49,22 @@ def place(
     here = Path.cwd().resolve()
     if here not in (project.resolve(), own.resolve()) or (directory and directory.resolve() != own.resolve()):
         return here, located
-    return own, located if own == project else _anchored(study, project)
+    return own, located if own == project else _anchored(study, files, project, name=own.name)
 
 
-def _anchored(study: Study, project: Path) -> dict[str, Any]:
-    values = study.model_dump(mode="json", exclude_none=True)
+def _anchored(study: Study, files: Sequence[Path], project: Path, *, name: str) -> dict[str, Any]:
+    values = study.model_dump(mode="json", exclude_none=True) | {"name": name}
+    values["configfile"] = [_seen_from(project, file) for file in files] or values["configfile"]
     values["data_root"] = str(project / study.data_root)
     for name, dataset in study.datasets.items():
         if dataset.path:
             values["datasets"][name]["path"] = str(project / dataset.path)
     return values
+
+
+def _seen_from(project: Path, file: Path) -> str:
+    within = file.resolve().is_relative_to(project.resolve())
+    return str(file.resolve().relative_to(project.resolve()) if within else file.resolve())
 
 
 def write_up(folder: Path) -> Path:
@@ -71,5 +77,5 @@ def write_up(folder: Path) -> Path:
 
 def _same(one: Study, other: Study) -> bool:
     """But for where the data is and which data sets are trained, which decide no result."""
-    unconcerned = {"train": None, "data_root": ""}
+    unconcerned = {"train": None, "data_root": "", "configfile": ()}
     return one.model_copy(update=unconcerned) == other.model_copy(update=unconcerned)

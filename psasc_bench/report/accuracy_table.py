@@ -42,7 +42,7 @@ def accuracy(tables: Tables) -> Table:
     rows = cells[[*CELL, *LABELS, "n", "n_pairs", *ends]]
     terms_of_cells = runs.drop_duplicates(CELL)[[*CELL, *(column for column in [*TERMS, *RARER] if column in runs)]]
     rows = rows.merge(terms_of_cells, on=CELL, how="left")
-    return Table(rows, caption, blocks, cite=_command(cells.iloc[0]))
+    return Table(rows, caption, blocks, cite=f"{_command(cells.iloc[0])}{tables.place}")
 
 
 def finished_runs(tables: Tables) -> pd.DataFrame:

@@ -42,4 +42,4 @@ def render_claims_page(results: Path) -> str:
             lines += [KINDS[bool(primary)], "", markdown_table(table.loc[:, (table != "").any()]), ""]
         for dataset in rows.loc[(rows["n"] == 0) & rows["dataset"].notna(), "dataset"].unique():
             lines += [f"On {dataset}: no pair of finished runs.", ""]
-    return "\n".join(lines)
+    return tables.as_called("\n".join(lines))

@@ -43,7 +43,7 @@ def render_results_page(study: Study, results: Path) -> str:
             lines += [f"`snakemake --cores 8 --config 'train=[{due}]'` trains what is missing or stale.", ""]
     if unlike := unlike_origins(tables.read("times"), study.roles().reference):
         lines += ["## Runs that were not made alike", "", *(f"* {escape_markdown(line)}" for line in unlike), ""]
-    return "\n".join(lines)
+    return tables.as_called("\n".join(lines))
 
 
 def _unfinished(runs: pd.DataFrame, table: pd.DataFrame) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,7 @@ from psasc_bench.report import style
 from psasc_bench.report.style import Look
 from psasc_bench.study import Roles, Study
 
+WORKFLOW = "snakemake"
 MOST_NAMED = 320  # characters of cells without a run in a note
 READINGS = ("dp-psasc", "dp-psasc-inner")
 
@@ -67,6 +69,16 @@ class Tables:
     def study(self) -> Study | None:
         """None where only tables were handed on."""
         return read_study(self.folder)
+
+    def as_called(self, text: str) -> str:
+        """With the file of a study in a folder of its own in the commands that ``text`` names."""
+        given = shlex.join(self.study.configfile) if self.study else ""
+        return text.replace(f"{WORKFLOW} --cores", f"{WORKFLOW} --configfile {given} --cores") if given else text
+
+    @property
+    def place(self) -> str:
+        """What tells a command that the tables are of a study in a folder of its own."""
+        return f" --config {shlex.join(self.study.configfile[-1:])}" if self.study and self.study.configfile else ""
 
     @cached_property
     def roles(self) -> Roles:

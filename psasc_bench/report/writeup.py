@@ -58,7 +58,7 @@ def render_write_up(results: Path, output: Path) -> str:
     root = Path(os.path.relpath(results.absolute().parent, output.absolute().parent))
     place = {"root": "" if root == Path() else f"{root.as_posix()}/", "results": results.absolute().name}
     place["rules"] = rules_link(results, output)
-    written = environment.from_string(template).render(**place, **_facts(tables))
+    written = tables.as_called(environment.from_string(template).render(**place, **_facts(tables)))
     return BLANK.sub("\n\n", written).rstrip("\n") + "\n"  # what a study has nothing to say of leaves no gap
 
 

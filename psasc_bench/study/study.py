@@ -60,6 +60,7 @@ class Study(Strict):
     sweeps: dict[Name, Sweep] = Field(default={})
     claims: ClaimsConfig = ClaimsConfig()
     filled: dict[str, str] = Field(default={})  # by key: where a value is from that was not given
+    configfile: tuple[str, ...] = ()  # of a study in a folder of its own: what the workflow is called with
 
     def trained(self) -> list[str]:
         """The data sets whose missing runs the workflow trains; of the others it shows what records there are."""
