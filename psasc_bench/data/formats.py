@@ -3,6 +3,7 @@ are there, checked, and brought into arrays like those of ``sources``."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".we
 TEST_FOLDERS = ("test", "val")
 TABLES = (".csv", ".parquet", ".npz")
 TRAIN_SHARE = 0.8  # of a table that is not parted yet
+MOST_TOKENS = 2**31 - 1
 MEDMNIST = ("train_images", "train_labels", "test_images", "test_labels")
 # Of ImageNet's images, as commonly published.
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -199,7 +201,9 @@ def _said(place: Place, columns: int) -> tuple[Sequence[float], Sequence[float]]
 
 def _rows(path: Path, label: str | None) -> Arrays:
     if path.suffix == ".npz":
-        return read_npz(path, PARTS)
+        arrays = read_npz(path, PARTS)
+        numbers = (name for name in ("x_train", "x_test") if arrays[name].dtype.kind in "iufb")
+        return arrays | {name: arrays[name].astype(np.float64) for name in numbers}  # whole ones are no token ids
     if label is None:
         raise ValueError(f"{path}: give the key 'label': the name of the column that holds the classes")
     if not path.is_dir():
@@ -228,9 +232,16 @@ def _columns(
     names = list(names or (str(name) for name in frame if name != label))
     if strange := sorted(set(map(str, frame)) ^ {*map(str, names), label}):
         raise ValueError(f"{path}: column {strange[0]!r} is not in both train and test")
+    if frame.empty or not names:
+        raise ValueError(f"{path}: has no {'rows' if names else f'column but {label!r}'}")
     for name in names:
         if frame[name].dtype.kind not in "iufb":
             raise ValueError(f"{path}: column {name!r} holds no numbers; leave it out, or encode it as numbers")
+    if missing := int(frame[label].isna().sum()):
+        raise ValueError(f"{path}: column {label!r} has no label in {missing} of {len(frame)} rows; leave them out")
+    if frame[label].dtype.kind not in "iufb":
+        found = ", ".join(map(repr, frame[label].unique()[:2]))
+        raise ValueError(f"{path}: column {label!r} holds text, as {found}; number the classes from 0")
     return frame[names].to_numpy(np.float64), frame[label].to_numpy(), names
 
 
@@ -242,11 +253,26 @@ def _frame(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file")
     try:
-        return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+        return _csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    except pd.errors.ParserWarning:
+        raise ValueError(f"{path}: has rows of more fields than its first, which names the columns") from None
     except ImportError:
         raise ValueError(f"{path}: reading it needs the package pyarrow; install it, or save a .csv") from None
     except DAMAGE as error:
         raise ValueError(f"{path}: not a table ({' '.join(str(error).split())})") from None
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    """Where pandas would take a first column without a name for row labels, and rename a second column of one name,
+    the file is refused."""
+    import pandas as pd
+
+    names = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]
+    if twice := sorted(names[names.duplicated()]):
+        raise ValueError(f"{path}: has two columns that are called {twice[0]!r}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(path, index_col=False)
 
 
 def tokens(place: Place) -> tuple[Arrays, Constants]:
@@ -260,6 +286,8 @@ def tokens(place: Place) -> tuple[Arrays, Constants]:
         x = arrays[name]
         if not np.issubdtype(x.dtype, np.integer) or x.ndim != 2 or not x.size or x.min() < 0:
             raise ValueError(f"{path}: {name} {x.dtype} {x.shape} must be token ids [n, length], whole numbers from 0")
+        if x.max() > MOST_TOKENS:
+            raise ValueError(f"{path}: {name} has a token id of {x.max()}; the largest may be {MOST_TOKENS}")
         arrays[name] = x.astype(np.int64)
     length = arrays["x_train"].shape[1]
     return sound(path, arrays), ([0.0] * length, [1.0] * length)
@@ -285,7 +313,7 @@ def sound(path: Path, arrays: Arrays) -> Arrays:
             raise ValueError(
                 f"{path}: x_{part} {x.shape} and y_{part} {y.shape} must be of the same examples, 1 or more"
             )
-        if x.dtype.kind not in "iufb" or x.ndim not in (2, 4):
+        if x.dtype.kind not in "iufb" or x.ndim not in (2, 4) or not x[0].size:
             wanted = "with a row for each example, or images [n, channels, height, width]"
             raise ValueError(f"{path}: x_{part} {x.dtype} {x.shape} must be numbers, {wanted}")
         if x.dtype not in (np.uint8, np.int64):

@@ -61,7 +61,7 @@ def explicit(gradients: Mapping[nn.Parameter, Tensor]) -> LayerGradients:
     """From per-example gradients ``{parameter: [B, ...]}`` that have been written down."""
 
     def weighted_sum(w: Tensor) -> Sums:
-        return {parameter: (w @ g.flatten(1)).view(g.shape[1:]) for parameter, g in gradients.items()}
+        return {parameter: (w @ _by_row(g)).view(g.shape[1:]) for parameter, g in gradients.items()}
 
     return LayerGradients(add_up(squared_row_norms(g) for g in gradients.values()), weighted_sum)
 
@@ -78,8 +78,12 @@ def along_time(tensors: Iterable[Tensor]) -> Tensor:
 
 def squared_row_norms(g: Tensor) -> Tensor:
     # vector_norm is several times faster on a CPU than einsum or square().sum()
-    norms: Tensor = torch.linalg.vector_norm(g.flatten(1), dim=1)
+    norms: Tensor = torch.linalg.vector_norm(_by_row(g), dim=1)
     return norms.square()
+
+
+def _by_row(g: Tensor) -> Tensor:
+    return g.reshape(len(g), -1)  # unlike `flatten(1)` also of numbers, which a parameter may be
 
 
 def scale_rows(b: Tensor, w: Tensor) -> Tensor:

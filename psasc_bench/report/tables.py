@@ -25,7 +25,7 @@ from psasc_bench.analysis import (
 )
 from psasc_bench.report import style
 from psasc_bench.report.style import Look
-from psasc_bench.study import Roles, Study
+from psasc_bench.study import Cell, Roles, Study
 
 WORKFLOW = "snakemake"
 MOST_NAMED = 320  # characters of cells without a run in a note
@@ -94,10 +94,17 @@ class Tables:
         for name, protocol in self.study.datasets.items():
             delta = found["delta"].isna() | (found["delta"] == protocol.delta) | np.isinf(found["epsilon"])
             of_data = found[(found["dataset"] == protocol.source) & delta & (protocol.features == "pixels")]
-            for method in self.study.methods:
-                of_method = of_data[of_data["method"] == self.study.known_as(method)]
-                parts.append(of_method.assign(dataset=name, method=method))
+            for method in self.study.methods_on(name):
+                if not self._changed(name, method):
+                    of_method = of_data[of_data["method"] == self.study.known_as(method)]
+                    parts.append(of_method.assign(dataset=name, method=method))
         return pd.concat(parts)
+
+    def _changed(self, dataset: str, method: str) -> bool:
+        """Whether it is trained there by other update rules than the heavy ball, or on altered examples."""
+        assert self.study
+        spec = self.study.spec(Cell(dataset, method, self.study.cell_epsilons(dataset, method)[0]), 0)
+        return bool(spec.optimiser or spec.augment)
 
     @cached_property
     def summary(self) -> pd.DataFrame:

@@ -131,9 +131,10 @@ class Study(Strict):
 
     def known_as(self, name: str) -> str:
         """As which method its results count: as its implementation, unless update rules or augmentations of its own
-        make another of it."""
-        config = self._method(name)
-        return name if config.optimiser or config.augment else self.implementation(name)
+        make another of it, which then is no known one, whatever it is called."""
+        config, known = self._method(name), self.implementation(name)
+        changed = config.optimiser or config.augment or config.settings.get("augmentations", 1) > 1
+        return f"{known} with changes" if changed else known
 
     def method_files(self) -> list[str]:
         """The files of those of its methods that have one of their own."""

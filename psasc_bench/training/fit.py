@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from psasc_bench import models
+from psasc_bench import models, plugins
 from psasc_bench.data import Dataset
 from psasc_bench.engine import GradientBooks
 
@@ -35,6 +35,6 @@ def _check_gradients(model: str, dataset: Dataset) -> None:
         losses = F.cross_entropy(outputs, torch.zeros(EXAMPLES, dtype=torch.int64), reduction="none")
         books.record(losses, torch.ones(EXAMPLES))
         books.weighted_sum(torch.ones_like)
-    except (TypeError, RuntimeError) as error:
-        first, *_ = str(error).removeprefix("model: ").splitlines()
+    except plugins.FAULTS as error:  # whatever somebody's network does
+        first, *_ = str(error).removeprefix("model: ").splitlines() or [type(error).__name__]
         raise ValueError(f"model {model}: {first}") from None

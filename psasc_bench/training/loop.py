@@ -27,7 +27,7 @@ from psasc_bench.training.checkpoint import Checkpoint
 from psasc_bench.training.diagnostics import Diagnostics
 from psasc_bench.training.fit import check_fit
 from psasc_bench.training.run_state import State
-from psasc_bench.training.step import Objective, View, advanced, release, shares
+from psasc_bench.training.step import Objective, View, advanced, check_bounds, release, shares
 
 EVALUATION_BATCH = 1000
 # Of the number of an epoch that has ended, the method as it stands and the released iterates at hand (each [P], oldest
@@ -160,6 +160,7 @@ def train(
         gradient_sum = objective.gradient_sum(
             state.method, batch, iterates=state.iterates, micro_batch_size=micro_batch_size, clock=state.clock
         )
+        check_bounds(state.method, gradient_sum)
         state.nonfinite_examples += gradient_sum.nonfinite
         with state.clock("diagnostics"):
             state.diagnostics.add(gradient_sum)
@@ -203,7 +204,7 @@ def train(
             steps_taken=state.step,
             nonfinite_examples=state.nonfinite_examples,
             seconds=state.clock.seconds,
-            parameters=evaluated(),
+            parameters=state.parameters if status == "failed" else evaluated(),
             resumed_at=state.resumed_at,
             predictions=state.predictions,
         )
@@ -218,13 +219,13 @@ def train(
                 if state.step in epoch_ends or not finite:
                     end_epoch()
                     finite = finite and math.isfinite(state.curve[-1][f"{spec.evaluation}_loss"])
+            if finite and checkpoint and checkpoint.due():
+                checkpoint.save(*state.pack())
         except plugins.FAULTS as error:  # whatever a method or a model does: the run is over, the study is not
             traceback.print_exc()
             return outcome("failed", f"{type(error).__name__} after step {state.step}: {error}")
         if not finite:
             return outcome("diverged", f"parameters or {spec.evaluation} loss not finite at step {state.step}")
-        if checkpoint and checkpoint.due():
-            checkpoint.save(*state.pack())
         if progress:
             progress(state.step, steps)
     return outcome("done")

@@ -14,6 +14,8 @@ from psasc_bench.engine import ByLayer, GradientBooks, flatten, gather, point_at
 from psasc_bench.methods import Adaptive, Method, PerLayer
 from psasc_bench.privacy import micro_batches, noise_scale, privatise, remaining_multiplier
 
+ROUNDING = 1e-4  # relative: of lengths in float32
+
 
 @dataclass(frozen=True)
 class GradientSum:
@@ -136,6 +138,23 @@ def release(
         )
     scale = noise_scale(sensitivity=method.sensitivity(), noise_multiplier=share.gradient) / expected_batch_size
     return Released(gradient, statistic, scale)
+
+
+def check_bounds(method: Method, gradient_sum: GradientSum) -> None:
+    """Raises ``ValueError`` if, at the settings that an adaptive method has come to, an example of this batch moves
+    what is released further than the noise is for: the checks have seen it begin, and not all that may follow."""
+    if not isinstance(method, Adaptive):
+        return
+    norms = gradient_sum.norms
+    moved = {"statistic": (method.statistic(norms).square().sum(1).sqrt(), method.statistic_sensitivity())}
+    if not isinstance(method, PerLayer):
+        moved["weighted gradient"] = (norms * method.weight(norms).abs(), method.sensitivity())
+    for what, (lengths, sensitivity) in moved.items():
+        if not bool((lengths <= sensitivity * (1 + ROUNDING)).all()):
+            raise ValueError(
+                f"{method.title}: at the settings it has come to, an example's {what} is {float(lengths.max()):g} "
+                f"long, above the sensitivity {sensitivity:g} that it claims"
+            )
 
 
 def release_statistic(

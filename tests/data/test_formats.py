@@ -274,7 +274,8 @@ def test_parquet_is_read_where_it_can_be(tmp_path: Path) -> None:
         ({"bought": [1, 2] * 25}, {}, "labels from 1 to 2; it must have two classes or more, from 0"),
         ({"bought": [0] * 50}, {}, "labels from 0 to 0; it must have two classes or more"),
         ({"bought": [0.5, 1] * 25}, {}, "must hold whole numbers"),
-        ({"bought": ["no", "yes"] * 25}, {}, "must hold whole numbers"),
+        ({"bought": ["no", "yes"] * 25}, {}, "column 'bought' holds text, as 'no', 'yes'; number the classes from 0"),
+        ({"bought": [np.nan] + [1] * 49}, {}, "column 'bought' has no label in 1 of 50 rows"),
     ],
 )
 def test_table_that_cannot_be_trained_on_is_refused(
@@ -282,6 +283,27 @@ def test_table_that_cannot_be_trained_on_is_refused(
 ) -> None:
     frame(50, **changes).to_csv(tmp_path / "mine.csv", index=False)
     assert told in refusal("table", tmp_path / "mine.csv", **({"label": "bought", **CONSTANTS} | given))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a,y\n7,2,0\n8,3,1\n", "has rows of more fields than its first"),
+        ("a,y,y\n1,0,0\n2,1,1\n", "has two columns that are called 'y'"),
+        ("y\n0\n1\n", "has no column but 'y'"),
+        ("a,y\n", "has no rows"),
+    ],
+)
+def test_table_whose_columns_could_be_taken_for_others_is_refused(text: str, told: str, tmp_path: Path) -> None:
+    """pandas would take the first column for row labels, or call the second `y` a feature."""
+    (tmp_path / "mine.csv").write_text(text)
+    assert told in refusal("table", tmp_path / "mine.csv", label="y", **CONSTANTS)
+
+
+def test_whole_numbers_of_a_table_are_no_token_ids(tmp_path: Path) -> None:
+    x, y = np.arange(12).reshape(6, 2), np.arange(6) % 2
+    np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    assert read("table", tmp_path / "mine.npz", **CONSTANTS).x_train.dtype == np.float32
 
 
 def test_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
@@ -317,6 +339,7 @@ def test_token_ids_reach_the_model_as_they_are(tmp_path: Path) -> None:
         ({"x_train": -np.ones((8, 6), int)}, "must be token ids"),
         ({"x_train": np.ones(8, int)}, "must be token ids"),
         ({"x_test": np.ones((4, 5), int)}, "hold examples of unlike shape"),
+        ({"x_train": np.full((8, 6), 2**63, np.uint64)}, "has a token id of 9223372036854775808"),
         ({"y_train": np.arange(7) % 2}, "must be of the same examples"),
     ],
 )

@@ -129,6 +129,16 @@ def test_a_known_method_with_another_update_rule_has_no_published_accuracy(table
     assert set(plots.Tables(folder).published["method"]) == {"dp-sgd"}
 
 
+def test_data_set_with_another_update_rule_has_no_published_accuracy(tables: Tables) -> None:
+    folder = tables(methods=["dp-sgd"], datasets=["mnist"], epsilons=[3.0])
+    for rule, expected in (("heavy-ball", {"dp-sgd"}), ("adam", set())):
+        datasets = {"mnist": {"optimiser": rule}}
+        study = {"methods": {"dp-sgd": {"C": 0.1}}, "datasets": datasets, "epsilons": [3], "seeds": [0]}
+        (folder / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+        (folder / "study.json").write_text(load_study(folder / "study.yaml").model_dump_json(), encoding="utf-8")
+        assert set(plots.Tables(folder).published["method"]) == expected
+
+
 def test_more_cells_without_a_run_than_can_be_named_are_counted(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:

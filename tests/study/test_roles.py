@@ -41,6 +41,17 @@ def test_without_dp_sgd_the_first_method_is_the_reference() -> None:
     assert parsed({"auto-s": {}, "mine": MINE}).roles() == Roles(method="mine", reference="auto-s")
 
 
+@pytest.mark.parametrize("changes", [{"optimiser": "adam"}, {"augment": ["flip"]}, {"augmentations": 4}])
+def test_known_method_with_changes_is_known_no_more_whatever_it_is_called(changes: dict[str, Any]) -> None:
+    augment = {"source": "cifar10", "augment": ["flip"]} if "augmentations" in changes else {"source": "cifar10"}
+    methods = {"dp-sgd": {}, "dp-psasc": {"method": "dp-sgd", "title": "mine", **changes}}
+    study = parse_study({"methods": methods, "datasets": {"some": augment}}, source="study.yaml")
+    assert study.known_as("dp-psasc") not in methods
+    assert study.roles() == Roles(method="dp-psasc", reference="dp-sgd")
+    named = parse_study({"methods": {"dp-sgd": changes}, "datasets": {"some": augment}}, source="study.yaml")
+    assert named.known_as("dp-sgd") != "dp-sgd"
+
+
 def test_study_of_baselines_tests_none_of_them() -> None:
     assert parsed({"dp-sgd": {}, "auto-s": {}}).roles() == Roles(reference="dp-sgd", earlier=("auto-s",))
 

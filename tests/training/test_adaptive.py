@@ -83,6 +83,48 @@ def test_noise_of_the_gradient_is_that_of_other_methods(digits: Dataset, digits_
     torch.testing.assert_close(runs[0], runs[1], rtol=1e-5, atol=1e-6)
 
 
+LATE = """
+from dataclasses import dataclass, replace
+from psasc_bench.methods.base import Tensor
+from psasc_bench.methods.quantile import Quantile
+
+@dataclass(frozen=True, kw_only=True)
+class Late(Quantile):
+    title = "late"
+    state = ("C", "age")
+    age: float = 1.0
+
+    def weight(self, norm: Tensor) -> Tensor:
+        return {weight}super().weight(norm)
+
+    def statistic(self, norms: Tensor) -> Tensor:
+        return {statistic}super().statistic(norms)
+
+    def advance(self, released: Tensor):
+        return replace(super().advance(released), age=self.age + 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("planted", "what"),
+    [
+        ({"weight": "(2 if self.age > 3 else 1) * ", "statistic": ""}, "weighted gradient"),
+        ({"weight": "", "statistic": "(5 if self.age > 3 else 1) * "}, "statistic"),
+    ],
+)
+def test_run_ends_where_its_settings_come_to_break_their_claim(
+    planted: dict[str, str], what: str, digits: Dataset, digits_spec: MakeSpec, tmp_path: Path
+) -> None:
+    """The bug planted shows only after three steps, and after forty it might be any other."""
+    path = tmp_path / "late.py"
+    path.write_text(LATE.format(**planted), encoding="utf-8")
+    spec = digits_spec(method=str(path), parameters={"C": 1e-3})
+    outcome = train(spec, digits, budget_for(spec, digits), micro_batch_size=320, device=CPU)
+    assert outcome.status == "failed"
+    told = f"ValueError after step 3: late: at the settings it has come to, an example's {what} is "
+    assert str(outcome.reason).startswith(told)
+
+
 def test_bounded_quantile_clipping_stops_at_its_bound() -> None:
     assert advanced("bounded-quantile", [0.5], C=1.0, lowest=0.5) == pytest.approx(math.exp(-0.1))
     assert advanced("bounded-quantile", [0.5], C=0.51, lowest=0.5) == 0.5

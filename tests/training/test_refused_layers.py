@@ -62,6 +62,27 @@ class Centred(nn.Module):
         return x - 0.01 * x.mean(0)
 
 
+class RunningMean(nn.Module):
+    """Of the examples trained on, in an attribute, for evaluation alone."""
+
+    mean: Tensor | float = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x - self.mean
+        self.mean = 0.9 * self.mean + 0.1 * x.detach().mean(0)
+        return x
+
+
+class Gain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gain * x
+
+
 class CentredIfMany(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x - x.mean(0) if len(x) > 4 else x
@@ -113,6 +134,7 @@ REFUSED: dict[str, tuple[Built, str]] = {
         lambda: nn.Sequential(nn.InstanceNorm2d(1, track_running_stats=True), *flat()),
         r"layer '0' \(InstanceNorm2d\) keeps a state",
     ),
+    "a mean for evaluation": (lambda: flat(RunningMean()), r"layer '1' \(RunningMean\) keeps a state"),
     "a count of one's own": (lambda: flat(Counting()), r"layer '1' \(Counting\) keeps a state"),
     "spectral normalisation": (
         lambda: nn.Sequential(nn.Flatten(), nn.utils.parametrizations.spectral_norm(nn.Linear(64, 10))),
@@ -135,6 +157,7 @@ REFUSED: dict[str, tuple[Built, str]] = {
     ),
 }
 ACCEPTED: dict[str, Built] = {
+    "a number that is trained": lambda: flat(Gain()),
     "group normalisation": lambda: nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.Flatten(), nn.Linear(144, 10)
     ),

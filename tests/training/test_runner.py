@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,50 @@ def test_spool_is_empty_once_it_has_served(made: Record, file_run: FileRun, path
 
 
 # ------------------------------------------------------------------------------------------------ failures
+
+
+LATE = """
+from dataclasses import dataclass
+import torch
+from psasc_bench.optimisers.base import Moment, State, Tensor, UpdateRule
+
+@dataclass(frozen=True, kw_only=True)
+class Late(UpdateRule):
+    title = "late"
+
+    def start(self, parameters: Tensor) -> State:
+        return {"taken": torch.zeros(())}
+
+    def update(self, gradient: Tensor, state: State, moment: Moment) -> tuple[Tensor, State]:
+        late = {"odd": torch.zeros(2, dtype=torch.bfloat16)} if LATE_STATE and moment.step > 4 else {}
+        return gradient, {"taken": state["taken"] + 1, **late}
+
+    def evaluated(self, parameters: Tensor, state: State) -> Tensor:
+        if not LATE_STATE and state["taken"] > 4:
+            raise ValueError("no average")
+        return parameters
+"""
+
+
+@pytest.mark.parametrize(
+    ("planted", "reason"),
+    [
+        (False, r"ValueError after step \d+: no average"),
+        (True, r"TypeError after step \d+: Got unsupported ScalarType"),
+    ],
+)
+def test_update_rule_that_goes_wrong_late_ends_its_run_as_failed(
+    planted: bool, reason: str, digits: Dataset, digits_spec: MakeSpec, tmp_path: Path
+) -> None:
+    """In what is evaluated, or with a state that no checkpoint can have."""
+    rule = tmp_path / "late.py"
+    rule.write_text(LATE.replace("LATE_STATE", str(planted)), encoding="utf-8")
+    spec = digits_spec(epochs=3, optimiser=({str(rule): {}},), momentum=0.0)
+    how: dict[str, Any] = {"micro_batch_size": 320, "device": CPU, "checkpoint_seconds": 0.0}
+    found = runner.train_run(spec, digits, budget_for(spec, digits), runs=tmp_path / "runs", **how)
+    assert found.status == "failed"
+    assert re.match(reason, str(found.reason))
+    assert records.read(tmp_path / "runs" / f"{spec.name()}.json") == found
 
 
 @pytest.mark.parametrize("fault", [RuntimeError, SystemExit])
