@@ -177,11 +177,20 @@ def figure(options: argparse.Namespace) -> None:
             tables = f"the tables in {options.results} are of {', '.join(known) or 'nothing'}"
             raise ValueError(f"--dataset: no {options.dataset!r}; {tables}")
     for name in options.figures or report.FIGURES:
-        lacking = report.FIGURES[name].lacks(options.results) if not options.figures else ""
+        lacking = "" if options.figures else _lacks(name, options.results)
         if lacking:
             say(f"{name} is not drawn: it {lacking}")
         else:
             wrote(*report.draw_figure(name, options.results, options.output, dataset=options.dataset))
+
+
+def _lacks(figure: str, results: Path) -> str:
+    """In words, the first table that there is not of those that the figure is drawn from."""
+    plan = report.FIGURES[figure]
+    absent = next((name for name in plan.tables if not (results / f"{name}.csv").exists()), None)
+    if absent is None:
+        return plan.lacks(results)
+    return f"needs {results / absent}.csv, which `snakemake --cores 8 results/{absent}.csv` makes"
 
 
 def table(options: argparse.Namespace) -> None:

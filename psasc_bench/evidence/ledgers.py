@@ -142,6 +142,8 @@ def _not_its_runs(ledger: _Ledger, found: Record, files: Mapping[str, str]) -> s
         return problem
     if taken > planned or (taken < planned and found.status == "done"):
         return f"it took {taken} steps where {planned} were planned"
+    if spec.method.startswith(methods.OF_A_FILE) and spec.method not in files:
+        return "it cannot be verified: its method is in a file that this study does not name"
     try:
         sensitivity = methods.create(files.get(spec.method, spec.method), dict(spec.parameters)).sensitivity()
     except ValueError as error:  # the method has gone, or has other hyper-parameters now

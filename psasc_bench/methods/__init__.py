@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 FOLDER = Path(__file__).parent
+OF_A_FILE = "file-"  # how the identity of a method in a file of its own begins
 CONTRACT = tuple(f"{__name__}.base.{name}" for name in ("Adaptive", "Method", "PerLayer", "Tensor"))
 # What is no name for a hyper-parameter: keys of a study and of a run, columns of tables, and what a method has besides.
 TAKEN = """
@@ -100,7 +101,7 @@ def from_file(path: Path) -> type[Method]:
 def identity(name: str) -> str:
     """What a run's record calls a method: its ``name`` or, of one in a file of its own, that file's content, which is
     the same wherever it lies and whatever it is called."""
-    return f"file-{fingerprint(load(name))}" if plugins.is_file(name) else name
+    return f"{OF_A_FILE}{fingerprint(load(name))}" if plugins.is_file(name) else name
 
 
 def create(name: str, values: dict[str, Any]) -> Method:
@@ -186,8 +187,11 @@ def checked_title(title: str) -> str:
 
 
 def _unprintable(character: str) -> bool:
-    """Control characters, ends of lines, halves of pairs, and what Unicode has set apart as no character."""
+    """Control characters, ends of lines, halves of pairs, what turns the direction of the text behind it, and what
+    Unicode has set apart as no character."""
     code = ord(character)
+    if 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069:
+        return True
     apart = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
     return apart or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
 

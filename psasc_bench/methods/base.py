@@ -105,7 +105,8 @@ class Adaptive(Method):
 
     @abstractmethod
     def advance(self, released: Tensor) -> Self:
-        """The method of the next step, by the released statistic ``[m]`` and its own fields alone."""
+        """The method of the next step, by the released statistic ``[m]`` and its own fields alone. Its noise may be
+        larger than the statistic, and below 0: keep the settings in their range."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,10 +106,10 @@ class Protocol:
                 self._value("sensitivity", name, method) for name in self.titles for method in self._private_on(name)
             }
             shares.append(
-                f"the sensitivity {_text(values.pop())}" if len(values) == 1 else "one sensitivity a data set"
+                f"the sensitivity {_text(values.pop())}" if len(values) == 1 else "one sensitivity per data set"
             )
         if self.alike and not differing["learning_rate"]:
-            shares.append("one learning rate a data set")
+            shares.append("one learning rate per data set")
         if self.alike and not differing["optimiser"]:
             shares += self._shared_optimiser()
         what = ["the weight"] if weights_differ else []
@@ -230,7 +230,7 @@ class Protocol:
         found = {self._value("optimiser", name, method) for name in self.alike for method in self._private_on(name)}
         if found <= {HEAVY_BALL}:
             return []
-        return [f"the optimiser {found.pop()}" if len(found) == 1 else "one optimiser a data set"]
+        return [f"the optimiser {found.pop()}" if len(found) == 1 else "one optimiser per data set"]
 
     def _value(self, key: str, name: str, method: str) -> float | str | None:
         """None for the momentum of an optimiser that says itself whether it has one."""

@@ -101,3 +101,12 @@ def test_comparison_takes_results_folders_those_above_and_studies(
 def test_comparison_with_no_results_is_refused(tmp_path: Path, refused: Refused) -> None:
     (line,) = refused("compare", tmp_path, tmp_path)
     assert line == f"{tmp_path}: no results folder with a runs.csv, nor a study that has one"
+
+
+def test_figures_whose_tables_are_not_there_are_named_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["figure"]) == 0
+    told = capsys.readouterr().out
+    assert "forest is not drawn: it needs results/summary.csv, which `snakemake --cores 8 results/summary.csv` " in told

@@ -133,6 +133,7 @@ def test_ledger_with_a_gap_is_named_with_the_gap(key: str, value: object, tmp_pa
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"method": "file-818c"}, "it cannot be verified: its method is in a file that this study does not name"),
         ({"method": "gone"}, "it cannot be verified: unknown method 'gone'"),
         ({"parameters": {"C": 0.2, "clip": 1.0}}, "it cannot be verified: dp-psasc has no hyper-parameter 'clip'"),
         ({"epochs": 0}, "its spec is for 0 epochs"),

@@ -78,6 +78,7 @@ def test_paths_of_an_own_study_are_below_the_project_that_it_is_started_from(pro
     assert where == project / "studies" / "mine"
     assert placed["datasets"]["mine"]["path"] == str(project / "mine.npz")
     assert placed["data_root"] == str(project / "data")
+    assert (placed["name"], placed["configfile"]) == ("mine", ["mine.yaml"])
     assert parse_study(placed, source="placed").spec is not None
 
 

@@ -139,6 +139,19 @@ def test_data_set_with_another_update_rule_has_no_published_accuracy(tables: Tab
         assert set(plots.Tables(folder).published["method"]) == expected
 
 
+def test_commands_that_pages_name_are_those_of_their_study(tables: Tables) -> None:
+    folder = tables(methods=["dp-sgd"], datasets=["mnist"], epsilons=[3.0])
+    study: dict[str, object] = {"methods": {"dp-sgd": {"C": 0.1}}, "datasets": {"mnist": {}}}
+    text = "`snakemake --cores 8 results/deviation.csv` makes it"
+    for given, expected in (
+        ([], text),
+        (["my studies/a.yaml"], text.replace("--cores", "--configfile 'my studies/a.yaml' --cores")),
+    ):
+        (folder / "study.yaml").write_text(yaml.safe_dump(study | {"configfile": given}), encoding="utf-8")
+        (folder / "study.json").write_text(load_study(folder / "study.yaml").model_dump_json(), encoding="utf-8")
+        assert plots.Tables(folder).as_called(text) == expected
+
+
 def test_more_cells_without_a_run_than_can_be_named_are_counted(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,9 @@ def test_shipped_study_follows_those_that_it_names() -> None:
     )
     assert shipped.untouched() == "on the larger data sets no setting of a private method was tuned on the data"
     shared = shipped.shared(weights_differ=True)
-    assert "the sensitivity 0.1 and one learning rate a data set; what differs is the weight and, with inner" in shared
+    assert (
+        "the sensitivity 0.1 and one learning rate per data set; what differs is the weight and, with inner" in shared
+    )
     assert shipped.filled() == []
     assert shipped.follows("fashion_mnist", "fashion_mnist")
 
@@ -106,7 +108,7 @@ def test_what_private_methods_do_not_share_is_said(methods: dict[str, Any], said
     own = protocol(methods=methods)
     shared = own.shared(weights_differ=True)
     assert shared.endswith(said)
-    assert ("one learning rate a data set" in shared) == ("learning rates" not in said)
+    assert ("one learning rate per data set" in shared) == ("learning rates" not in said)
     assert ("the sensitivity 0.1" in shared) == ("sensitivities" not in said)
     assert own.untouched() == ""
 
@@ -149,7 +151,7 @@ def test_data_set_whose_settings_were_chosen_for_each_method_is_spoken_of_by_its
     tuned = {"source": "fashion_mnist", "title": "Tuned", "tuned": True, "overrides_by_epsilon": chosen}
     own = protocol(datasets={"fashion_mnist": {}, "tuned": tuned})
     shared = own.shared(weights_differ=True)
-    assert "the sensitivity 0.1 and one learning rate a data set; what differs is the weight." in shared
+    assert "the sensitivity 0.1 and one learning rate per data set; what differs is the weight." in shared
     assert shared.endswith(
         "On Tuned, each method has at each budget the learning rate and hyper-parameters that did "
         "best on held-out training examples, a choice that has noise of its own."
