@@ -20,7 +20,7 @@ from psasc_bench.report.claim_sentences import claim_sentences
 from psasc_bench.report.formats import escape_markdown, interval, rules_link
 from psasc_bench.report.protocol import Protocol, listed
 from psasc_bench.report.tables import Tables
-from psasc_bench.report.writeup_tables import at_other_epsilons, primary_comparisons
+from psasc_bench.report.writeup_tables import at_other_epsilons, other_methods, primary_comparisons
 
 LINE = 125  # characters
 # Between these the README of a project has the answer of its study.
@@ -89,6 +89,7 @@ def _facts(tables: Tables) -> dict[str, Any]:
         "nothing": nothing,
         "answer": "" if nothing else sentences.answer(tables),
         "comparisons": shown,
+        "others": {} if nothing or not tables.roles.method else other_methods(tables),
         "points": sentences.POINTS,
         "few": bool((~tables.comparisons["decides"]).any()),
         "runs": _runs(tables),

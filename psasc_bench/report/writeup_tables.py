@@ -23,6 +23,19 @@ def primary_comparisons(tables: Tables) -> str:
     return comparison_lines(found, tables, f"{method} minus {reference}", over_all=tables.answer)
 
 
+def other_methods(tables: Tables) -> dict[str, str]:
+    """By title of a data set, a line for each method beside those that the claims are about, against the reference."""
+    roles = tables.roles
+    found = tables.comparisons
+    named = [name for name in (roles.method, roles.momentum, *roles.earlier) if name]
+    found = found[(found["reference"] == roles.reference) & ~found["method"].isin(named) & (found["n"] > 0)]
+    header = f"minus {tables.reference_title()}"
+    return {
+        escape_markdown(tables.titles[str(name)]): comparison_lines(rows, tables, header)
+        for name, rows in found.groupby("dataset", sort=False)
+    }
+
+
 def comparison_lines(found: pd.DataFrame, tables: Tables, header: str, *, over_all: pd.DataFrame | None = None) -> str:
     """Of rows of comparisons.csv: of one pair on several data sets, with the mean over these from answer.csv if that is
     given, or of several methods on one."""

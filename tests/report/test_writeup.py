@@ -99,3 +99,13 @@ def test_older_conversion_from_renyi_privacy_is_as_much_noise_as_is_said() -> No
     assert f"{multipliers}, which by our accountant is\nepsilon {epsilon:.2f}" in text
     study = load_study(Path(__file__).parents[2] / "config" / "config.yaml")
     assert study.sweeps["accountant_fashion_mnist"].epsilons == (round(epsilon, 2),)
+
+
+def test_methods_that_no_claim_is_about_have_a_table_of_their_own(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    wide, shipped = root / "studies" / "wide" / "results", root / "results"
+    page = writeup.render_write_up(wide, tmp_path / "study.md")
+    of_others = page.partition("## The other methods")[2].partition("## Beside the literature")[0]
+    assert "| DP-NAdam " in of_others
+    assert "| DP-PSASC " not in of_others
+    assert "The other methods" not in writeup.render_write_up(shipped, tmp_path / "study.md")
