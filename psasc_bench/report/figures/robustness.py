@@ -40,13 +40,15 @@ def draw(tables: Tables) -> Figure:
     for datasets in scaled:
         own = [(grid, row) for grid, row in zip(grids, rows, strict=True) if grid["dataset"].iloc[0] in datasets]
         scale = _draw_alike(own, methods, tables)
-        panels = [axes for _, row in own for axes in row]
-        fraction, aspect = (0.03, 60) if by_method.many(methods) else (0.15, 20)
-        bar = figure.colorbar(ScalarMappable(scale, COLOURS), ax=panels, pad=0.01, fraction=fraction, aspect=aspect)
-        bar.set_label("Held-out accuracy (%)")
-        bar.outline.set_visible(False)
+        if not by_method.many(
+            methods
+        ):  # beside blocks of methods there is no room for it, and each cell has its number
+            panels = [axes for _, row in own for axes in row]
+            bar = figure.colorbar(ScalarMappable(scale, COLOURS), ax=panels, pad=0.01, fraction=0.15, aspect=20)
+            bar.set_label("Held-out accuracy (%)")
+            bar.outline.set_visible(False)
     notes = [
-        "Mean over seeds on held-out training examples, a frame around each best. Blank: not tried;",
+        "Mean accuracy (%) over seeds on held-out examples, a frame around each best. Blank: not tried;",
         f"{TIMES}: a seed has no result. Titles: share of the settings within {100 * NEAR:g} point of the best.",
         "Δ: the sensitivity; times the learning rate, it is the longest step that an example can make.",
         *tables.left_out("sweeps", "tuning"),
@@ -87,8 +89,9 @@ def _draw_alike(grids: Sequence[tuple[pd.DataFrame, Sequence[Axes]]], methods: l
     for grid, row in grids:
         shares = shares_near_best(grid).groupby("method")["value"].mean()
         for method, axes in zip(methods, row, strict=True):
-            share = f": {100 * shares[method]:.0f} %" if method in shares else ""
-            layout.heading(axes, f"{tables.method_titles[method]}{share}")
+            share = [f"{100 * shares[method]:.0f} %"] if method in shares else []
+            said = [tables.method_titles[method], *share]
+            layout.heading(axes, *(said if apart else [": ".join(said)]))
             if axes in maps:
                 _map(axes, maps[axes] if apart else maps[axes].reindex(steps), scale)
             else:
@@ -127,7 +130,10 @@ def _map(axes: Axes, means: pd.DataFrame, scale: Normalize) -> None:
         i, j = np.unravel_index(np.nanargmax(values), values.shape)
         axes.add_patch(Rectangle((float(j) - 0.5, float(i) - 0.5), 1, 1, fill=False, edgecolor="black", clip_on=False))
     labels = [name if isinstance(name, tuple) else (name,) for name in means.columns]
-    axes.set_xticks(range(len(labels)), [", ".join(f"{value:g}" for value in label) for label in labels])
+    if any(means.columns.names):  # they differ in more than the step
+        axes.set_xticks(range(len(labels)), [", ".join(f"{value:g}" for value in label) for label in labels])
+    else:
+        axes.set_xticks([])
     axes.set_yticks(range(len(means)), [f"{step:g}" for step in means.index])
     axes.set_xlabel(", ".join(SYMBOLS.get(str(name), str(name)) for name in means.columns.names))
     axes.spines[:].set_visible(False)
