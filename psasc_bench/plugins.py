@@ -211,12 +211,12 @@ def _here(before: Collection[str]) -> dict[str, Path | None]:
     for name in sys.modules.keys() - before:
         own = vars(sys.modules[name])  # no attribute: torch has modules that make up what they are asked for
         file, folders = own.get("__file__"), own.get("__path__") or ()
-        if any(map(_is_here, [file] if file else folders)):
+        if any(map(is_here, [file] if file else folders)):
             found[name] = Path(file).resolve() if file else None
     return found
 
 
-def _is_here(place: str) -> bool:
+def is_here(place: str) -> bool:
     """Whether it is a file or a folder that is neither installed nor Python's nor this package's: libraries are."""
     path = Path(place)
     known = [str(PACKAGE), *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib"))]
@@ -314,7 +314,7 @@ def _is_late(name: str, names: Collection[str]) -> bool:
     if name in names or not name or name in sys.modules:
         return name in names
     spec = importlib.util.find_spec(name)
-    return spec is not None and any(map(_is_here, spec.submodule_search_locations or [spec.origin or ""]))
+    return spec is not None and any(map(is_here, spec.submodule_search_locations or [spec.origin or ""]))
 
 
 def run(place: str, action: Callable[[], T]) -> T:
