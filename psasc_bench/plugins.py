@@ -13,6 +13,7 @@ import importlib.util
 import inspect
 import os
 import random
+import re
 import sys
 import sysconfig
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -28,6 +29,7 @@ from psasc_bench import code
 from psasc_bench.code import PACKAGE, Content
 
 SUFFIX, WITHIN = ".py", "::"
+NAME = r"[a-z0-9]+([-_][a-z0-9]+)*"  # of what an installed package offers
 FAULTS = (Exception, SystemExit)  # whatever somebody's code does is theirs to mend; but an interrupt is no fault
 T = TypeVar("T")
 
@@ -101,8 +103,8 @@ def find(reference: str, kind: str) -> Plugin | None:
 
 
 def names(kind: str) -> list[str]:
-    """Those that installed packages offer."""
-    return sorted({entry.name for entry in _entries(kind)})
+    """Those that installed packages offer, as far as a study can name them."""
+    return sorted({entry.name for entry in _entries(kind) if re.fullmatch(NAME, entry.name)})
 
 
 def _in_file(path: Path, name: str) -> Plugin:
@@ -219,9 +221,13 @@ def _here(before: Collection[str]) -> dict[str, Path | None]:
 def is_here(place: str) -> bool:
     """Whether it is a file or a folder that is neither installed nor Python's nor this package's: libraries are."""
     path = Path(place)
-    known = [str(PACKAGE), *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib"))]
-    installed = any(part in code.INSTALLED for part in path.parts) or any(map(path.is_relative_to, known))
+    installed = any(part in code.INSTALLED for part in path.parts) or any(map(path.is_relative_to, _libraries()))
     return path.is_absolute() and path.exists() and not installed
+
+
+@cache
+def _libraries() -> list[str]:
+    return [str(PACKAGE), *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib"))]
 
 
 def _forget(names: Iterable[str]) -> None:

@@ -465,6 +465,7 @@ def test_entry_points_of_installed_packages_are_found_by_name(tmp_path: Path) ->
     entries += (
         "[psasc_bench.models]\ntheir_net = theirs.nets:net\n[psasc_bench.sources]\ntheir_data = theirs.data:mine\n"
     )
+    entries = entries.replace("odd =", "named.py = x:y\nUPPER = x:y\nbad name = x:y\nodd =")
     entries += "[psasc_bench.optimisers]\ntheir-rule = theirs.rules:Scaled\n"
     written(site / "theirs-1.dist-info" / "entry_points.txt", entries)
     written(site / "theirs-1.dist-info" / "METADATA", "Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
@@ -476,6 +477,7 @@ from pathlib import Path
 from psasc_bench import data, methods, models, optimisers
 print(optimisers.create([{"their-rule": {}}]), "their-rule" in optimisers.names(), optimisers.identity("their-rule"))
 print(methods.create("their-method", {"C": 0.5}).sensitivity(), "their-method" in methods.names())
+print([name for name in methods.names() if name in ("named.py", "UPPER", "bad name")])
 print(methods.identity("their-method"), models.refused("their_net"), data.refused("their_data"))
 print(methods.fingerprint(methods.load("their-method")), models.fingerprint("their_net"))
 data.prepare("their_data", Path(sys.argv[1]), root=Path("."))
@@ -491,9 +493,10 @@ for name in ("odd", "twice", "none"):
     asked = [sys.executable, "-B", "-c", program, str(tmp_path / "out.npz")]
     done = subprocess.run(asked, cwd=tmp_path, env=path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    rule, sensitivity, names, prints, prepared, *errors = done.stdout.splitlines()
+    rule, sensitivity, unnamed, names, prints, prepared, *errors = done.stdout.splitlines()
     assert rule == "their-rule (factor = 2) True their-rule"
     assert sensitivity == "0.5 True"
+    assert unnamed == "[]"
     assert names == "their-method None None"
     (tmp_path / "mine.py").write_text(MINE)
     assert prints.split()[0] == methods.fingerprint(methods.from_file(tmp_path / "mine.py"))

@@ -117,14 +117,17 @@ def check_method(method: Method, *, names: Collection[str] = ()) -> list[Check]:
     with the error as its detail. All of them take some seconds. Raises ``ValueError`` for an unknown name."""
     method = replace(method)  # which has not been asked anything
     before = Snapshot({"method": method}, Method)
-    subjects = {"code": method, "survey": Survey(method), "before": before}
+    subjects: dict[str, object] = {"code": method, "survey": Survey(method), "before": before}
     return _checks([rule for rule in _asked(RULES, names) if rule.concerns(method)], subjects)
 
 
 def check_optimiser(chain: Chain, *, names: Collection[str] = ()) -> list[Check]:
     """As ``check_method``, of a chain of update rules. All checks take less than a second."""
     chain = Chain({name: replace(rule) for name, rule in chain.rules.items()})
-    return _checks(_asked(OPTIMISER_RULES, names), {"code": chain, "before": Snapshot(chain.rules, UpdateRule)})
+    asked, subjects = _asked(OPTIMISER_RULES, names), {"code": chain, "before": Snapshot(chain.rules, UpdateRule)}
+    if fault := update_rules.fault(chain):  # of which all checks would say something, and none so plainly
+        return [Check(rule.name, math.nan, rule.relation, rule.limit, fault) for rule in asked]
+    return _checks(asked, subjects)
 
 
 def _checks(rules: Sequence[_Rule], subjects: Mapping[str, object]) -> list[Check]:

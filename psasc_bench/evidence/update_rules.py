@@ -5,12 +5,13 @@ A figure's docstring begins with what the battery prints beside it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from psasc_bench import methods
+from psasc_bench import methods, plugins
 from psasc_bench.evidence.snapshots import Snapshot
 from psasc_bench.evidence.worst_cases import networks
 from psasc_bench.optimisers import Chain, Moment, State, UpdateRule
@@ -19,6 +20,26 @@ STEPS, LONG = 12, 50
 LEARNING_RATE = 0.1
 EXAMPLES = 6
 NOISE_SCALE = 0.25
+
+
+def fault(chain: Chain) -> str | None:
+    """What is wrong with the form of what a rule gives, of the first that is wrong; none for what else goes wrong."""
+    parameters = torch.zeros(3)
+    moment = Moment(step=0, steps=1, noise_scale=NOISE_SCALE, parameters=parameters)
+    for name, rule in chain.rules.items():
+        try:
+            given: object = rule.update(parameters.clone(), rule.start(parameters), moment)
+        except plugins.FAULTS:  # each check says so
+            return None
+        match given:
+            case (Tensor(), Mapping()):
+                continue
+            case tuple():
+                returns = f"({', '.join(type(part).__name__ for part in given)})"
+            case _:
+                returns = type(given).__name__
+        return f"{name}: update must return (direction, state), a tensor and a dict, returns {returns}"
+    return None
 
 
 def post_processing(chain: Chain) -> float:

@@ -41,6 +41,9 @@ class Survey:
         """sup x |w(x)| / sensitivity: norms 0 and 1e-30 to 2e19, every eighth float32 from 1e-3 to 1e6; float64"""
         if not 0 < self.method.sensitivity() < math.inf:
             return math.inf
+        at_zero = float(_weights(self.method, torch.zeros(1)))
+        if not math.isfinite(at_zero):
+            raise ValueError(f"weight is {at_zero} at norm 0; it must be finite there, as of an example of no gradient")
         return max(largest for largest, _ in self._extremes)
 
     def sharpness(self) -> float:
