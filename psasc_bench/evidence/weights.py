@@ -192,13 +192,16 @@ def _number(value: object) -> float:
 
 def memory(before: Snapshot) -> float:
     """attributes, globals and random generators (Python's, numpy's, torch's) that all of these checks change"""
-    for method in before.subjects.values():
-        assert isinstance(method, Method)
-        for norm in COMPANY:
-            _look(method, norm)
-            for sensitivity in _sensitivities(method):
-                sensitivity()
-    return float(before.changes())
+    (method,) = before.subjects.values()
+    assert isinstance(method, Method)
+    changes = 0
+    for norm in COMPANY:
+        _look(method, norm)
+        for sensitivity in _sensitivities(method):
+            sensitivity()
+        if norm in (COMPANY[0], COMPANY[-1]):  # notes of the last one seen may be the same as before after one of them
+            changes = max(changes, before.changes())
+    return float(changes)
 
 
 def blindness(method: Method) -> float:
