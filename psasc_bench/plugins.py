@@ -12,8 +12,11 @@ import hashlib
 import importlib.util
 import inspect
 import os
+import random
+import re
 import sys
-from collections.abc import Callable, Collection, Iterator
+import sysconfig
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +29,7 @@ from psasc_bench import code
 from psasc_bench.code import PACKAGE, Content
 
 SUFFIX, WITHIN = ".py", "::"
+NAME = r"[a-z0-9]+([-_][a-z0-9]+)*"  # of what an installed package offers
 FAULTS = (Exception, SystemExit)  # whatever somebody's code does is theirs to mend; but an interrupt is no fault
 T = TypeVar("T")
 
@@ -60,7 +64,7 @@ def _content(plugin: Plugin) -> Content:
 @cache
 def _loaded(plugin: Plugin) -> Any:
     known, path = _content(plugin), plugin.path
-    module = run(str(path), lambda: importlib.import_module(plugin.module)) if plugin.module else load(path)
+    module = _imported(plugin) if plugin.module else load(path)
     # a record would vouch for other code than was run
     if code.content(path, plugin.name).digest != known.digest:
         raise ValueError(f"{path}: was edited while this process ran; start it again")
@@ -99,8 +103,8 @@ def find(reference: str, kind: str) -> Plugin | None:
 
 
 def names(kind: str) -> list[str]:
-    """Those that installed packages offer."""
-    return sorted({entry.name for entry in _entries(kind)})
+    """Those that installed packages offer, as far as a study can name them."""
+    return sorted({entry.name for entry in _entries(kind) if re.fullmatch(NAME, entry.name)})
 
 
 def _in_file(path: Path, name: str) -> Plugin:
@@ -166,20 +170,24 @@ def _load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    with _beside(path) as own:
+    with _beside(path) as own, _watched(path) as loaded:
         # not by its loader, which takes bytecode of the same second and size for that of this text
         run(str(path), lambda: exec(compile(source, str(path), "exec"), vars(module)))
-        helpers = (getattr(sys.modules[name], "__file__", None) for name in _loaded_of(own))
-        for file in (path, *(Path(helper) for helper in helpers if helper)):
+        for file in (path, *loaded()):
             _check_imports(file, own)
     return module
+
+
+def _imported(plugin: Plugin) -> ModuleType:
+    with _watched(plugin.path):
+        return run(str(plugin.path), lambda: importlib.import_module(plugin.module))
 
 
 @contextmanager
 def _beside(path: Path) -> Iterator[set[str]]:
     """Files beside ``path``, whose bare names these are, can be imported by them, even if something else has been under
     these; and are forgotten afterwards, for another folder's file may have a neighbour of the same name."""
-    folder = path.parent
+    folder, before = path.parent, set(sys.modules)
     own = {other.stem for other in folder.iterdir() if other.suffix == SUFFIX or (other / "__init__.py").is_file()}
     own -= {PACKAGE.name, *sys.builtin_module_names}
     hidden = {name: sys.modules.pop(name) for name in _loaded_of(own)}
@@ -189,8 +197,8 @@ def _beside(path: Path) -> Iterator[set[str]]:
         yield own
     finally:
         sys.path.remove(str(folder))
-        for name in _loaded_of(own):
-            del sys.modules[name]
+        _forget(_loaded_of(own))
+        _forget(_here(before))
         sys.modules.update(hidden)
 
 
@@ -199,17 +207,120 @@ def _loaded_of(names: Collection[str]) -> list[str]:
     return [name for name in sys.modules if name.partition(".")[0] in names]
 
 
+def _here(before: Collection[str]) -> dict[str, Path | None]:
+    """Which modules have been imported since of files here, with the files, and which are folders of such."""
+    found: dict[str, Path | None] = {}
+    for name in sys.modules.keys() - before:
+        own = vars(sys.modules[name])  # no attribute: torch has modules that make up what they are asked for
+        file, folders = own.get("__file__"), own.get("__path__") or ()
+        if any(map(is_here, [file] if file else folders)):
+            found[name] = Path(file).resolve() if file else None
+    return found
+
+
+def is_here(place: str) -> bool:
+    """Whether it is a file or a folder that is neither installed nor Python's nor this package's: libraries are."""
+    path = Path(place)
+    installed = any(part in code.INSTALLED for part in path.parts) or any(map(path.is_relative_to, _libraries()))
+    return path.is_absolute() and path.exists() and not installed
+
+
+@cache
+def _libraries() -> list[str]:
+    return [str(PACKAGE), *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib"))]
+
+
+def _forget(names: Iterable[str]) -> None:
+    for name in names:
+        del sys.modules[name]
+
+
+@contextmanager
+def _watched(path: Path) -> Iterator[Callable[[], list[Path]]]:
+    """While ``path`` is run: gives what has been imported from files here. Raises ``ValueError`` for such a file that
+    no import statement leads to, since an edit of it would go unseen; and for what is changed for all others. That is
+    put back, as are random states: some libraries draw as they are imported."""
+    before, settings = set(sys.modules), {setting.name: setting.get() for setting in _settings()}
+
+    def loaded() -> list[Path]:
+        return [file for file in _here(before).values() if file]
+
+    changed: list[str] = []
+    try:
+        yield loaded
+    finally:
+        for setting in _settings():  # of torch, too, if it was not loaded before
+            known = settings.get(setting.name, setting.fresh)
+            if known is not None and setting.get() != known:
+                setting.put(known)
+                changed += [setting.name] if setting.refused else []
+    if changed:
+        raise ValueError(f"{path}: changes {changed[0]} as it is loaded, for all that this process runs; leave it be")
+    if strays := set(loaded()) - code.reached(path):
+        _forget(_here(before))
+        raise ValueError(
+            f"{path}: loads {min(strays)}, to which no import statement leads from there, so that an edit of it would "
+            "go unseen; put it beside this file, and import it by its name"
+        )
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What a file could change for all that a process runs; ``fresh`` is its value in a new process, if it has one."""
+
+    name: str
+    get: Callable[[], Any]
+    put: Callable[[Any], object]
+    fresh: Any = None
+    refused: bool = True
+
+
+def _settings() -> Iterator[_Setting]:
+    """Of Python; and of numpy and torch, if somebody has loaded them."""
+    yield _Setting("sys.path", lambda: list(sys.path), lambda known: sys.path.__setitem__(slice(None), known))
+    yield _Setting("random", random.getstate, random.setstate, refused=False)
+    if numpy := sys.modules.get("numpy"):
+        yield _Setting("numpy's errors", numpy.geterr, lambda known: numpy.seterr(**known))
+        yield _Setting(
+            "numpy.random",
+            lambda: [part.tolist() if hasattr(part, "tolist") else part for part in numpy.random.get_state()],
+            numpy.random.set_state,
+            refused=False,
+        )
+    if torch := sys.modules.get("torch"):
+        precision = torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
+        deterministic = torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms
+        yield _Setting("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype, torch.float32)
+        yield _Setting("torch's threads", torch.get_num_threads, torch.set_num_threads)
+        yield _Setting("torch's deterministic algorithms", *deterministic, fresh=False)
+        yield _Setting("torch's gradients", torch.is_grad_enabled, torch.set_grad_enabled, fresh=True)
+        yield _Setting("torch's precision of products", *precision, fresh="highest")
+        yield _Setting(
+            "torch.random",
+            lambda: torch.random.get_rng_state().tolist(),
+            lambda known: torch.random.set_rng_state(torch.tensor(known, dtype=torch.uint8)),
+            refused=False,
+        )
+
+
 def _check_imports(path: Path, names: Collection[str]) -> None:
-    """Raises ``ValueError`` for an import of one of ``names`` within a function: when that is called, something else
-    may be under this name."""
+    """Raises ``ValueError`` for an import within a function of one of ``names``, or of what else is no library: when
+    that is called, something else may be under this name."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     statements = [node for statement in code.read(path).statements for node in ast.walk(statement)]
     inside = [node for function in statements if isinstance(function, functions) for node in ast.walk(function)]
     for node in inside:
         if isinstance(node, ast.Import | ast.ImportFrom):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-            if late := [module for module in modules if module.partition(".")[0] in names]:
+            if late := [module for module in modules if _is_late(module.partition(".")[0], names)]:
                 raise ValueError(f"{path}: line {node.lineno}: import {late[0]} at the top of the file")
+
+
+def _is_late(name: str, names: Collection[str]) -> bool:
+    if name in names or not name or name in sys.modules:
+        return name in names
+    spec = importlib.util.find_spec(name)
+    return spec is not None and any(map(is_here, spec.submodule_search_locations or [spec.origin or ""]))
 
 
 def run(place: str, action: Callable[[], T]) -> T:

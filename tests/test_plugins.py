@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
+import torch
 
 from psasc_bench import data, methods, models, optimisers, plugins, records
 from psasc_bench.commands.creating import METHOD
@@ -201,6 +204,104 @@ def test_import_of_a_neighbour_that_would_come_too_late_is_refused(tmp_path: Pat
             methods.from_file(written(tmp_path / name, text))
 
 
+FORMULA = "FACTOR = 1.0\n\n\ndef factor():\n    return FACTOR\n"
+USING = MINE.replace("return self.C / (norm", "return factor() * self.C / (norm")
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("formula.py", "from formula import factor"),
+        ("lib/formula.py", "from lib.formula import factor"),  # a package without an __init__.py
+        ("lib/formula.py", "import lib.formula\nfactor = lib.formula.factor"),
+        ("lib/more/formula.py", "from lib.more.formula import factor"),
+    ],
+)
+@pytest.mark.parametrize("packaged", [False, True])  # the method's own folder
+def test_edit_of_what_a_file_imports_passes_neither_gate_nor_record(
+    place: str, said: str, packaged: bool, tmp_path: Path
+) -> None:
+    """The bug planted is a factor of three that the sensitivity does not know of."""
+    paths = []
+    for folder, text in (("a", FORMULA), ("b", FORMULA.replace("1.0", "3.0"))):
+        written(tmp_path / folder / place, text)
+        if packaged:
+            written(tmp_path / folder / "__init__.py", "")
+        paths.append(str(written(tmp_path / folder / "mine.py", f"{said}\n{USING}")))
+    gate.require_sound_method(paths[0], {"C": 0.1}, tmp_path / "checks")
+    with pytest.raises(ValueError, match="fails the battery and is not trained: supremum is 3"):
+        gate.require_sound_method(paths[1], {"C": 0.1}, tmp_path / "checks")
+    specs = [study_of({"file": path, "C": 0.1}).spec(Cell("digits", "mine", 3), 0) for path in paths]
+    assert specs[0].hash() != specs[1].hash()
+    assert not [name for name in sys.modules if "formula" in name or name == "lib"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("import importlib\nfactor = importlib.import_module('formula').factor", r"mine\.py: loads .*/formula\.py, to"),
+        ("factor = __import__('lib.formula').formula.factor", r"mine\.py: loads .*lib/formula\.py, to which no import"),
+        ("import sys\nsys.path.insert(0, 'lib')\nfrom formula2 import factor", r"mine\.py: changes sys\.path as it is"),
+        (
+            "def factor():\n    import lib.formula\n    return 1.0",
+            r"line 2: import lib\.formula at the top of the file",
+        ),
+    ],
+)
+def test_file_that_is_loaded_unseen_is_refused_each_time(
+    said: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or else an edit of it would pass the gate by the note of what was there before."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("formula.py", "lib/formula.py", "lib/formula2.py"):
+        written(tmp_path / name, FORMULA)
+    path = written(tmp_path / "mine.py", f"{said}\n{USING}")
+    before, modules = list(sys.path), set(sys.modules)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=told) as caught:
+            methods.from_file(path)
+        assert "\n" not in str(caught.value)
+        assert sys.path == before
+        assert not [name for name in sys.modules.keys() - modules if "formula" in name]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("torch.set_default_dtype(torch.float64)", "torch's default dtype"),
+        ("torch.use_deterministic_algorithms(True)", "torch's deterministic algorithms"),
+        ("torch.set_num_threads(torch.get_num_threads() + 1)", "torch's threads"),
+        ("torch.set_grad_enabled(False)", "torch's gradients"),
+        ("numpy.seterr(all='ignore')", "numpy's errors"),
+    ],
+)
+def test_file_that_changes_the_runs_of_others_is_refused_and_undone(said: str, told: str, tmp_path: Path) -> None:
+    before = torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled(), numpy.geterr()
+    path = written(tmp_path / "mine.py", f"import numpy\nimport torch\n{said}\n{MINE}")
+    for _ in range(2):
+        with pytest.raises(ValueError, match=rf"mine\.py: changes {told} as it is loaded"):
+            methods.from_file(path)
+    assert (torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled(), numpy.geterr()) == before
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_file_that_draws_as_it_is_loaded_leaves_the_generators_as_they_were(tmp_path: Path) -> None:
+    before = random.getstate(), numpy.random.get_state()[2], torch.random.get_rng_state()
+    drawing = "import random, numpy, torch\nrandom.random(), numpy.random.random(), torch.rand(1)\n"
+    methods.from_file(written(tmp_path / "mine.py", drawing + MINE))
+    assert (random.getstate(), numpy.random.get_state()[2]) == before[:2]
+    assert torch.equal(torch.random.get_rng_state(), before[2])
+
+
+def test_file_is_refused_for_what_it_does_to_a_torch_that_it_loads_itself(tmp_path: Path) -> None:
+    path = written(tmp_path / "mine.py", f"import torch\ntorch.set_default_dtype(torch.float64)\n{MINE}")
+    program = f"from pathlib import Path\nfrom psasc_bench import methods\nmethods.from_file(Path({str(path)!r}))"
+    path_to_it = {"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": ""}
+    asked = [sys.executable, "-B", "-c", program]
+    done = subprocess.run(asked, cwd=tmp_path, env=path_to_it, capture_output=True, text=True, check=False)
+    assert "mine.py: changes torch's default dtype as it is loaded" in done.stderr
+
+
 def test_paths_are_seen_from_the_file_that_says_them(tmp_path: Path) -> None:
     written(tmp_path / "code" / "mine.py", MINE)
     values = {"methods": {"mine": {"file": "../code/mine.py", "C": 0.1}}, "datasets": {"digits": {}}}
@@ -364,6 +465,7 @@ def test_entry_points_of_installed_packages_are_found_by_name(tmp_path: Path) ->
     entries += (
         "[psasc_bench.models]\ntheir_net = theirs.nets:net\n[psasc_bench.sources]\ntheir_data = theirs.data:mine\n"
     )
+    entries = entries.replace("odd =", "named.py = x:y\nUPPER = x:y\nbad name = x:y\nodd =")
     entries += "[psasc_bench.optimisers]\ntheir-rule = theirs.rules:Scaled\n"
     written(site / "theirs-1.dist-info" / "entry_points.txt", entries)
     written(site / "theirs-1.dist-info" / "METADATA", "Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
@@ -375,6 +477,7 @@ from pathlib import Path
 from psasc_bench import data, methods, models, optimisers
 print(optimisers.create([{"their-rule": {}}]), "their-rule" in optimisers.names(), optimisers.identity("their-rule"))
 print(methods.create("their-method", {"C": 0.5}).sensitivity(), "their-method" in methods.names())
+print([name for name in methods.names() if name in ("named.py", "UPPER", "bad name")])
 print(methods.identity("their-method"), models.refused("their_net"), data.refused("their_data"))
 print(methods.fingerprint(methods.load("their-method")), models.fingerprint("their_net"))
 data.prepare("their_data", Path(sys.argv[1]), root=Path("."))
@@ -390,9 +493,10 @@ for name in ("odd", "twice", "none"):
     asked = [sys.executable, "-B", "-c", program, str(tmp_path / "out.npz")]
     done = subprocess.run(asked, cwd=tmp_path, env=path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    rule, sensitivity, names, prints, prepared, *errors = done.stdout.splitlines()
+    rule, sensitivity, unnamed, names, prints, prepared, *errors = done.stdout.splitlines()
     assert rule == "their-rule (factor = 2) True their-rule"
     assert sensitivity == "0.5 True"
+    assert unnamed == "[]"
     assert names == "their-method None None"
     (tmp_path / "mine.py").write_text(MINE)
     assert prints.split()[0] == methods.fingerprint(methods.from_file(tmp_path / "mine.py"))

@@ -144,8 +144,8 @@ class _Reading:
 
     def _effects(self, module: Module, pieces: Iterable[Piece]) -> Iterator[_Part]:
         """What ``module`` does at import beyond defining, and the files that are imported in ``pieces`` of it."""
-        there = (module.own(dotted) for one in pieces for dotted in one.modules)
-        for one in dict.fromkeys([module, *(own[0] for own in there if own)]):
+        there = (file for one in pieces for dotted in one.modules for file in module.way(dotted))
+        for one in dict.fromkeys([module, *there]):
             if one.effects and not self._is_opaque(one.name):
                 yield _Part(one, "", one.effects)
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import chain
 from pathlib import Path
 
 from psasc_bench.code.effects import Names, acts, evaluated, hooked
@@ -39,11 +40,12 @@ def piece(node: ast.AST, package: str) -> Piece:
 
 @dataclass(frozen=True, eq=False)
 class Module:
-    """A file. ``root`` is the folder that its imports start from: the one above its outermost package."""
+    """A file. Its imports start from the folders ``roots``: of a file that is run by itself, from its own before the
+    one above its outermost package; of what it imports, from the same."""
 
     name: str
     path: Path
-    root: str
+    roots: tuple[str, ...]
     statements: tuple[ast.stmt, ...]
 
     @property
@@ -105,8 +107,7 @@ class Module:
 
     def _imported(self, statement: ast.stmt) -> list[Module]:
         """The files here that are imported where ``statement`` is run."""
-        found = (self.own(target) for _, target in self._imports_of(statement))
-        return list(dict.fromkeys(own[0] for own in found if own))
+        return list(dict.fromkeys(one for _, target in self._imports_of(statement) for one in self.way(target)))
 
     def _imports_of(self, statement: ast.stmt) -> list[tuple[str, str]]:
         nodes = (node for node in evaluated(statement) if isinstance(node, ast.Import | ast.ImportFrom))
@@ -125,31 +126,57 @@ class Module:
 
     def own(self, dotted: str) -> tuple[Module, list[str]] | None:
         """The longest beginning of ``dotted`` that is a file beside this one, or of this package; and what is left."""
+        way = self.way(dotted)
+        return (way[-1], dotted.split(".")[len(way[-1].name.split(".")) :]) if way else None
+
+    def way(self, dotted: str) -> list[Module]:
+        """The files here that importing ``dotted`` runs: the longest beginning of it that is one, behind those of the
+        packages that this is in."""
         parts = dotted.split(".")
-        roots = [self.root]
-        if self.root.endswith(INSTALLED) and parts[0] != self.name.partition(".")[0]:
-            roots = []  # all that is installed lies there
         if parts[0] == PACKAGE.name:
-            roots.append(str(PACKAGE.parent))
-        for root in roots:
-            stem, found = root, None
-            for end, part in enumerate(parts, start=1):
-                stem = os.path.join(stem, part)
-                files = (os.path.join(stem, "__init__.py"), f"{stem}.py")
-                if not (path := next(filter(os.path.isfile, files), None)):
-                    break
-                found = read(Path(path)), parts[end:]
-            if found:
-                return found
-        return None
+            return _way(str(PACKAGE.parent), parts, None)[-1:]  # what is above says what is offered, and no more
+        elsewhere = self.roots[-1].endswith(INSTALLED) and parts[0] != self.name.partition(".")[0]
+        found = (
+            _way(root, parts, self.roots) for root in self.roots if not elsewhere
+        )  # all that is installed is there
+        return next(filter(None, found), [])
+
+
+def _way(root: str, parts: list[str], roots: tuple[str, ...] | None) -> list[Module]:
+    stem, found = root, list[Module]()
+    for end, part in enumerate(parts, start=1):
+        stem = os.path.join(stem, part)
+        if path := next(filter(os.path.isfile, (os.path.join(stem, "__init__.py"), f"{stem}.py")), None):
+            found.append(_module(".".join(parts[:end]), Path(path), roots or (root,), Path(path).read_bytes()))
+        if not os.path.isdir(stem):  # a folder without an __init__.py is a package, too
+            break
+    return found
 
 
 def read(path: Path) -> Module:
     """The module in ``path``. Raises ``ValueError`` for a file that is no Python, and ``OSError``."""
     root, names = path.parent, [] if path.stem == "__init__" else [path.stem]
-    while (root / "__init__.py").is_file():
+    while (root / "__init__.py").is_file() or _installed_below(root):
         root, names = root.parent, [root.name, *names]
-    return _module(".".join(names), path, str(root), path.read_bytes())
+    alone = not (path.is_relative_to(PACKAGE) or root.name in INSTALLED)
+    roots = dict.fromkeys([str(path.parent), str(root)] if alone else [str(root)])
+    return _module(".".join(names), path, tuple(roots), path.read_bytes())
+
+
+def _installed_below(folder: Path) -> bool:
+    """Whether it is in a folder of what is installed, so that it is a package even without an ``__init__.py``."""
+    return any(above.name in INSTALLED for above in folder.parents)
+
+
+def reached(path: Path) -> set[Path]:
+    """The files here that importing ``path`` may lead to by the import statements in them, itself among them."""
+    found = [read(path)]
+    for module in found:  # which grows
+        nodes = (node for statement in module.statements for node in ast.walk(statement))
+        imports = (node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom))
+        targets = {target for node in imports for _, target in imported(node, module.package)}
+        found += [one for one in dict.fromkeys(chain.from_iterable(map(module.way, targets))) if one not in found]
+    return {module.path.resolve() for module in found}
 
 
 def _place(node: ast.AST) -> tuple[int, int]:
@@ -157,8 +184,8 @@ def _place(node: ast.AST) -> tuple[int, int]:
 
 
 @cache
-def _module(name: str, path: Path, root: str, source: bytes) -> Module:
-    return Module(name, path, root, tuple(parse(path, source)))
+def _module(name: str, path: Path, roots: tuple[str, ...], source: bytes) -> Module:
+    return Module(name, path, roots, tuple(parse(path, source)))
 
 
 def parse(path: Path, source: bytes) -> Iterator[ast.stmt]:

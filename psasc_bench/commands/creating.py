@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import keyword
 import re
+import sys
 from dataclasses import dataclass
 from types import ModuleType
 
 from psasc_bench import data, files, methods, models, optimisers
 from psasc_bench.commands.notices import wrote
 
+LONGEST = 100  # characters of a name: file systems have room for 255, with what is added to it
 METHOD = '''\
 from dataclasses import dataclass
 
@@ -124,6 +126,10 @@ def new(options: argparse.Namespace) -> None:
         raise ValueError(f"{options.name!r}: a name is lower-case words of letters and digits, as my-{options.kind}")
     if taken := {name, stem}.intersection(kind.room.names()):
         raise ValueError(f"{taken.pop()}: there is one of this name; take another")
+    if stem in sys.stdlib_module_names:
+        raise ValueError(f"{options.name!r}: Python has a module of this name; take another")
+    if len(name) > LONGEST:
+        raise ValueError(f"{name[:20]}...: a name has at most {LONGEST} characters, this one has {len(name)}")
     path = options.folder / f"{stem}.py"
     if path.exists():
         raise ValueError(f"{path}: exists already; take another name, or remove it")

@@ -8,15 +8,16 @@ unbounded sensitivity (ordinary SGD) is only asked what makes sense without priv
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from psasc_bench import plugins
 from psasc_bench.evidence import contributions, joint_release, layers, noise_and_sampling, update_rules, weights
+from psasc_bench.evidence.snapshots import Snapshot
 from psasc_bench.evidence.weights import Survey
 from psasc_bench.methods import Adaptive, Method, PerLayer
-from psasc_bench.optimisers import Chain
+from psasc_bench.optimisers import Chain, UpdateRule
 
 SIGMAS = 5.0  # a sound random figure exceeds five of its standard deviations once in 1.7 million
 
@@ -48,7 +49,7 @@ class _Rule:
     relation: Literal["<=", ">="]
     limit: float
     of: Literal["all", "private", "not controls", "non-private", "adaptive", "per layer"] = "all"
-    surveyed: bool = False  # measured on the method's survey, rather than on the method
+    subject: Literal["code", "survey", "before"] = "code"  # what is measured: method or chain, or what is known of it
 
     def concerns(self, method: Method) -> bool:
         private = not (method.control and _unbounded(method))
@@ -66,14 +67,14 @@ def _unbounded(method: Method) -> bool:
 # In double precision sound sums differ by about 1e-15 of the largest contribution; 1e-9 is far from both that and any
 # real difference. The sum of five float32 contributions is rounded to a few 1e-7 of the sensitivity, hence 1e-5.
 RULES = (
-    _Rule("supremum", Survey.supremum, "<=", 1 + 1e-6, of="private", surveyed=True),
-    _Rule("sharpness", Survey.sharpness, ">=", 0.999, of="not controls", surveyed=True),
-    _Rule("finite weights", Survey.finite_weights, "<=", 0, surveyed=True),
+    _Rule("supremum", Survey.supremum, "<=", 1 + 1e-6, of="private", subject="survey"),
+    _Rule("sharpness", Survey.sharpness, ">=", 0.999, of="not controls", subject="survey"),
+    _Rule("finite weights", Survey.finite_weights, "<=", 0, subject="survey"),
     # a formula loses some roundings where it cancels, and batches of other sizes are computed by other instructions
     _Rule("own weights", weights.own_weights, "<=", 1000),
     _Rule("form of weights", weights.form, "<=", 0),
     _Rule("steady sensitivity", weights.steadiness, "<=", 0),
-    _Rule("no memory", weights.memory, "<=", 0),
+    _Rule("no memory", weights.memory, "<=", 0, subject="before"),
     _Rule("blindness", weights.blindness, "<=", 0),
     _Rule("layers' supremum", layers.layers_supremum, "<=", 1 + 1e-6, of="per layer"),
     _Rule("own layers", layers.own_layers, "<=", 1e-9, of="per layer"),
@@ -104,7 +105,7 @@ RULES = (
 # Of an optimiser, everything is exact: the same releases give the same bits.
 OPTIMISER_RULES = (
     _Rule("post-processing", update_rules.post_processing, "<=", 0),
-    _Rule("no memory", update_rules.memory, "<=", 0),
+    _Rule("no memory", update_rules.memory, "<=", 0, subject="before"),
     _Rule("resumed", update_rules.resumed, "<=", 0),
     _Rule("form of directions", update_rules.form, "<=", 0),
     _Rule("finite steps", update_rules.finite, "<=", 0),
@@ -114,14 +115,26 @@ OPTIMISER_RULES = (
 def check_method(method: Method, *, names: Collection[str] = ()) -> list[Check]:
     """Every check that concerns ``method``, or of these the ones with such ``names``. A check that raises has failed,
     with the error as its detail. All of them take some seconds. Raises ``ValueError`` for an unknown name."""
-    survey = Survey(method)
-    asked = _asked(RULES, names)
-    return [_check(rule, survey if rule.surveyed else method) for rule in asked if rule.concerns(method)]
+    method = replace(method)  # which has not been asked anything
+    before = Snapshot({"method": method}, Method)
+    subjects: dict[str, object] = {"code": method, "survey": Survey(method), "before": before}
+    return _checks([rule for rule in _asked(RULES, names) if rule.concerns(method)], subjects)
 
 
 def check_optimiser(chain: Chain, *, names: Collection[str] = ()) -> list[Check]:
     """As ``check_method``, of a chain of update rules. All checks take less than a second."""
-    return [_check(rule, chain) for rule in _asked(OPTIMISER_RULES, names)]
+    chain = Chain({name: replace(rule) for name, rule in chain.rules.items()})
+    asked, subjects = _asked(OPTIMISER_RULES, names), {"code": chain, "before": Snapshot(chain.rules, UpdateRule)}
+    if fault := update_rules.fault(chain):  # of which all checks would say something, and none so plainly
+        return [Check(rule.name, math.nan, rule.relation, rule.limit, fault) for rule in asked]
+    return _checks(asked, subjects)
+
+
+def _checks(rules: Sequence[_Rule], subjects: Mapping[str, object]) -> list[Check]:
+    """Last of all, what they have left behind."""
+    order = sorted(rules, key=lambda rule: rule.subject == "before")
+    found = {rule.name: _check(rule, subjects[rule.subject]) for rule in order}
+    return [found[rule.name] for rule in rules]
 
 
 def _asked(rules: Sequence[_Rule], names: Collection[str]) -> list[_Rule]:

@@ -24,15 +24,17 @@ from torch import Tensor
 
 from psasc_bench.evidence.contributions import hostile_vectors
 from psasc_bench.evidence.noise_and_sampling import EXPECTED_BATCH_SIZE, NOISE_MULTIPLIER, gradient_multiplier
-from psasc_bench.evidence.weights import COMPANY, NORMS, alike, landmarks, own_weights
+from psasc_bench.evidence.weights import COMPANY, NORMS, SIZES, alike, landmarks, own_weights
 from psasc_bench.evidence.worst_cases import diracs, one_step, vectors
 from psasc_bench.methods import Adaptive, Method, state_of
 
 M = TypeVar("M", bound=Method)
 
 MANY = torch.cat([torch.zeros(1), torch.logspace(-30, 19, 200_001, dtype=torch.float64)])
+SHARE = 16  # of the batches' sizes, all of which are tried at one setting or another, one in so many at each
+SUBNORMAL = 1e-15  # sensitivity below which float32 has too few digits for weights of norms up to 1e19
 RELEASES = (0.0, 0.1, -0.1, 1.0, -1.0, 10.0, -10.0)  # of every component: from none to impossible ones
-WAY = 40  # steps of the way that settings are followed
+WAY = (1, 2, 5, 10, 20, 40)  # steps after which settings on the way are looked at
 DRAWS, COORDINATES = 3000, 200  # of the sum's noise, of which a share of 1 % is then ten standard errors
 
 
@@ -56,17 +58,20 @@ def _releases(method: Adaptive) -> list[Tensor]:
 
 
 def on_the_way(method: M) -> Iterator[M]:
-    """The method, and if its settings move, at those that releases lead to, until one would be none: training ends
-    there, too."""
-    yield method
+    """The method, and if its settings move, at those that releases lead to, early and late, each once; until one would
+    be none: training ends there, too."""
+    seen = [method]
     for released in _releases(method) if isinstance(method, Adaptive) else ():
         now = method
         try:
-            for _ in range(WAY):
+            for step in range(1, WAY[-1] + 1):
                 now = cast(M, cast(Adaptive, now).advance(released.clone()))
+                seen += [now] if step in WAY else []
         except ValueError:
-            continue
-        yield now
+            seen.append(now)  # the last one
+    for number, one in enumerate(seen):
+        if one not in seen[:number]:
+            yield one
 
 
 def statistic_supremum(method: Adaptive) -> float:
@@ -86,15 +91,17 @@ def way_supremum(method: Adaptive) -> float:
     """sup x |w(x)| / sensitivity; the same norms, at settings on the way"""
     worst = 0.0
     for now in on_the_way(method):
-        norms = torch.cat([MANY.float(), landmarks(now, torch.float32)])
-        bound, contributions = now.sensitivity(), (norms * now.weight(norms)).abs()
+        bound = now.sensitivity()
+        dtype = torch.float32 if bound > SUBNORMAL else torch.float64
+        norms = torch.cat([MANY.to(dtype), landmarks(now, dtype)])
+        contributions = (norms * now.weight(norms)).abs()
         worst = max(worst, float(contributions.max().nan_to_num(nan=math.inf)) / bound if bound > 0 else math.inf)
     return worst
 
 
 def way_own_weights(method: Adaptive) -> float:
     """as own weights, at settings on the way"""
-    return max(own_weights(now) for now in on_the_way(method))
+    return max(own_weights(now, SIZES[number % SHARE :: SHARE]) for number, now in enumerate(on_the_way(method)))
 
 
 def own_statistic(method: Adaptive) -> float:
@@ -140,24 +147,30 @@ def statistic_neighbours(method: Adaptive) -> float:
 
 def state(method: Adaptive) -> float:
     """settings that differ after equal releases, with what was weighed before; and such as move but are no state, or
-    are no numbers; infinite if no release leads to any"""
+    are no numbers; at first and at settings on the way; infinite if no release leads to any"""
+    wrong = [_state(replace(now), first=number == 0) for number, now in enumerate(on_the_way(method))]
+    return sum(wrong)
+
+
+def _state(method: Adaptive, *, first: bool) -> float:
     wrong, led, kept = 0, False, [field.name for field in fields(method) if field.name not in method.state]
-    for released in _releases(method):
+    releases = _releases(method)
+    for released in releases if first else releases[3:5]:
         try:
-            first = replace(method).advance(released.clone())
+            after = replace(method).advance(released.clone())
         except ValueError:  # a setting that would be none
             continue
         led = True
-        wrong += type(first) is not type(method)
-        wrong += not all(isinstance(value, int | float) for value in state_of(first).values())
-        wrong += any(getattr(first, key, None) != getattr(method, key) for key in kept)
+        wrong += type(after) is not type(method)
+        wrong += not all(isinstance(value, int | float) for value in state_of(after).values())
+        wrong += any(getattr(after, key, None) != getattr(method, key) for key in kept)
         for norm in COMPANY:
             norms = torch.full((3,), norm)
             method.weight(norms)
             method.statistic(norms)
             given = released.clone()
-            wrong += method.advance(given) != first or not torch.equal(given, released)
-    return float(wrong) if led else math.inf
+            wrong += method.advance(given) != after or not torch.equal(given, released)
+    return float(wrong) if led or not first else math.inf
 
 
 def steady_share(method: Adaptive) -> float:

@@ -15,8 +15,8 @@ from psasc_bench.evidence.joint_release import on_the_way
 from psasc_bench.evidence.weights import COMPANY, alike
 from psasc_bench.methods import PerLayer
 
-LAYERS = (1, 2, 3, 7, 50, 300)
-EXAMPLES = 2000
+LAYERS = (*range(1, 33), 50, 300)  # numbers of them: of most networks, and more
+EXAMPLES = 1000
 
 
 def _examples(layers: int, dtype: torch.dtype) -> Iterator[Tensor]:
@@ -67,8 +67,8 @@ def own_layers(method: PerLayer) -> float:
 
 def _own(method: PerLayer) -> float:
     worst = 0.0
-    for layers in LAYERS[:4]:
-        norms = torch.cat([part[::97] for part in _examples(layers, torch.float64)])
+    for layers in LAYERS[:32]:
+        norms = torch.cat([part[::151] for part in _examples(layers, torch.float64)])
         alone = torch.cat([_weights(method, norm[None]) for norm in norms])
         order = torch.randperm(len(norms), generator=torch.Generator().manual_seed(14))
         others = [torch.cat([norms, norms.new_full((3, layers), other)]) for other in COMPANY]

@@ -5,21 +5,41 @@ A figure's docstring begins with what the battery prints beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from psasc_bench import methods
-from psasc_bench.evidence.weights import remembered
+from psasc_bench import methods, plugins
+from psasc_bench.evidence.snapshots import Snapshot
 from psasc_bench.evidence.worst_cases import networks
 from psasc_bench.optimisers import Chain, Moment, State, UpdateRule
 
-STEPS = 12
+STEPS, LONG = 12, 50
 LEARNING_RATE = 0.1
 EXAMPLES = 6
 NOISE_SCALE = 0.25
+
+
+def fault(chain: Chain) -> str | None:
+    """What is wrong with the form of what a rule gives, of the first that is wrong; none for what else goes wrong."""
+    parameters = torch.zeros(3)
+    moment = Moment(step=0, steps=1, noise_scale=NOISE_SCALE, parameters=parameters)
+    for name, rule in chain.rules.items():
+        try:
+            given: object = rule.update(parameters.clone(), rule.start(parameters), moment)
+        except plugins.FAULTS:  # each check says so
+            return None
+        match given:
+            case (Tensor(), Mapping()):
+                continue
+            case tuple():
+                returns = f"({', '.join(type(part).__name__ for part in given)})"
+            case _:
+                returns = type(given).__name__
+        return f"{name}: update must return (direction, state), a tensor and a dict, returns {returns}"
+    return None
 
 
 def post_processing(chain: Chain) -> float:
@@ -33,13 +53,18 @@ def post_processing(chain: Chain) -> float:
     return _differing(_trajectory(chain, data=1), _trajectory(chain, data=2))
 
 
-def memory(chain: Chain) -> float:
-    """coordinates that differ when a run is repeated after another, and attributes, globals and generators changed"""
-    before = _remembered(chain)
+def repeated(chain: Chain) -> float:
+    """coordinates that differ when a run is repeated after another"""
     first = _trajectory(chain, data=1)
     _trajectory(chain, data=2, releases=3)
-    again, after = _trajectory(chain, data=1), _remembered(chain)
-    return _differing(first, again) + sum(before.get(key) != after.get(key) for key in before.keys() | after.keys())
+    return _differing(first, _trajectory(chain, data=1))
+
+
+def memory(before: Snapshot) -> float:
+    """coordinates that differ when a run is repeated after another, and attributes, globals and generators that all of
+    these checks change"""
+    differing = repeated(Chain({name: rule for name, rule in before.subjects.items() if isinstance(rule, UpdateRule)}))
+    return differing + before.changes()
 
 
 def resumed(chain: Chain) -> float:
@@ -49,21 +74,22 @@ def resumed(chain: Chain) -> float:
 
 def form(chain: Chain) -> float:
     """directions, states and evaluated models of another shape, dtype or device than they should have, and arguments
-    that are changed"""
+    that are changed, in 50 steps"""
     wrong = 0
     for dtype in (torch.float32, torch.float64):
         parameters, released = torch.linspace(-1, 1, 7, dtype=dtype), torch.linspace(2, -2, 7, dtype=dtype)
         state = chain.start(parameters)
-        given = [parameters, released, *state.values()]
-        copies = [tensor.clone() for tensor in given]
-        moment = Moment(step=0, steps=1, noise_scale=NOISE_SCALE, parameters=parameters)
-        direction, after = chain.update(released, state, moment)
-        evaluated = chain.evaluated(parameters, after)
-        wrong += sum(not _alike(one, parameters) for one in (direction, evaluated))
-        wrong += len(state.keys() ^ after.keys()) + sum(
-            not _alike(after[key], state[key]) for key in state & after.keys()
-        )
-        wrong += sum(not torch.equal(tensor, copy) for tensor, copy in zip(given, copies, strict=True))
+        for step in range(LONG):
+            given = [parameters, released, *state.values()]
+            copies = [tensor.clone() for tensor in given]
+            moment = Moment(step=step, steps=LONG, noise_scale=NOISE_SCALE, parameters=parameters)
+            direction, after = chain.update(released, state, moment)
+            evaluated = chain.evaluated(parameters, after)
+            wrong += sum(not _alike(one, parameters) for one in (direction, evaluated))
+            wrong += len(state.keys() ^ after.keys())
+            wrong += sum(not _alike(after[key], state[key]) for key in state.keys() & after.keys())
+            wrong += sum(not torch.equal(tensor, copy) for tensor, copy in zip(given, copies, strict=True))
+            state = after
     return float(wrong)
 
 
@@ -121,12 +147,3 @@ def _differing(one: list[Tensor], two: list[Tensor]) -> float:
 
 def _alike(one: Tensor, two: Tensor) -> bool:
     return (one.shape, one.dtype, one.device) == (two.shape, two.dtype, two.device)
-
-
-def _remembered(chain: Chain) -> dict[str, str]:
-    return dict(_kept(chain))
-
-
-def _kept(chain: Chain) -> Iterator[tuple[str, str]]:
-    for name, rule in chain.rules.items():
-        yield from ((f"{name}: {key}", value) for key, value in remembered(rule, UpdateRule).items())

@@ -6,18 +6,16 @@ A figure's docstring begins with what the battery prints beside it.
 from __future__ import annotations
 
 import math
-import random
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import chain, product
-from types import FunctionType
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from psasc_bench.evidence.snapshots import Snapshot
 from psasc_bench.methods import Adaptive, Method
 
 CHUNK = 1 << 16  # norms asked about at once: more do not fit the cache, and take three times as long
@@ -43,6 +41,9 @@ class Survey:
         """sup x |w(x)| / sensitivity: norms 0 and 1e-30 to 2e19, every eighth float32 from 1e-3 to 1e6; float64"""
         if not 0 < self.method.sensitivity() < math.inf:
             return math.inf
+        at_zero = float(_weights(self.method, torch.zeros(1)))
+        if not math.isfinite(at_zero):
+            raise ValueError(f"weight is {at_zero} at norm 0; it must be finite there, as of an example of no gradient")
         return max(largest for largest, _ in self._extremes)
 
     def sharpness(self) -> float:
@@ -113,15 +114,15 @@ SIZES = (*range(1, 1100), *(2**k + d for k in range(11, 17) for d in (-1, 0, 1))
 COMPANY = (0.0, 1e-30, 1e-6, 1e-3, 0.1, 1.0, 1e3, 1e9, 1e19)  # norms of the others
 
 
-def own_weights(method: Method) -> float:
+def own_weights(method: Method, sizes: Sequence[int] = SIZES) -> float:
     """largest change of an example's contribution with the others, their number or order, or 2,300 calls on; roundings
 
     The unit is the rounding error of the dtype, relative to the sensitivity or, where that is infinite, to the weight.
     """
-    return max(_own_weights(method, NORMS.to(dtype)) for dtype in (torch.float32, torch.float64))
+    return max(_own_weights(method, NORMS.to(dtype), sizes) for dtype in (torch.float32, torch.float64))
 
 
-def _own_weights(method: Method, norms: Tensor) -> float:
+def _own_weights(method: Method, norms: Tensor, sizes: Sequence[int]) -> float:
     def alone() -> Tensor:
         return torch.cat([_weights(method, norm[None].clone()) for norm in norms])
 
@@ -133,9 +134,9 @@ def _own_weights(method: Method, norms: Tensor) -> float:
     bound, first = method.sensitivity(), alone()
     worst = 0.0
     generator = torch.Generator().manual_seed(0)
-    tiled = norms.repeat(-(-max(SIZES) // len(norms)) + 1)
+    tiled = norms.repeat(-(-max(sizes) // len(norms)) + 1)
     expected = first.repeat(len(tiled) // len(norms))
-    for size in SIZES:
+    for size in sizes:
         turn = size % len(norms)  # so that every place in a batch is taken by every norm
         batch = slice(turn, turn + size)
         worst = max(worst, change(_weights(method, tiled[batch].clone()), tiled[batch], expected[batch]))
@@ -189,37 +190,18 @@ def _number(value: object) -> float:
     return float(value)
 
 
-def memory(method: Method) -> float:
-    """attributes, globals and random generators (Python's, numpy's, torch's) that calling the method changes"""
-    before = remembered(method, Method)
+def memory(before: Snapshot) -> float:
+    """attributes, globals and random generators (Python's, numpy's, torch's) that all of these checks change"""
+    (method,) = before.subjects.values()
+    assert isinstance(method, Method)
+    changes = 0
     for norm in COMPANY:
         _look(method, norm)
         for sensitivity in _sensitivities(method):
             sensitivity()
-    after = remembered(method, Method)
-    return float(sum(before.get(key) != after.get(key) for key in before.keys() | after.keys()))
-
-
-def remembered(subject: object, base: type) -> dict[str, str]:
-    """What a method, or another ``subject`` whose classes derive from ``base``, could keep notes in, as text: itself,
-    its classes with their functions, and their modules."""
-    kept: dict[str, object] = {
-        "random": random.getstate(),
-        "numpy": np.random.get_state(),
-        "torch": torch.random.get_rng_state().tolist(),
-    }
-    kept |= {f"self.{key}": value for key, value in vars(subject).items()}
-    for cls in type(subject).__mro__:
-        if not (issubclass(cls, base) and cls is not base):
-            continue
-        for owner, names in ((cls.__qualname__, vars(cls)), (cls.__module__, vars(sys.modules[cls.__module__]))):
-            for key, value in names.items():
-                if not key.startswith("__"):
-                    kept[f"{owner}.{key}"] = (value, getattr(value, "__dict__", 0)) if callable(value) else value
-                if isinstance(value, FunctionType):
-                    cells = [cell.cell_contents for cell in value.__closure__ or ()]
-                    kept[f"{owner}.{key}()"] = (value.__defaults__, value.__kwdefaults__, cells)
-    return {key: repr(value) for key, value in kept.items()}
+        if norm in (COMPANY[0], COMPANY[-1]):  # notes of the last one seen may be the same as before after one of them
+            changes = max(changes, before.changes())
+    return float(changes)
 
 
 def blindness(method: Method) -> float:

@@ -123,6 +123,57 @@ def test_packages_are_entered_by_relative_imports_and_by_their_stub(tmp_path: Pa
     assert digest(tmp_path, used) != before
 
 
+def test_packages_without_an_init_are_entered_and_their_imports_start_from_the_same_folder(tmp_path: Path) -> None:
+    (tmp_path / "lib" / "more").mkdir(parents=True)
+    write(tmp_path / "lib", formula="from lib.more.constants import FACTOR\ndef f(): return FACTOR")
+    write(tmp_path / "lib" / "more", constants="from beside import FACTOR")
+    used = "from lib.formula import f\ndef wanted(): return f()"
+    before = digest(tmp_path, used, beside="FACTOR = 1")
+    assert digest(tmp_path, used, beside="FACTOR = 2") != before
+    assert {path.stem for path in code.reached(tmp_path / "subject.py")} == {
+        "subject",
+        "formula",
+        "constants",
+        "beside",
+    }
+
+
+def test_neighbours_are_found_in_a_package_and_above_it(tmp_path: Path) -> None:
+    folder = tmp_path / "house"
+    folder.mkdir()
+    write(folder, __init__="", near="X = 1")
+    write(tmp_path, near="X = 3", far="X = 5")
+    for used in ("from near import X", "from house.near import X"):
+        source = f"{used}\ndef wanted(): return X"
+        before = digest(folder, source)
+        write(folder, near="X = 2")
+        assert digest(folder, source) != before
+        write(folder, near="X = 1")
+    before = digest(folder, "from far import X\ndef wanted(): return X")
+    write(tmp_path, far="X = 6")
+    assert digest(folder, "from far import X\ndef wanted(): return X") != before
+
+
+def test_what_a_package_does_as_it_is_entered_is_part_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "house"
+    folder.mkdir()
+    write(folder, __init__="from house import room\nroom.FACTOR = 2", room="FACTOR = 1\ndef f(): return FACTOR")
+    used = "from house.room import f\ndef wanted(): return f()"
+    before = digest(tmp_path, used)
+    write(folder, __init__="from house import room\nroom.FACTOR = 3")
+    assert digest(tmp_path, used) != before
+
+
+def test_packages_that_are_installed_without_an_init_are_read_from_where_they_are(tmp_path: Path) -> None:
+    folder = tmp_path / "site-packages" / "theirs"
+    folder.mkdir(parents=True)
+    write(folder, formula="FACTOR = 1")
+    used = "from theirs.formula import FACTOR\ndef wanted(): return FACTOR"
+    before = digest(folder, used)
+    write(folder, formula="FACTOR = 2")
+    assert digest(folder, used) != before
+
+
 def test_definitions_that_use_each_other_have_a_content(tmp_path: Path) -> None:
     source = "def wanted(n): return n and other(n - 1)\ndef other(n): return n and wanted(n - {})"
     assert digest(tmp_path, source.format(1)) != digest(tmp_path, source.format(2))

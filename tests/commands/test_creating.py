@@ -79,6 +79,8 @@ def test_it_goes_by_the_name_that_it_is_given_and_writes_over_nothing(
         ("model", "digits-cnn", "digits_cnn: there is one of this name"),
         ("source", "image_folder", "image_folder: there is one of this name"),
         ("method", "../x", "'../x': a name is lower-case words of letters and digits, as my-method"),
+        ("method", "dataclasses", "'dataclasses': Python has a module of this name; take another"),
+        ("method", 300 * "a", "a...: a name has at most 100 characters, this one has 300"),
         ("model", "class", "'class': a name is lower-case words of letters and digits, as my-model"),
     ],
 )

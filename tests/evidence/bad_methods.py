@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import planted
@@ -151,6 +152,71 @@ class Warming(_Clipping):
         return self.scaled(norm, min(1.0, steps / 100))
 
 
+class FirstBatch(_Clipping):
+    """Calibrates itself on the first batch that it sees, once for all."""
+
+    def weight(self, norm: Tensor) -> Tensor:
+        if "scale" not in vars(self):
+            object.__setattr__(self, "scale", 1 / (1 + float(norm.median())))
+        return self.scaled(norm, vars(self)["scale"])
+
+
+class FirstBatchOfAll(_Clipping):
+    """The same for the whole process."""
+
+    scale: ClassVar[list[float]] = []
+
+    def weight(self, norm: Tensor) -> Tensor:
+        if not self.scale:
+            self.scale.append(1 / (1 + float(norm.median())))
+        return self.scaled(norm, self.scale[0])
+
+
+class _Notebook:
+    """Looks the same whatever is in it."""
+
+    last: Tensor | None = None
+    many = torch.zeros(5000)
+
+
+class NotesInAnObject(_Clipping):
+    book: ClassVar[Any] = _Notebook()
+
+    def weight(self, norm: Tensor) -> Tensor:
+        self.book.last = norm.detach().clone()
+        return self.scaled(norm, 1.0)
+
+
+class NotesInATensor(_Clipping):
+    """In the middle of one that is shown by its ends."""
+
+    def weight(self, norm: Tensor) -> Tensor:
+        _Notebook.many[2500] = norm.max()
+        return self.scaled(norm, 1.0)
+
+
+class NotesInAGenerator(_Clipping):
+    own: ClassVar[torch.Generator] = torch.Generator()
+
+    def weight(self, norm: Tensor) -> Tensor:
+        return self.scaled(norm, 0.0 if torch.rand(1, generator=self.own) < 1e-9 else 1.0)
+
+
+def _counting() -> Iterator[int]:
+    calls = 0
+    while True:
+        calls += 1
+        yield calls
+
+
+COUNTING = _counting()
+
+
+class NotesInALoop(_Clipping):
+    def weight(self, norm: Tensor) -> Tensor:
+        return self.scaled(norm, 1.0 if next(COUNTING) < 1_000_000 else 2.0)
+
+
 class Jitter(_Clipping):
     def weight(self, norm: Tensor) -> Tensor:
         return self.scaled(norm, 0.9 + 0.1 * torch.rand(norm.shape, dtype=norm.dtype))
@@ -268,6 +334,12 @@ BAD: dict[str, tuple[Method, str]] = {
     "infinite at zero": (InfiniteAtZero(C=0.1), "finite weights"),
     "changes late": (Later(C=0.1), "no memory"),
     "warms up": (Warming(C=0.1), "no memory"),
+    "calibrated on the first batch": (FirstBatch(C=0.1), "no memory"),
+    "calibrated on the first batch of all": (FirstBatchOfAll(C=0.1), "no memory"),
+    "notes in an object": (NotesInAnObject(C=0.1), "no memory"),
+    "notes in a tensor": (NotesInATensor(C=0.1), "no memory"),
+    "notes in a generator": (NotesInAGenerator(C=0.1), "no memory"),
+    "notes in a loop": (NotesInALoop(C=0.1), "no memory"),
     "random": (Jitter(C=0.1), "own weights"),
     "seldom random": (SeldomJitter(C=0.1), "no memory"),
     "seldom random by numpy": (NumpyJitter(C=0.1), "no memory"),

@@ -103,6 +103,31 @@ class KeepsAnAttribute(_Plain):
         return self.__dict__["velocity"], state
 
 
+class _Box:
+    velocity: Tensor | None = None
+
+
+BOX = _Box()
+FIRST: list[float] = []
+
+
+class KeepsAnObject(_Plain):
+    """Momentum in an object of the module, which starts afresh at the first step."""
+
+    def update(self, gradient: Tensor, state: State, moment: Moment) -> tuple[Tensor, State]:
+        BOX.velocity = gradient if moment.step == 0 or BOX.velocity is None else 0.9 * BOX.velocity + gradient
+        return BOX.velocity, state
+
+
+class ScalesByTheFirst(_Plain):
+    """By the norm of the first release of all, which is there when the first check has been made."""
+
+    def added(self, gradient: Tensor) -> Tensor:
+        FIRST[1:] = []
+        FIRST.append(1 + float(gradient.norm()))
+        return gradient / FIRST[0]
+
+
 class Draws(_Plain):
     def added(self, gradient: Tensor) -> Tensor:
         return torch.randn(gradient.shape, dtype=gradient.dtype)
@@ -126,6 +151,13 @@ class GrowsAState(_Plain):
         return gradient, {**state, f"gradient {moment.step}": gradient}
 
 
+class LateState(_Plain):
+    """Has a state from the twentieth step on."""
+
+    def update(self, gradient: Tensor, state: State, moment: Moment) -> tuple[Tensor, State]:
+        return gradient, {"late": gradient.new_zeros(3)} if moment.step >= 20 else state
+
+
 class InSinglePrecision(_Plain):
     def update(self, gradient: Tensor, state: State, _: Moment) -> tuple[Tensor, State]:
         return gradient.float(), state
@@ -139,6 +171,11 @@ class TheMean(_Plain):
 class DividesByZero(_Plain):
     def added(self, gradient: Tensor) -> Tensor:
         return gradient / gradient.abs()
+
+
+class NoPair(_Plain):
+    def update(self, gradient: Tensor, *_: Any) -> Any:
+        return gradient
 
 
 class Raises(_Plain):
@@ -161,9 +198,9 @@ PEEKING = (
 )
 BAD: list[tuple[type[UpdateRule], str]] = [
     *((rule, "post-processing") for rule in PEEKING),
-    *((rule, "no memory") for rule in (Remembers, ChangesItself, Draws)),
+    *((rule, "no memory") for rule in (Remembers, ChangesItself, KeepsAnObject, ScalesByTheFirst, Draws)),
     *((rule, "resumed") for rule in (KeepsAnAttribute,)),
-    *((rule, "form of directions") for rule in (OverwritesTheRelease, AveragesInPlace, GrowsAState)),
+    *((rule, "form of directions") for rule in (OverwritesTheRelease, AveragesInPlace, GrowsAState, LateState)),
     *((rule, "form of directions") for rule in (InSinglePrecision, TheMean)),
     (DividesByZero, "finite steps"),
 ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pytest
+import torch
 from bad_methods import BAD
 from planted import SOUND
 from torch import Tensor
@@ -102,6 +104,32 @@ class Normalised(DPSGD):
 
 def test_infinite_weight_fails() -> None:
     assert failures(Normalised(C=1.0), "finite weights")
+
+
+def test_weight_that_is_no_number_at_norm_0_is_told_first() -> None:
+    check, *_ = battery.check_method(BAD["infinite at zero"][0])
+    assert (check.name, check.passed) == ("supremum", False)
+    assert check.detail.startswith("ValueError: weight is inf at norm 0")
+
+
+def test_what_is_computed_once_of_the_settings_is_no_memory() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Halved(DPSGD):
+        @cached_property
+        def half(self) -> float:
+            return self.C / 2
+
+        def weight(self, norm: Tensor) -> Tensor:
+            return 2 * self.half / norm.clamp(min=2 * self.half)
+
+    assert failures(Halved(C=0.1), "no memory", "supremum") == []
+
+
+def test_method_that_has_been_used_is_checked_as_a_new_one() -> None:
+    method, check = BAD["calibrated on the first batch"]
+    for _ in range(2):
+        assert failures(method, check)
+        method.weight(torch.ones(3))
 
 
 def test_raising_check_fails_with_the_error_as_its_detail() -> None:

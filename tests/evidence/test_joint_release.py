@@ -151,6 +151,65 @@ class LayersOfAnotherForm(PerLayerClipping):
         return super().layer_weights(norms)[:, :1]
 
 
+class _Last:
+    norms: Tensor | None = None
+
+
+LAST = _Last()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeekingAfterAWhile(Quantile):
+    """Sound for five steps; then its threshold is the last batch's median, which an object has kept."""
+
+    state = ("C", "step")
+    step: float = 1.0
+
+    def weight(self, norm: Tensor) -> Tensor:
+        LAST.norms = norm
+        return super().weight(norm)
+
+    def advance(self, released: Tensor) -> Self:
+        after = replace(super().advance(released), step=self.step + 1)
+        kept = 1.0 if LAST.norms is None else float(LAST.norms.median())
+        return after if self.step <= 5 else replace(after, C=max(1e-6, min(1e6, kept)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Countdown(Quantile):
+    """Beyond what it says from the second step on, and at its end after thirty."""
+
+    state = ("C", "left")
+    left: float = 30.0
+
+    def weight(self, norm: Tensor) -> Tensor:
+        return super().weight(norm) * (1 if self.left == 30 else 3)
+
+    def advance(self, released: Tensor) -> Self:
+        return replace(super().advance(released), left=self.left - 1)
+
+
+class BetweenItsBounds(Quantile):
+    """Half of its sensitivity, but at the first threshold and at the bounds that it comes to."""
+
+    def sensitivity(self) -> float:
+        return self.C if self.C in (0.1, 0.5, 2.0) else self.C / 2
+
+    def advance(self, released: Tensor) -> Self:
+        return replace(self, C=min(2.0, max(0.1, super().advance(released).C)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SixLayers(PerLayerClipping):
+    """Thresholds for one network alone, whose squares add up to 2.3."""
+
+    def layer_weights(self, norms: Tensor) -> Tensor:
+        if norms.shape[1] != 6:
+            return super().layer_weights(norms)
+        thresholds = self.C * norms.new_tensor([0.9, 0.7, 0.5, 0.5, 0.5, 0.5])
+        return thresholds / norms.maximum(thresholds)
+
+
 BAD: dict[str, tuple[Method, tuple[str, ...]]] = {
     "statistic of understated sensitivity": (Understated(C=0.1), ("statistic supremum", "statistic neighbours")),
     "statistic understated at later settings": (UnderstatedLater(C=0.1), ("statistic supremum",)),
@@ -159,6 +218,10 @@ BAD: dict[str, tuple[Method, tuple[str, ...]]] = {
     "statistic of another form": (Flat(C=0.1), ("own statistic",)),
     "state that peeks": (Peeking(C=0.1), ("state", "no memory")),
     "state that peeks through a global": (PeekingThroughAGlobal(C=0.1), ("state",)),
+    "state that peeks after a while": (PeekingAfterAWhile(C=0.1), ("state", "no memory")),
+    "weight beyond its sensitivity until no more settings": (Countdown(C=0.1), ("supremum on the way",)),
+    "weight beyond its sensitivity on the way to a bound": (BetweenItsBounds(C=0.5), ("supremum on the way",)),
+    "layers beyond the claim if they are six": (SixLayers(C=0.1), ("layers' supremum",)),
     "setting that moves and is no state": (MovingTheRest(C=0.1), ("state",)),
     "share that moves": (NoiseByState(C=0.1), ("steady share",)),
     "weight beyond its sensitivity at later settings": (TooSteep(C=0.1), ("supremum on the way",)),

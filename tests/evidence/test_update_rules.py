@@ -78,6 +78,12 @@ def test_rule_that_raises_fails_with_its_error() -> None:
     assert (check.passed, check.detail) == (False, "RuntimeError: no step today")
 
 
+def test_rule_that_gives_no_pair_is_told_so() -> None:
+    for check in check_optimiser(Chain({"bad": bad_rules.NoPair()})):
+        assert not check.passed
+        assert check.detail == "bad: update must return (direction, state), a tensor and a dict, returns Tensor"
+
+
 def test_rule_that_ends_the_process_is_refused_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(optimisers, "create", lambda _: Chain({"bad": bad_rules.Exits()}))
     with pytest.raises(ValueError, match=r"not trained: post-processing, no memory, .*: SystemExit: no step; `psasc"):
