@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 from torch.nn.utils.rnn import PackedSequence
 
 from psasc_bench.engine import examples
@@ -284,20 +284,15 @@ class GradientBooks:
     def _check_no_way_around(self, losses: Tensor, uses: list[_Use]) -> None:
         """Every way from the losses to a trainable parameter must lead through the output of a layer that owns it."""
         stops = {edge.node for use in uses for edge in use.outputs}
-        ways = [get_gradient_edge(losses).node, *(edge.node for use in uses for edge in use.before)]
-        seen = set()
-        while ways:
-            node = ways.pop()
-            if node in seen or node in stops:
-                continue
-            seen.add(node)
-            leaf = getattr(node, "variable", None)
-            if (parameter := next((p for p in self._parameters if p is leaf), None)) is not None:
-                raise RuntimeError(
-                    f"model: a parameter of shape {tuple(parameter.shape)} took part outside its layer's own forward "
-                    "pass, so its per-example gradients are unknown; freeze it or call its layer"
-                )
-            ways += [parent for parent, _ in node.next_functions if parent]
+        begun = {edge.node for use in uses for edge in use.before}
+        of_calls = {p for use in uses if isinstance(use.source, Call) for p in trained(use.layer).values()}
+        _check_ways([get_gradient_edge(losses).node], stops, allowed=set(), parameters=self._parameters)
+        # what goes into a layer may have been made by one around it
+        _check_ways(list(begun), stops, allowed=of_calls, parameters=self._parameters)
+        for use in uses:
+            inside = [parent for edge in use.outputs for parent, _ in edge.node.next_functions if parent]
+            own = set(trained(use.layer).values())
+            _check_ways(inside, stops | begun, allowed=own, parameters=self._parameters)
 
     def _write_down(self, call: Call, gradients: list[Tensor], dims: list[int]) -> None:
         """Per-example gradients at once: of layers that may not be linear in their parameters, so that those are needed
@@ -368,6 +363,26 @@ class GradientBooks:
             return rule(layer, sources[None])
         maps = {source: pairs for source, pairs in sources.items() if source}
         return joined([source.gradients(pairs) for source, pairs in disjoint(maps).items()])
+
+
+def _check_ways(
+    ways: list[Node], stops: set[Node], *, allowed: set[nn.Parameter], parameters: list[nn.Parameter]
+) -> None:
+    """Raises ``RuntimeError`` if a way through the graph leads to a parameter that is not allowed before it leads to a
+    stop."""
+    known, seen = {id(parameter) for parameter in parameters} - {id(parameter) for parameter in allowed}, set()
+    while ways:
+        node = ways.pop()
+        if node in seen or node in stops:
+            continue
+        seen.add(node)
+        leaf: Any = getattr(node, "variable", None)
+        if id(leaf) in known:
+            raise RuntimeError(
+                f"model: a parameter of shape {tuple(leaf.shape)} took part outside its layer's own forward pass, so "
+                "its per-example gradients are unknown; freeze it or call its layer"
+            )
+        ways += [parent for parent, _ in node.next_functions if parent]
 
 
 def _by_part(weight: Weight, parts: list[LayerGradients], norms: Tensor) -> Sequence[Tensor]:

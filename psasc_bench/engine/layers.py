@@ -39,10 +39,11 @@ class LayerGradients:
 
 
 def trained(layer: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that are not frozen, by name: the layer's own, and those of layers in it that it uses without
-    calling them."""
-    named = layer.named_parameters(recurse=isinstance(layer, UNCALLED_INSIDE))
-    return {name: p for name, p in named if p.requires_grad}
+    """The parameters that are not frozen, by name: the layer's own, without those that belong to a layer in it, too;
+    and all of a layer that uses those of layers in it without calling them."""
+    whole = isinstance(layer, UNCALLED_INSIDE)
+    inner = set() if whole else {p for child in layer.children() for p in child.parameters()}
+    return {name: p for name, p in layer.named_parameters(recurse=whole) if p.requires_grad and p not in inner}
 
 
 def explicit(gradients: Mapping[nn.Parameter, Tensor]) -> LayerGradients:

@@ -1,14 +1,16 @@
 """Layers that are made of linear maps inside, which no module shows: attention and recurrences.
 
-While such a layer runs, every ``F.linear`` of its own parameters, or of rows of them, is noted as the call of an
-``nn.Linear`` would be, so that its per-example gradients cost what those of linear layers do. torch's recurrent kernels
-show none, and are replaced by the same recurrence written out.
+torch's own functions for them are replaced, while such a layer runs, by the same written out, so that every linear map
+of its parameters, or of rows of them, is noted as the call of an ``nn.Linear`` would be, and its per-example gradients
+cost what those of linear layers do.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from itertools import pairwise
 from typing import Any
 
@@ -27,7 +29,7 @@ def is_made_of_linear_maps(layer: nn.Module) -> bool:
     if len(list(layer.parameters())) < len(list(layer.named_parameters(remove_duplicate=False))):
         return False  # two maps with one parameter: their gradients add up before the norm is taken
     if type(layer) is nn.MultiheadAttention:
-        return layer.bias_k is None  # which no linear map has
+        return layer.bias_k is None and not layer.add_zero_attn
     return type(layer) in RECURRENT
 
 
@@ -123,32 +125,35 @@ def joined(parts: Sequence[LayerGradients]) -> LayerGradients:
 
 
 Note = Callable[[LinearMap, Tensor, Tensor], None]  # of a use: its input and its output
+Linear = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # as F.linear, and noted
 
 
 class Watch(TorchFunctionMode):
     """Tells ``note`` of every linear map of ``layer`` while it is entered."""
 
-    def __init__(self, layer: nn.Module, note: Note) -> None:
+    def __init__(self, layer: Any, note: Note) -> None:
         super().__init__()
-        self.layer, self._note = layer, note
-        self._parameters = list(layer.parameters())
+        self._layer, self._note = layer, note
+        self._parameters: list[nn.Parameter] = list(layer.parameters())
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         name = getattr(func, "__name__", "")
-        if name in CELLS and type(self.layer) in RECURRENT:
-            with self:
-                return recurrence(name, *args, **(kwargs or {}))
-        outputs = func(*args, **(kwargs or {}))
-        if func is F.linear:
-            self._see(outputs, *args, **(kwargs or {}))
-        return outputs
+        if name in CELLS:
+            return recurrence(name, self._linear, *args, **(kwargs or {}))
+        if func is F.multi_head_attention_forward:
+            given = signature(func).bind(*args, **(kwargs or {})).arguments
+            asked = {name: given[name] for name in signature(attention).parameters if name in given}
+            return attention(self._linear, self._layer, **asked)
+        return func(*args, **(kwargs or {}))
 
-    def _see(self, outputs: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> None:
+    def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        output = F.linear(input, weight, bias)
         seen = LinearMap(self._origin(weight), self._origin(bias))
         if seen.weight or seen.bias:
-            self._note(seen, input, outputs)
+            self._note(seen, input, output)
+        return output
 
     def _origin(self, rows: Tensor | None) -> Rows | None:
         """What these are, if that is trained."""
@@ -187,6 +192,7 @@ CELLS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
 
 def recurrence(
     name: str,
+    linear: Linear,
     input: Tensor,
     hx: Tensor | Sequence[Tensor],
     weights: Sequence[Tensor],
@@ -215,11 +221,11 @@ def recurrence(
             projection = rest[-1] if count % 2 else None
             states = tuple(start[place] for start in starts)
             times = range(len(x))[:: -1 if side else 1]
-            x_parts, outputs = F.linear(x, w_x, b_x).unbind(0), [x] * len(x)
+            x_parts, outputs = linear(x, w_x, b_x).unbind(0), [x] * len(x)
             for t in times:
-                states = CELLS[name](x_parts[t], *states, lambda h, w_h=w_h, b_h=b_h: F.linear(h, w_h, b_h))
+                states = CELLS[name](x_parts[t], *states, lambda h, w_h=w_h, b_h=b_h: linear(h, w_h, b_h))
                 if projection is not None:
-                    states = (F.linear(states[0], projection), *states[1:])
+                    states = (linear(states[0], projection, None), *states[1:])
                 outputs[t] = states[0]
             sides.append(torch.stack(outputs))
             ends.append(states)
@@ -228,7 +234,48 @@ def recurrence(
     return output, *(torch.stack(state) for state in zip(*ends, strict=True))
 
 
+def attention(
+    linear: Linear,
+    layer: nn.MultiheadAttention,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    attn_mask: Tensor | None = None,
+    key_padding_mask: Tensor | None = None,
+    need_weights: bool = True,
+    average_attn_weights: bool = True,
+) -> tuple[Tensor, Tensor | None]:
+    """What ``F.multi_head_attention_forward`` gives the layer: of ``query [T, B, E]``, ``key`` and ``value`` ``[S, B,
+    ...]``, and masks that are added."""
+    times, examples, width = query.shape
+    if layer.in_proj_weight is not None and query is key and key is value:
+        parts = list(linear(query, layer.in_proj_weight, layer.in_proj_bias).chunk(3, -1))
+    else:
+        separate = (layer.q_proj_weight, layer.k_proj_weight, layer.v_proj_weight)
+        weights = separate if layer.in_proj_weight is None else layer.in_proj_weight.chunk(3)
+        biases = (None,) * 3 if layer.in_proj_bias is None else layer.in_proj_bias.chunk(3)
+        parts = [linear(*part) for part in zip((query, key, value), weights, biases, strict=True)]
+    heads = (layer.num_heads, layer.head_dim)
+    q, k, v = (t.reshape(*t.shape[:2], *heads).permute(1, 2, 0, 3) for t in parts)  # [B, heads, T or S, E / heads]
+    mask = attn_mask
+    if mask is not None and mask.dim() == 3:
+        mask = mask.view(examples, layer.num_heads, times, -1)
+    if key_padding_mask is not None:
+        padding = key_padding_mask[:, None, None]
+        mask = padding.expand(-1, -1, times, -1) if mask is None else mask + padding
+    dropout = layer.dropout if layer.training else 0.0
+    if not need_weights:
+        mixed, attended = F.scaled_dot_product_attention(q, k, v, mask, dropout), None
+    else:
+        scores = q @ k.mT / math.sqrt(layer.head_dim)
+        attended = F.dropout((scores if mask is None else scores + mask).softmax(-1), dropout)
+        mixed = attended @ v
+        attended = attended.mean(1) if average_attn_weights else attended
+    mixed = mixed.permute(2, 0, 1, 3).reshape(times, examples, width)
+    return linear(mixed, layer.out_proj.weight, layer.out_proj.bias), attended
+
+
 def by_example(t: Tensor, examples: int) -> Tensor:
-    """``[B, T, features]`` of what goes into such a map, or comes out: ``[T, B, features]``, or without one or both of
-    the first dimensions in one. Raises ``RuntimeError`` if it is neither."""
+    """``[B, T, features]`` of ``[T, B, features]``, or of ``[B, features]``, as go into such a map and come out."""
     return t.reshape(-1, examples, t.shape[-1]).transpose(0, 1)
