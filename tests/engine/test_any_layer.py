@@ -287,9 +287,7 @@ def gradients_alone(model: nn.Module, x: Tensor) -> list[Tensor]:
     """Per trainable parameter ``[B, ...]``: each from a pass of the example alone."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     rows = [
-        torch.autograd.grad(
-            losses(model, x[i : i + 1]).sum(), parameters, allow_unused=True, materialize_grads=True
-        )
+        torch.autograd.grad(losses(model, x[i : i + 1]).sum(), parameters, allow_unused=True, materialize_grads=True)
         for i in range(len(x))
     ]
     return [torch.stack(column) for column in zip(*rows, strict=True)]
