@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -86,22 +86,18 @@ def per_example_gradients(
     Raises ``TypeError`` unless there is a way to give the layer one example at a time on which it gives what it gave
     all of them, to rounding.
     """
-    examples = gradients[0].shape[dims[0]]
-    failed: Way | None = None
-    for way in _ways(call.tensors, examples, dims[0], known):
-        if not way.at_once and way.dims != (failed and failed.dims):
-            continue  # all at once it ran, and gave something else
-        failed = None
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=".*performance drop")
-                sums, outputs = (_at_once if way.at_once else _one_by_one)(call, gradients, dims, way.dims)
-        except ERRORS:
-            failed = way
-            continue
-        if all(_same(*pair) for pair in zip(outputs, call.outputs, dims, strict=True)):
-            return sums, way
-    raise TypeError("gives an example alone, or some of its arguments, something else than in a batch")
+    for first in _ways(call.tensors, gradients[0].shape[dims[0]], dims[0], known):
+        for way in dict.fromkeys((first, replace(first, at_once=False))):
+            try:
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", message=".*performance drop")
+                    sums, outputs = (_at_once if way.at_once else _one_by_one)(call, gradients, dims, way.dims)
+            except ERRORS:
+                continue
+            if all(_same(*compared) for compared in zip(outputs, call.outputs, dims, strict=True)):
+                return sums, way
+            break  # it ran, and gave something else: so it would one by one
+    raise TypeError("does not give an example alone what it gives it in a batch")
 
 
 def _ways(tensors: Sequence[Tensor], examples: int, dim: int, known: Way | None) -> Iterator[Way]:
@@ -111,7 +107,6 @@ def _ways(tensors: Sequence[Tensor], examples: int, dim: int, known: Way | None)
     likeliest_first = [sorted(some, key=lambda d: d != dim) for some in fitting]
     for dims in product(*([*some, None] for some in likeliest_first)):
         yield Way(dims, at_once=True)
-        yield Way(dims, at_once=False)
 
 
 def _at_once(

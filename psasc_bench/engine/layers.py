@@ -135,11 +135,12 @@ def embedding(layer: nn.Embedding, books: Books) -> LayerGradients:
 def embedding_bag(layer: nn.EmbeddingBag, books: Books) -> LayerGradients:
     """Of ids ``[B, T]``: each word of a bag has the bag's gradient, or its share of it."""
 
-    def shares(ids: Tensor) -> Tensor:
+    def shares(ids: Tensor, b: Tensor) -> Tensor:
         counted = torch.ones_like(ids) if layer.padding_idx is None else ids != layer.padding_idx
-        return counted / counted.sum(1, keepdim=True).clamp(min=1) if layer.mode == "mean" else counted
+        number = counted.sum(1, keepdim=True).clamp(min=1) if layer.mode == "mean" else 1
+        return (counted.to(b.dtype) / number).unsqueeze(2) * b.unsqueeze(1)
 
-    return _looked_up(layer, ((a, shares(a).to(b.dtype).unsqueeze(2) * b.unsqueeze(1)) for a, b in books))
+    return _looked_up(layer, ((a, shares(a, b)) for a, b in books))
 
 
 def _looked_up(layer: nn.Embedding | nn.EmbeddingBag, books: Iterable[tuple[Tensor, Tensor]]) -> LayerGradients:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from explicit_gradients import clip, explicit_sums, relative_error
-from model_inputs import features
+from explicit_gradients import check, clip, explicit_sums, relative_error
+from model_inputs import features, of_outputs
 from opacus.layers import DPGRU, DPLSTM, DPRNN, DPMultiheadAttention
 from torch import Tensor, nn
 
@@ -331,3 +331,164 @@ def test_sums_and_norms_are_those_of_each_example_alone(name: str) -> None:
 @pytest.mark.parametrize("name", LAYERS)
 def test_several_points_and_padding(name: str) -> None:
     compare(made(name), features(BATCH, TIMES, WIDTH), torch.tensor([1.0, 1, 0, 1, 0]), points=2)
+
+
+@pytest.mark.parametrize(
+    "name", ["lstm: time first", "attention: padded", "encoder", "nested, one output behind another"]
+)
+def test_float32_is_right_to_rounding(name: str) -> None:
+    model, x = made(name), features(BATCH, TIMES, WIDTH)
+    expected, norms = explicit_sums(gradients_alone(model, x), clip)
+    books = GradientBooks(model.float())
+    outputs = model(x.float())
+    slopes = torch.randn(outputs.shape[1:], generator=torch.Generator().manual_seed(1), dtype=torch.float64).float()
+    books.record(((outputs * x.float().sum((1, 2))[:, None]).tanh() * slopes).sum(1), torch.ones(BATCH))
+    result = books.weighted_sum(clip)
+    # some hundred roundings of 6e-8 each
+    assert relative_error(result.norms, norms) < 1e-5
+    total = torch.cat([result.sums[p].flatten() for p in model.parameters()])
+    assert relative_error(total, torch.cat([one.flatten() for one in expected])) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["lstm: batch first", "attention", "encoder layer", "bilinear"])
+def test_example_that_is_not_finite_contributes_nothing(name: str) -> None:
+    model, x = made(name), features(BATCH, TIMES, WIDTH)
+    results = []
+    for value, drawn in ((0.0, [1.0, 1, 0, 1, 1]), (float("nan"), [1.0] * 5)):
+        books = GradientBooks(model)
+        spoilt = x.clone()
+        spoilt[2] = value
+        books.record(losses(model, spoilt), torch.tensor(drawn))
+        results.append(books.weighted_sum(clip))
+    without, result = results
+    assert result.zeroed.tolist() == [False, False, True, False, False]
+    for parameter in model.parameters():
+        # to the last bit but one: zeroed books lie in memory in another order, and are summed in it
+        assert relative_error(result.sums[parameter], without.sums[parameter]) < 1e-14
+
+
+@pytest.mark.parametrize("name", ["lstm: two layers, both ways, given states", "attention: in several ways", "encoder"])
+def test_each_layer_is_weighed_by_its_own_norm(name: str) -> None:
+    """An attention layer is one layer, with its projections."""
+    model, x = made(name), features(BATCH, TIMES, WIDTH)
+    alone = dict(zip(model.parameters(), gradients_alone(model, x), strict=True))
+    books = GradientBooks(model)
+    books.record(losses(model, x), torch.ones(BATCH))
+    result = books.weighted_sum(ByLayer(clip))
+    whole = [m for m in model.modules() if isinstance(m, nn.MultiheadAttention)]
+    inside = {child for module in whole for child in module.children()}
+    for module in set(model.modules()) - inside:
+        own = list(module.parameters(recurse=module in whole))
+        if not own:
+            continue
+        norms = torch.stack([alone[p].flatten(1).norm(dim=1) for p in own]).norm(dim=0)
+        for parameter in own:
+            expected = torch.tensordot(clip(norms), alone[parameter], 1)
+            # against all of them, for a bias of keys has no gradient but for rounding
+            scale = torch.stack([alone[p].norm() for p in own]).norm()
+            assert float((result.sums[parameter] - expected).norm() / scale) < 1e-9
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if name.split(":")[0] in ("rnn", "lstm", "gru", "attention")])
+def test_outputs_are_the_layers_own(name: str) -> None:
+    """Written out, to rounding; and torch's own to the last bit when nothing is recorded."""
+    model, x = made(name), features(BATCH, TIMES, WIDTH)
+    own = model(x)
+    GradientBooks(model)
+    assert relative_error(model(x).detach(), own.detach()) < 1e-12
+    with torch.no_grad():
+        assert torch.equal(model(x), own)
+
+
+def test_nothing_is_left_behind_by_a_pass_that_fails() -> None:
+    model = Around(nn.LSTM(WIDTH + 1, 3, batch_first=True), batch_first).double()
+    GradientBooks(model)
+    with pytest.raises(RuntimeError, match=r"input.size\(-1\)"):
+        model(features(BATCH, TIMES, WIDTH))
+    assert torch.overrides._len_torch_function_stack() == 0
+
+
+class Positions(nn.Module):
+    """A parameter of the network's own goes into the layers inside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.positions, self.inner = nn.Parameter(features(TIMES, WIDTH)), encoder_layer()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x + self.positions).flatten(1)
+
+
+def test_parameter_of_a_layer_around_others() -> None:
+    compare(Positions().double(), features(BATCH, TIMES, WIDTH), points=2)
+
+
+@pytest.mark.parametrize("padding_idx", [None, 2])
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_embedding_bag(mode: str, padding_idx: int | None) -> None:
+    layer = nn.EmbeddingBag(6, 3, mode=mode, padding_idx=padding_idx).double()
+    ids = torch.randint(0, 6, (BATCH, 4), generator=torch.Generator().manual_seed(0))
+    check(layer, of_outputs(ids))
+
+
+REFUSED: dict[str, tuple[Callable[[], nn.Module], Run, str]] = {
+    "ids with offsets": (
+        lambda: nn.EmbeddingBag(6, 3),
+        lambda layer, _: layer(torch.arange(5), torch.arange(5)),
+        r"layer 'layer' \(EmbeddingBag\) must be given one tensor \[B, T\] and nothing else",
+    ),
+    "positions that all share": (
+        lambda: nn.Embedding(TIMES + 1, WIDTH),
+        lambda layer, x: x[:, :-1] + layer(torch.arange(TIMES - 1)),
+        r"layer 'layer' \(Embedding\) gives \[4, 4\], of which no dimension is that of 5 examples",
+    ),
+    "as many positions as examples": (
+        lambda: nn.Embedding(TIMES, WIDTH),
+        lambda layer, x: x + layer(torch.arange(TIMES)),
+        r"layer 'layer' \(Embedding\) is followed by what mixes",
+    ),
+    "examples merged with time": (
+        lambda: nn.Linear(WIDTH, WIDTH),
+        lambda layer, x: layer(x.reshape(-1, WIDTH)).view_as(x),
+        r"layer 'layer' \(Linear\) gives \[25, 4\], of which no dimension",
+    ),
+    "a recurrence over the batch": (
+        lambda: nn.GRU(WIDTH, 3),
+        lambda layer, x: layer(x)[0],
+        r"layer '(first|layer)' \((Linear|GRU)\) is followed by what mixes",
+    ),
+    "attention to other examples": (
+        lambda: nn.MultiheadAttention(WIDTH, 2),
+        itself(),
+        r"layer '(first|layer)' \((Linear|MultiheadAttention)\) is followed by what mixes",
+    ),
+    "one long sequence": (
+        lambda: nn.GRU(WIDTH, WIDTH),
+        lambda layer, x: layer(x.reshape(-1, WIDTH))[0].view_as(x),
+        r"layer 'layer' \(GRU\) computes \[1, 12\] inside, which do not fall into 5 examples",
+    ),
+    "packed sequences": (
+        lambda: nn.LSTM(WIDTH, 3, batch_first=True),
+        lambda layer, x: layer(nn.utils.rnn.pack_padded_sequence(x, torch.full((BATCH,), 3), batch_first=True))[1][0],
+        r"layer 'layer' \(LSTM\) has a PackedSequence, whose examples are not told apart; give it a padded one",
+    ),
+    "packed sequences of Opacus": (
+        lambda: DPLSTM(WIDTH, 3, batch_first=True),
+        lambda layer, x: (
+            layer(nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5, 4, 3, 2, 1]), batch_first=True))[0]
+            .data.sum(0, keepdim=True)
+            .expand(BATCH, -1)
+        ),
+        r"layer 'layer.l0.ih' \(RNNLinear\) gives \[4, 12\], of which no dimension is that of 5 examples",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_fall_into_examples_is_refused(name: str) -> None:
+    make, run, message = REFUSED[name]
+    model, x = Around(make(), run).double(), features(BATCH, TIMES, WIDTH)
+    books = GradientBooks(model)
+    with pytest.raises(TypeError, match=f"^model: {message}") as refused:
+        books.record(model(x).tanh().sum(1), torch.ones(BATCH))
+    assert "\n" not in str(refused.value)
