@@ -134,9 +134,12 @@ class GradientBooks:
         # the gradients of layers that share a parameter add up before the norm is taken: no rule knows that
         self._alone = {layer for layer in layers if all(owners[p] == 1 for p in trained(layer).values())}
         self._rules: dict[nn.Module, Rule] = {}
+        for module in self._names:
+            if hasattr(module, "batch_first"):
+                module.register_forward_pre_hook(self._refuse_packed, with_kwargs=True)
         for layer in layers:
             if is_made_of_linear_maps(layer):
-                layer.register_forward_pre_hook(self._watch, with_kwargs=True)
+                layer.register_forward_pre_hook(self._watch)
                 layer.register_forward_hook(self._unwatch, always_call=True)
                 continue
             layer.register_forward_hook(self._record_use, with_kwargs=True)
@@ -149,9 +152,8 @@ class GradientBooks:
     def _is_recorded(self, layer: nn.Module) -> bool:
         return layer.training and torch.is_grad_enabled() and not self._writing
 
-    def _watch(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _watch(self, layer: nn.Module, *_: object) -> None:
         if self._is_recorded(layer):
-            self._refuse_packed(layer, (*args, *kwargs.values()))
             self._watched.append((layer, ExitStack()))
             self._watched[-1][1].enter_context(Watch(layer, partial(self._note, layer)))
 
@@ -159,8 +161,9 @@ class GradientBooks:
         if self._watched and self._watched[-1][0] is layer:
             self._watched.pop()[1].close()
 
-    def _refuse_packed(self, layer: nn.Module, values: Sequence[Any]) -> None:
-        if any(isinstance(value, PackedSequence) for value in values):
+    def _refuse_packed(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        given = (*args, *kwargs.values())
+        if self._is_recorded(layer) and any(isinstance(value, PackedSequence) for value in given):
             raise self._error(layer, "has a PackedSequence, whose examples are not told apart; give it a padded one")
 
     def _record_use(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> Any:
@@ -174,7 +177,6 @@ class GradientBooks:
                 raise self._error(layer, f"must be given one tensor{' [B, T]' if ids else ''} and nothing else")
             self._note(layer, None, given[0], outputs)
             return None
-        self._refuse_packed(layer, [*given, outputs])
         call, tensors, results, replaced = Call.made(layer, args, kwargs, outputs)
         if not results:
             raise self._error(layer, "gives no tensor, in tuples, lists or dicts, that depends on its parameters")
