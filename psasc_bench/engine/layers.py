@@ -26,6 +26,9 @@ from torch import Tensor, nn
 
 Books = list[tuple[Tensor, Tensor]]
 Sums = dict[nn.Parameter, Tensor]
+# In multiply-adds of Gram matrices, and as a multiple of a Gram matrix's floats; they choose a way, never a result.
+WRITING_COST = 24  # of one float of a per-example gradient: it is written once and read twice
+MOST_WRITTEN = 16
 UNCALLED_INSIDE = nn.MultiheadAttention  # whose `out_proj` is never called
 
 
@@ -89,7 +92,8 @@ def matrix_product(inputs: Tensor, outputs: Tensor, weight: nn.Parameter, bias: 
     """Of ``sum_t outputs_t inputs_t^T``, for ``inputs [B, T, I]`` and ``outputs [B, T, O]`` with the books one after
     the other along T. The weight's sum is ``[O, I]``."""
     times, has_bias = inputs.shape[1], bias is not None
-    if 2 * times**2 > inputs.shape[2] * outputs.shape[2]:
+    size, width = inputs.shape[2] * outputs.shape[2], inputs.shape[2] + outputs.shape[2]
+    if 2 * times**2 > size or (times**2 * width > WRITING_COST * size and size <= MOST_WRITTEN * times**2):
         return explicit({weight: outputs.mT @ inputs} | ({} if bias is None else {bias: outputs.sum(1)}))
     if times == 1:
         squared_norms = (squared_row_norms(inputs) + has_bias) * squared_row_norms(outputs)
