@@ -29,7 +29,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from psasc_bench.engine import examples
 from psasc_bench.engine.calls import Call, Way, per_example_gradients
-from psasc_bench.engine.convolution import conv2d
+from psasc_bench.engine.convolution import conv1d_or_3d, conv2d
 from psasc_bench.engine.layers import (
     UNCALLED_INSIDE,
     Books,
@@ -55,7 +55,9 @@ from psasc_bench.engine.linear_maps import (
 Rule = Callable[[Any, Books], LayerGradients]
 RULES: dict[type[nn.Module], Rule] = {
     nn.Linear: linear,
+    nn.Conv1d: conv1d_or_3d,
     nn.Conv2d: conv2d,
+    nn.Conv3d: conv1d_or_3d,
     nn.GroupNorm: group_norm,
     nn.LayerNorm: layer_norm,
     nn.Embedding: embedding,
@@ -407,7 +409,7 @@ def _zeroed(t: Tensor, rows: Tensor) -> Tensor:
 
 def _rule_for(layer: nn.Module) -> Rule | None:
     """``None`` if the layer's per-example gradients have to be written down."""
-    if isinstance(layer, nn.Conv2d) and (isinstance(layer.padding, str) or layer.padding_mode != "zeros"):
+    if isinstance(layer, nn.modules.conv._ConvNd) and (isinstance(layer.padding, str) or layer.padding_mode != "zeros"):
         return None
     if isinstance(layer, nn.EmbeddingBag) and layer.mode == "max":
         return None
