@@ -45,7 +45,7 @@ def trained(layer: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that are not frozen, by name: the layer's own, without those that belong to a layer in it, too;
     and all of a layer that uses those of layers in it without calling them."""
     whole = isinstance(layer, UNCALLED_INSIDE)
-    inner = set() if whole else {p for child in layer.children() for p in child.parameters()}
+    inner = set() if whole or not layer._modules else {p for child in layer.children() for p in child.parameters()}
     return {name: p for name, p in layer.named_parameters(recurse=whole) if p.requires_grad and p not in inner}
 
 
