@@ -1,4 +1,4 @@
-"""The models that steps are timed on: the protocol's, and three of other shapes."""
+"""The models that steps are timed on: the protocol's, and five of other kinds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from psasc_bench.models import MODELS
+
+WORDS, TIMES = 1000, 64  # of the models of token ids
 
 
 def _block(channels: int, outputs: int, *, pool: bool = False) -> list[nn.Module]:
@@ -39,6 +41,32 @@ def mlp() -> nn.Sequential:
     return nn.Sequential(nn.Linear(784, 512), nn.Tanh(), nn.Linear(512, 512), nn.Tanh(), nn.Linear(512, 10))
 
 
+class Transformer(nn.Module):
+    """64 of 1000 token ids; two encoder layers of width 64, 4 heads and 128 hidden units, 10 classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.places = nn.Embedding(WORDS, 64), nn.Embedding(TIMES, 64)
+        layer = nn.TransformerEncoderLayer(64, 4, 128, dropout=0.0, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2)
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        places = torch.arange(TIMES, device=tokens.device).expand(len(tokens), -1)
+        return self.head(self.encoder(self.words(tokens) + self.places(places)).mean(1))
+
+
+class LSTM(nn.Module):
+    """64 of 1000 token ids; an LSTM of width 64, 10 classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.lstm, self.head = nn.Embedding(WORDS, 64), nn.LSTM(64, 64, batch_first=True), nn.Linear(64, 10)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(self.lstm(self.words(tokens))[0][:, -1])
+
+
 # model: how it is made, the shape of one example
 BENCHMARKS: dict[str, tuple[Callable[[], nn.Module], Sequence[int]]] = {
     "digits": (MODELS["digits_cnn"], (1, 8, 8)),
@@ -47,10 +75,21 @@ BENCHMARKS: dict[str, tuple[Callable[[], nn.Module], Sequence[int]]] = {
     "resnet9": (resnet9, (3, 32, 32)),
     "linear": (linear, (3969,)),
     "mlp": (mlp, (784,)),
+    "transformer": (Transformer, (TIMES,)),
+    "lstm": (LSTM, (TIMES,)),
 }
+TOKENS = ("transformer", "lstm")
 
 
 def create(name: str) -> nn.Module:
     """The model called ``name``, the same for every contestant."""
     torch.manual_seed(0)
     return BENCHMARKS[name][0]()
+
+
+def examples(name: str, count: int) -> tuple[Tensor, Tensor]:
+    """Random ones, and their classes."""
+    generator, shape = torch.Generator().manual_seed(0), (count, *BENCHMARKS[name][1])
+    tokens = name in TOKENS
+    x = torch.randint(WORDS, shape, generator=generator) if tokens else torch.randn(*shape, generator=generator)
+    return x, torch.randint(0, 10, (count,), generator=generator)

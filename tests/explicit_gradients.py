@@ -24,6 +24,7 @@ def explicit_gradients(model: nn.Module, losses: Losses) -> list[Tensor]:
     model = copy.deepcopy(model).double()
     for module in model.modules():
         module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
     parameters = [p for p in model.parameters() if p.requires_grad]
     rows = [torch.autograd.grad(loss, parameters, retain_graph=True) for loss in losses(model)]
     return [torch.stack(column) for column in zip(*rows, strict=True)]

@@ -33,6 +33,8 @@ LARGE_PRODUCT = 2**22  # multiply-adds of an example's matrix product, from whic
 FEW_OUTPUTS = 64  # up to which oneDNN's grouped convolution is 15 to 25 % faster than its matrix products
 SHORT_RUN = 8  # floats: patches in runs no longer are gathered float by float, up to four times as fast
 
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
+
 
 def conv2d(layer: nn.Conv2d, books: Books) -> LayerGradients:
     parameters = trained(layer)
@@ -47,7 +49,7 @@ def conv2d(layer: nn.Conv2d, books: Books) -> LayerGradients:
     if dense and set(layer.stride) == {1} and gram_cost <= writing_cost:
         return _conv2d_by_gram(layer, books, weight, _biases(bias, books))
     if not dense or (outputs <= FEW_OUTPUTS and _onednn_is_faster(pixels * size, weight)):
-        return explicit({weight: add_up(_conv2d_by_groups(layer, x, b) for x, b in books)} | _biases(bias, books))
+        return explicit({weight: add_up(_by_groups(layer, x, b) for x, b in books)} | _biases(bias, books))
     if SMALL_GRAM_COST * (pixels * times) ** 2 * (size / outputs + outputs) <= writing_cost:
         inputs = along_time(_unfolded(layer, _padded(layer, x)) for x, _ in books)
         output_gradients = along_time(_pixels_by_outputs(b).contiguous() for _, b in books)
@@ -64,8 +66,16 @@ def conv2d(layer: nn.Conv2d, books: Books) -> LayerGradients:
     return LayerGradients(unfolded.squared_norms, weighted_sum)
 
 
+def conv1d_or_3d(layer: nn.Conv1d | nn.Conv3d, books: Books) -> LayerGradients:
+    parameters = trained(layer)
+    gradients = _biases(parameters.get("bias"), books)
+    if "weight" in parameters:
+        gradients[parameters["weight"]] = add_up(_by_groups(layer, x, b) for x, b in books)
+    return explicit(gradients)
+
+
 def _biases(bias: nn.Parameter | None, books: Books) -> Sums:
-    return {} if bias is None else {bias: add_up(b.sum((2, 3)) for _, b in books)}
+    return {} if bias is None else {bias: add_up(b.sum(list(range(2, b.dim()))) for _, b in books)}
 
 
 def _conv2d_by_gram(layer: nn.Conv2d, books: Books, weight: nn.Parameter, biases: Sums) -> LayerGradients:
@@ -75,17 +85,17 @@ def _conv2d_by_gram(layer: nn.Conv2d, books: Books, weight: nn.Parameter, biases
     squared_norms = add_up([squared_norms.clamp(min=0), *map(squared_row_norms, biases.values())])
 
     def weighted_sum(w: Tensor) -> Sums:
-        kernel = add_up(_conv2d_weight_gradient(layer, x, scale_rows(b, w), weight.detach()) for x, b in books)
+        kernel = add_up(_weight_gradient(layer, x, scale_rows(b, w), weight.detach()) for x, b in books)
         return {weight: kernel} | {parameter: w @ g for parameter, g in biases.items()}
 
     return LayerGradients(squared_norms, weighted_sum)
 
 
-def _conv2d_weight_gradient(layer: nn.Conv2d, x: Tensor, b: Tensor, weight: Tensor, *, groups: int = 1) -> Tensor:
+def _weight_gradient(layer: Convolution, x: Tensor, b: Tensor, weight: Tensor, *, groups: int = 1) -> Tensor:
     """Shaped like ``weight``, of which only the shape is read."""
     gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
         *(b, x, weight, None, layer.stride, layer.padding, layer.dilation),
-        *(False, [0, 0], groups, [False, True, False]),
+        *(False, [0] * len(layer.stride), groups, [False, True, False]),
     )
     return gradients[1]
 
@@ -103,12 +113,12 @@ def _conv2d_inner_product(layer: nn.Conv2d, one: tuple[Tensor, Tensor], two: tup
     return (gram * (b1.flatten(2).mT @ b2.flatten(2)).view_as(gram)).sum((1, 2, 3, 4))
 
 
-def _conv2d_by_groups(layer: nn.Conv2d, x: Tensor, b: Tensor) -> Tensor:
+def _by_groups(layer: Convolution, x: Tensor, b: Tensor) -> Tensor:
     """``[B, *weight shape]`` by the weight gradient of one grouped convolution whose groups are the examples."""
     batch, (outputs, *rest) = len(x), layer.weight.shape
     x, b = (t.reshape(1, -1, *t.shape[2:]) for t in (x, b))
     weight = layer.weight.new_empty(batch * outputs, *rest)
-    return _conv2d_weight_gradient(layer, x, b, weight, groups=batch * layer.groups).view(batch, outputs, *rest)
+    return _weight_gradient(layer, x, b, weight, groups=batch * layer.groups).view(batch, outputs, *rest)
 
 
 def _conv2d_by_unfolding(layer: nn.Conv2d, x: Tensor, b: Tensor) -> Tensor:

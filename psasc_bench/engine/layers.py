@@ -23,10 +23,13 @@ from functools import reduce
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
 
 Books = list[tuple[Tensor, Tensor]]
 Sums = dict[nn.Parameter, Tensor]
+# In multiply-adds of Gram matrices, and as a multiple of a Gram matrix's floats; they choose a way, never a result.
+WRITING_COST = 24  # of one float of a per-example gradient: it is written once and read twice
+MOST_WRITTEN = 16
+UNCALLED_INSIDE = nn.MultiheadAttention  # whose `out_proj` is never called
 
 
 @dataclass(frozen=True)
@@ -39,22 +42,11 @@ class LayerGradients:
 
 
 def trained(layer: nn.Module) -> dict[str, nn.Parameter]:
-    """The layer's own parameters that are not frozen, by name."""
-    return {name: p for name, p in layer.named_parameters(recurse=False) if p.requires_grad}
-
-
-def per_example_gradients(layer: nn.Module, a: Tensor, b: Tensor) -> Sums:
-    """``{parameter: gradients [B, *parameter shape]}`` of any layer, by ``vmap`` over that layer alone."""
-    parameters = trained(layer)
-
-    def inner_product(values: dict[str, Tensor], a: Tensor, b: Tensor) -> Tensor:
-        outputs: Tensor = functional_call(layer, values, (a[None],))
-        return (outputs * b[None]).sum()
-
-    gradients: dict[str, Tensor] = vmap(grad(inner_product), (None, 0, 0))(
-        {name: p.detach() for name, p in parameters.items()}, a, b
-    )
-    return {parameter: gradients[name] for name, parameter in parameters.items()}
+    """The parameters that are not frozen, by name: the layer's own, without those that belong to a layer in it, too;
+    and all of a layer that uses those of layers in it without calling them."""
+    whole = isinstance(layer, UNCALLED_INSIDE)
+    inner = set() if whole or not layer._modules else {p for child in layer.children() for p in child.parameters()}
+    return {name: p for name, p in layer.named_parameters(recurse=whole) if p.requires_grad and p not in inner}
 
 
 def explicit(gradients: Mapping[nn.Parameter, Tensor]) -> LayerGradients:
@@ -104,7 +96,8 @@ def matrix_product(inputs: Tensor, outputs: Tensor, weight: nn.Parameter, bias: 
     """Of ``sum_t outputs_t inputs_t^T``, for ``inputs [B, T, I]`` and ``outputs [B, T, O]`` with the books one after
     the other along T. The weight's sum is ``[O, I]``."""
     times, has_bias = inputs.shape[1], bias is not None
-    if 2 * times**2 > inputs.shape[2] * outputs.shape[2]:
+    size, width = inputs.shape[2] * outputs.shape[2], inputs.shape[2] + outputs.shape[2]
+    if 2 * times**2 > size or (times**2 * width > WRITING_COST * size and size <= MOST_WRITTEN * times**2):
         return explicit({weight: outputs.mT @ inputs} | ({} if bias is None else {bias: outputs.sum(1)}))
     if times == 1:
         squared_norms = (squared_row_norms(inputs) + has_bias) * squared_row_norms(outputs)
@@ -144,10 +137,23 @@ def _affine(layer: nn.GroupNorm | nn.LayerNorm, books: Books, dims: list[int]) -
 
 
 def embedding(layer: nn.Embedding, books: Books) -> LayerGradients:
-    if layer.scale_grad_by_freq:  # its gradient depends on the rest of the batch
-        raise TypeError("an embedding with scale_grad_by_freq=True mixes the examples of a batch")
-    indices = torch.cat([a.reshape(len(a), -1) for a, _ in books], 1)
-    outputs = torch.cat([b.reshape(len(b), -1, b.shape[-1]) for _, b in books], 1)
+    return _looked_up(layer, ((a.reshape(len(a), -1), b.reshape(len(b), -1, b.shape[-1])) for a, b in books))
+
+
+def embedding_bag(layer: nn.EmbeddingBag, books: Books) -> LayerGradients:
+    """Of ids ``[B, T]``: each word of a bag has the bag's gradient, or its share of it."""
+
+    def shares(ids: Tensor, b: Tensor) -> Tensor:
+        counted = torch.ones_like(ids) if layer.padding_idx is None else ids != layer.padding_idx
+        number = counted.sum(1, keepdim=True).clamp(min=1) if layer.mode == "mean" else 1
+        return (counted.to(b.dtype) / number).unsqueeze(2) * b.unsqueeze(1)
+
+    return _looked_up(layer, ((a, shares(a, b)) for a, b in books))
+
+
+def _looked_up(layer: nn.Embedding | nn.EmbeddingBag, books: Iterable[tuple[Tensor, Tensor]]) -> LayerGradients:
+    """Of indices ``[B, T]`` and gradients ``[B, T, features]``."""
+    indices, outputs = (torch.cat(side, 1) for side in zip(*books, strict=True))
     if layer.padding_idx is not None:
         outputs = outputs * (indices != layer.padding_idx).unsqueeze(-1)
     same = indices.unsqueeze(1) == indices.unsqueeze(2)

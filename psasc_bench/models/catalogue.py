@@ -19,7 +19,6 @@ KIND = "models"  # of plug-ins
 RANDOM = "draws at random in every pass, so that a run cannot be repeated; leave it out"
 MIXING = "mixes the examples of a batch, so that no example has a gradient of its own; use GroupNorm"
 STATE = "keeps a state of the examples that it has seen, which is released without noise; leave it out"
-SHAPE = "does not take one tensor and give one, which per-example gradients need; split it into layers that do"
 # By the names of torch's layers and functions, and of such as are widely used with it. Of others, and of layers that
 # derive from these, `layers` knows when the model is built.
 REFUSED = {
@@ -29,9 +28,6 @@ REFUSED = {
     **dict.fromkeys(("feature_alpha_dropout", "feature_dropout", "gumbel_softmax", "stochastic_depth"), RANDOM),
     **dict.fromkeys((f"{lazy}BatchNorm{d}d" for lazy in ("", "Lazy") for d in (1, 2, 3)), MIXING),
     **dict.fromkeys(("SyncBatchNorm", "batch_norm"), MIXING),
-    **dict.fromkeys(("RNN", "LSTM", "GRU", "LSTMCell", "MultiheadAttention", "Bilinear"), SHAPE),
-    **dict.fromkeys(("Transformer", "TransformerEncoder", "TransformerDecoder"), SHAPE),
-    **dict.fromkeys(("TransformerEncoderLayer", "TransformerDecoderLayer"), SHAPE),
 }
 TRACKING = "track_running_stats"  # of InstanceNorm
 

@@ -29,7 +29,7 @@ def mlp(input_shape: tuple[int, ...], classes: int) -> nn.Module:
 
 class EmbeddingBag(nn.Module):
     """The mean of the words' vectors, and a linear layer (fastText: Joulin et al., EACL 2017, arXiv 1607.01759). Token
-    ids ``[B, T]`` are from 0, padding, to 9,999. Not ``nn.EmbeddingBag``, whose per-example gradients no rule gives."""
+    ids ``[B, T]`` are from 0, padding, to 9,999."""
 
     def __init__(self, input_shape: tuple[int, ...], classes: int) -> None:
         super().__init__()

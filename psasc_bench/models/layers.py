@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
-from psasc_bench.models.catalogue import MIXING, RANDOM, SHAPE, STATE
+from psasc_bench.models.catalogue import MIXING, RANDOM, STATE
 
 CLASSES: dict[type[nn.Module], str] = {
     **dict.fromkeys((nn.modules.dropout._DropoutNd, nn.RReLU, nn.FractionalMaxPool2d, nn.FractionalMaxPool3d), RANDOM),
     nn.modules.batchnorm._BatchNorm: MIXING,
-    **dict.fromkeys((nn.RNNBase, nn.LSTMCell, nn.MultiheadAttention, nn.Bilinear, nn.Transformer), SHAPE),
-    **dict.fromkeys((nn.TransformerEncoderLayer, nn.TransformerDecoderLayer), SHAPE),
 }
 EXAMPLES, MORE = 4, 7
 NEAR = 1e-4  # relative: other batch sizes have other sums in float32, which differ by some 1e-6
@@ -24,11 +23,18 @@ def refused_class(model: nn.Module) -> str | None:
     """Which layer of ``model`` is of a class, or derives from one, that private training cannot have, and why."""
     for name, module in model.named_modules():
         for cls, why in CLASSES.items():
-            if isinstance(module, cls):
+            if isinstance(module, cls) and not _never_draws(module):
                 return _say(name, module, why)
+        if isinstance(module, nn.RNNBase | nn.MultiheadAttention) and module.dropout:
+            return _say(name, module, RANDOM)
         if isinstance(module, nn.modules.instancenorm._InstanceNorm) and module.track_running_stats:
             return _say(name, module, STATE)
     return None
+
+
+def _never_draws(module: nn.Module) -> bool:
+    """A dropout of nothing, as a transformer's layers have where they have none."""
+    return isinstance(module, nn.modules.dropout._DropoutNd) and not module.p
 
 
 def misbehaviour(model: nn.Module, many: Tensor) -> str | None:
@@ -110,7 +116,7 @@ class _Pass:
     def __init__(self, model: nn.Module, images: Tensor) -> None:
         self._calls: list[tuple[str, nn.Module, list[Tensor], list[Tensor]]] = []
         self._begun: list[list[Tensor]] = []
-        hooks = [module.register_forward_pre_hook(self._begin) for module in model.modules()]
+        hooks = [module.register_forward_pre_hook(self._begin, with_kwargs=True) for module in model.modules()]
         hooks += [module.register_forward_hook(self._end(name)) for name, module in model.named_modules()]
         try:
             model(images.clone())
@@ -118,8 +124,8 @@ class _Pass:
             for hook in hooks:
                 hook.remove()
 
-    def _begin(self, _: nn.Module, inputs: tuple[object, ...]) -> None:
-        self._begun.append(_tensors(inputs))
+    def _begin(self, _: nn.Module, inputs: tuple[object, ...], keywords: dict[str, object]) -> None:
+        self._begun.append(_tensors((inputs, keywords)))
 
     def _end(self, name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
         def end(module: nn.Module, _: tuple[object, ...], outputs: object) -> None:
@@ -146,9 +152,7 @@ def _all(same: Callable[[Tensor, Tensor], bool], some: list[Tensor], others: lis
 
 def _tensors(values: object) -> list[Tensor]:
     """Copies, for what comes behind may change them in place."""
-    if isinstance(values, Tensor):
-        return [values.detach().clone()]
-    return [tensor for value in values for tensor in _tensors(value)] if isinstance(values, tuple | list) else []
+    return [leaf.detach().clone() for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
 def _same(one: Tensor, two: Tensor) -> bool:
@@ -156,12 +160,18 @@ def _same(one: Tensor, two: Tensor) -> bool:
 
 
 def _same_first(one: Tensor, two: Tensor) -> bool:
-    """Whether the first example of both is the same, to rounding."""
-    if not one.dim() or not two.dim():
-        return one.dim() == two.dim()
-    first, second = one[:1].double(), two[:1].double()
-    if first.shape != second.shape:
+    """Whether the first example of both is the same, to rounding. The dimension in which their numbers of examples
+    show is the examples'; without one, all of them is compared."""
+    if one.dim() != two.dim():
         return False
+    if not one.dim():
+        return True
+    differing = [dim for dim in range(one.dim()) if one.shape[dim] != two.shape[dim]]
+    if len(differing) > 1:
+        return False
+    for dim in differing:
+        one, two = one.narrow(dim, 0, 1), two.narrow(dim, 0, 1)
+    first, second = one.double(), two.double()
     return bool(((first - second).abs() <= NEAR * first.abs().max()).logical_or(first == second).all())
 
 

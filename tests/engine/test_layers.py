@@ -39,6 +39,16 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "convolution with reflected padding": (lambda: nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"), (3, 6, 7)),
     "transposed convolution": (lambda: nn.ConvTranspose2d(3, 4, 3, stride=2), (3, 4, 4)),
     "convolution in one dimension": (lambda: nn.Conv1d(3, 4, 3), (3, 8)),
+    "convolution in one dimension, in groups": (
+        lambda: nn.Conv1d(4, 6, 3, stride=2, padding=2, dilation=2, groups=2),
+        (4, 9),
+    ),
+    "convolution in one dimension, circular": (
+        lambda: nn.Conv1d(3, 4, 3, padding=1, padding_mode="circular", bias=False),
+        (3, 8),
+    ),
+    "convolution in three dimensions": (lambda: nn.Conv3d(2, 4, (3, 2, 1), stride=(1, 2, 1), padding=1), (2, 4, 5, 3)),
+    "convolution in three dimensions, the same size": (lambda: nn.Conv3d(2, 4, 3, padding="same"), (2, 3, 4, 3)),
     "group norm": (lambda: nn.GroupNorm(2, 6), (6, 4, 5)),
     "group norm without pixels": (lambda: nn.GroupNorm(2, 6), (6,)),
     "layer norm": (lambda: nn.LayerNorm(6), (6,)),
@@ -168,7 +178,7 @@ def test_costs_choose_a_way_but_never_a_result(
 @pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN")
 @pytest.mark.parametrize("outputs", [4, 30], ids=["wide patches", "narrow patches"])
 @pytest.mark.parametrize(
-    ("few", "way"), [(0, "_conv2d_by_unfolding"), (30, "_conv2d_by_groups")], ids=["products", "grouped convolution"]
+    ("few", "way"), [(0, "_conv2d_by_unfolding"), (30, "_by_groups")], ids=["products", "grouped convolution"]
 )
 def test_large_layers_by_onednn_are_right_to_rounding(
     monkeypatch: pytest.MonkeyPatch, few: int, way: str, outputs: int

@@ -44,14 +44,23 @@ def test_input_changed_after_its_use_is_refused(layer: nn.Module, message: str) 
 
 
 def test_batch_norm_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"layer '1' is a BatchNorm2d.*use nn\.GroupNorm"):
+    with pytest.raises(TypeError, match=r"layer '1' \(BatchNorm2d\) mixes .*use nn\.GroupNorm"):
         GradientBooks(nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)))
 
 
-def test_layer_of_two_inputs_is_refused() -> None:
-    model = nn.Bilinear(3, 3, 2).double()
-    with pytest.raises(TypeError, match="must take one positional tensor"):
-        from_books(model, lambda model: model(features(5, 3), features(5, 3)).sum(1))
+@pytest.mark.parametrize("embedding", [nn.Embedding, nn.EmbeddingBag])
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"scale_grad_by_freq": True}, "mixes the examples of a batch with scale_grad_by_freq"),
+        ({"max_norm": 1.0}, "changes its weights by what it sees, without noise, with max_norm"),
+    ],
+)
+def test_embedding_that_depends_on_other_examples_is_refused(
+    embedding: type[nn.Module], how: dict[str, object], message: str
+) -> None:
+    with pytest.raises(TypeError, match=rf"layer '0' \({embedding.__name__}\) {message}"):
+        GradientBooks(nn.Sequential(embedding(5, 3, **how)))
 
 
 def test_parameter_used_outside_its_layer_is_refused() -> None:

@@ -99,6 +99,46 @@ class Recurrent(nn.Module):
         return self.last(self.layer(x[:, 0])[0][:, -1])
 
 
+class Attentive(Recurrent):
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x[:, 0]
+        return self.last(self.layer(rows, rows, rows)[0].repeat(1, 1, 2)[:, -1])
+
+
+class Encoded(Recurrent):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.layer(x[:, 0]).repeat(1, 1, 2)[:, -1])
+
+
+class TimeFirst(Recurrent):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.layer(x[:, 0].transpose(0, 1)).repeat(1, 1, 2)[-1])
+
+
+class Remembering(nn.Module):
+    """Goes on from the states that the last batch left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.states = nn.GRU(8, 16, batch_first=True), None
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        start = None if self.states is None or self.states.shape[1] != len(x) else self.states.to(x)
+        outputs, states = self.inner(x, start)
+        self.states = states.detach()
+        return outputs, states
+
+
+class Packed(Recurrent):
+    def __init__(self) -> None:
+        super().__init__(nn.GRU(8, 16, batch_first=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        lengths = torch.full((len(x),), 8)
+        packed = nn.utils.rnn.pack_padded_sequence(x[:, 0], lengths, batch_first=True)
+        return self.last(nn.utils.rnn.pad_packed_sequence(self.layer(packed)[0], batch_first=True)[0][:, -1])
+
+
 def flat(*layers: nn.Module) -> nn.Module:
     return nn.Sequential(nn.Flatten(), *layers, nn.Linear(64, 10))
 
@@ -140,13 +180,25 @@ REFUSED: dict[str, tuple[Built, str]] = {
         lambda: nn.Sequential(nn.Flatten(), nn.utils.parametrizations.spectral_norm(nn.Linear(64, 10))),
         "keeps a state",
     ),
-    "a recurrence": (lambda: Recurrent(nn.RNN(8, 16, batch_first=True)), r"layer 'layer' \(RNN\) does not take one"),
-    "long memory": (lambda: Recurrent(nn.LSTM(8, 16, batch_first=True)), r"\(LSTM\) does not take one"),
-    "gates": (lambda: Recurrent(nn.GRU(8, 16, batch_first=True)), r"\(GRU\) does not take one"),
-    "attention": (
-        lambda: flat(nn.TransformerEncoderLayer(64, 4, dropout=0.0)),
-        r"\(TransformerEncoderLayer\) does not take one",
+    "dropout between recurrences": (
+        lambda: Recurrent(nn.LSTM(8, 16, 2, dropout=0.1, batch_first=True)),
+        r"layer 'layer' \(LSTM\) draws at random",
     ),
+    "dropout of attention": (
+        lambda: Attentive(nn.MultiheadAttention(8, 2, dropout=0.1, batch_first=True)),
+        r"layer 'layer' \(MultiheadAttention\) draws at random",
+    ),
+    "dropout of a transformer": (
+        lambda: Encoded(nn.TransformerEncoderLayer(8, 2, batch_first=True)),
+        r"layer 'layer.self_attn' \(MultiheadAttention\) draws at random",
+    ),
+    "a recurrence over the batch": (lambda: Recurrent(nn.RNN(8, 16)), r"layer 'layer' \(RNN\) mixes the examples"),
+    "attention to other examples": (
+        lambda: Attentive(nn.MultiheadAttention(8, 2)),
+        r"layer 'layer' \(MultiheadAttention\) mixes the examples",
+    ),
+    "states kept between calls": (lambda: Recurrent(Remembering()), r"layer 'layer' \(Remembering\) draws at random"),
+    "packed sequences": (lambda: Packed(), r"layer 'layer' \(GRU\) has a PackedSequence.*give it a padded one"),
     "a parameter around its layer": (
         lambda: Passing(lambda m, x: F.linear(x, m.first.weight)),
         "took part outside its layer",
@@ -166,6 +218,14 @@ ACCEPTED: dict[str, Built] = {
     "a bias before a normalisation": lambda: nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.InstanceNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10)
     ),
+    "a recurrence": lambda: Recurrent(nn.RNN(8, 16, batch_first=True)),
+    "long memory": lambda: Recurrent(nn.LSTM(8, 16, 2, batch_first=True)),
+    "gates": lambda: Recurrent(nn.GRU(8, 16, batch_first=True)),
+    "attention": lambda: Attentive(nn.MultiheadAttention(8, 2, batch_first=True)),
+    "a transformer": lambda: Encoded(
+        nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, dropout=0.0, batch_first=True), 2)
+    ),
+    "a transformer that has time first": lambda: TimeFirst(nn.TransformerEncoderLayer(8, 2, dropout=0.0)),
     "a constant in single precision": lambda: Passing(lambda _, x: x @ torch.eye(64)),
     "an activation in between": lambda: Passing(lambda _, x: x.tanh()),
 }
@@ -266,8 +326,6 @@ def read(folder: Path, body: str, *, above: str = "") -> str | None:
             "torch.nn.functional.dropout, which draws",
         ),
         ("return nn.InstanceNorm2d(1, track_running_stats=True)", "", "track_running_stats, which keeps a state"),
-        ("return nn.LSTM(8, 8)", "", "torch.nn.LSTM, which does not take one tensor and give one"),
-        ("import torch\n    return torch.nn.MultiheadAttention(8, 8)", "", "torch.nn.MultiheadAttention, which"),
     ],
 )
 def test_layer_is_refused_from_how_the_model_is_written(body: str, above: str, message: str, tmp_path: Path) -> None:
