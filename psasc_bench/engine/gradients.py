@@ -15,6 +15,7 @@ of ``layers`` and ``convolution``.
 from __future__ import annotations
 
 import math
+import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -86,6 +87,21 @@ class _Use:
     before: GradientEdge | None  # where the graph goes on behind the layer
 
 
+class _Recorder:
+    """The forward hook of a layer whose books ``books`` keeps; of nobody's once they are gone, and in a copy of the
+    model, or in one that is loaded."""
+
+    def __init__(self, books: GradientBooks | None = None) -> None:
+        self._books = weakref.ref(books) if books else None
+
+    def __call__(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if self._books and (books := self._books()):
+            books._record_use(layer, inputs, output)
+
+    def __reduce__(self) -> tuple[type[_Recorder], tuple[()]]:
+        return _Recorder, ()
+
+
 class GradientBooks:
     """Keeps the books of every trainable layer of ``model``, which must be in training mode while it is recorded.
 
@@ -112,7 +128,7 @@ class GradientBooks:
         self._owner = {parameter: layer for layer in reversed(layers) for parameter in trained(layer).values()}
         self._rules: dict[nn.Module, Rule] = {}
         for layer in layers:
-            layer.register_forward_hook(self._record_use)
+            layer.register_forward_hook(_Recorder(self))
             rule = _rule_for(layer)
             # the gradients of layers that share a parameter add up before the norm is taken: no rule knows that
             if rule and all(owners[parameter] == 1 for parameter in trained(layer).values()):
@@ -130,14 +146,17 @@ class GradientBooks:
         a = inputs[0].detach() if before else inputs[0]  # data as it is: the next parameter point may get the same
         self._uses.append(_Use(layer, a, a._version, get_gradient_edge(output), before))
 
-    def record(self, losses: Tensor, mask: Tensor, *, coefficient: float = 1.0) -> None:
+    def record(self, losses: Tensor, mask: Tensor, *, coefficient: float = 1.0, keep: bool = False) -> None:
         """Book one parameter point: ``losses [B]`` of the forward pass just run, ``mask [B]`` (1 for an example, 0 for
-        padding, which gets a gradient of exactly zero), ``coefficient`` the point's ``c_j``.
+        padding, which gets a gradient of exactly zero), ``coefficient`` the point's ``c_j``. ``keep`` the pass, to book
+        it once more.
 
         Raises ``RuntimeError`` if a layer's input was changed in place after the layer had read it, or (on the first
         call) if a parameter took part outside its layer's own forward pass.
         """
-        uses, self._uses = self._uses, []
+        uses = self._uses
+        if not keep:
+            self._uses = []
         if not losses.numel():
             return
         if not self._checked:
@@ -146,7 +165,8 @@ class GradientBooks:
         self._drawn = mask
         edges = [use.output for use in uses]
         # of a number: for `grad_outputs` PyTorch loads its symbolic shapes, as long as a small run takes
-        output_gradients = torch.autograd.grad((coefficient * mask.to(losses.dtype) * losses).sum(), edges)
+        weighted = (coefficient * mask.to(losses.dtype) * losses).sum()
+        output_gradients = torch.autograd.grad(weighted, edges, retain_graph=keep)
         for use, b in zip(uses, output_gradients, strict=True):
             if use.input._version != use.version:
                 raise RuntimeError(
