@@ -10,7 +10,12 @@ from psasc_bench.engine import GradientBooks, WeightedSum
 from psasc_bench.methods import Method
 from psasc_bench.training import weight_of
 
-UNUSED = "not have been used in the graph"  # torch, of an output that the losses do not depend on
+# By what torch says: of an output that the losses do not depend on, and where there is no output.
+MISTAKES = {
+    "not have been used in the graph": "a forward pass in training mode has been run whose losses were not added: run "
+    "those that train nothing in evaluation mode or under torch.no_grad()",
+    "cannot be empty": "no forward pass has been run since losses were last added: add those of each pass once",
+}
 
 
 class PerExample:
@@ -59,12 +64,10 @@ class PerExample:
                 self._check_apart(losses)
             self._books.record(losses, torch.ones_like(losses), coefficient=coefficient)
         except RuntimeError as error:
-            if UNUSED not in str(error):
+            mistake = next((said for by_torch, said in MISTAKES.items() if by_torch in str(error)), None)
+            if not mistake:
                 raise
-            raise RuntimeError(
-                "a forward pass in training mode has been run whose losses were not added: run those that train "
-                "nothing in evaluation mode or under torch.no_grad()"
-            ) from None
+            raise RuntimeError(mistake) from None
         self._recorded = len(losses)
         return None
 

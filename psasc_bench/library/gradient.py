@@ -48,8 +48,9 @@ class PrivateGradient:
     system.
 
     The method is put through the battery of checks at its settings first, once in the life of a process; that takes
-    some seconds. Raises ``ValueError`` for one that fails, for a noise multiplier or batch size that makes no sense, and
-    for trainable parameters of several types or devices; ``TypeError`` for a model that mixes the examples of a batch.
+    some seconds. Raises ``ValueError`` for one that fails, for a noise multiplier or batch size that makes no sense,
+    and for trainable parameters of several types or devices; ``TypeError`` for a model that mixes the examples of a
+    batch.
     """
 
     def __init__(

@@ -23,8 +23,8 @@ def poisson_batches(
 ) -> Iterator[Tensor]:
     """``steps`` batches, each as ``poisson_batch`` draws it: exactly the batches that an accountant is told of by
     ``sampling_rate``. Some may be empty; each is a step. A ``generator`` makes them repeatable, and must then be kept
-    as secret as the data; without one they are drawn from a new one that the operating system has seeded. Indices are on
-    the generator's device.
+    as secret as the data; without one they are drawn by a new one that the operating system has seeded. Indices are
+    on the generator's device.
 
     Raises ``ValueError`` for a rate outside (0, 1], and for no examples or steps.
     """
