@@ -79,7 +79,8 @@ class PrivateGradient:
         if self._noise.device.type != device.type:
             raise ValueError(f"the generator is on {self._noise.device}, the parameters are on {device}")
         self._earlier = deque[list[Tensor]](maxlen=int(method.iterates) - 1)  # where there were releases, oldest first
-        self._batch: list[GradientSum] = []
+        self._total: Tensor | None = None
+        self._of_examples: list[tuple[Tensor, Tensor, Tensor]] = []  # norms, losses and who was zeroed
         self._last: GradientSum | None = None
 
     @property
@@ -130,7 +131,8 @@ class PrivateGradient:
             self._examples = PerExample(self._model)
             raise
         total = gather(self._parameters, found.sums)
-        self._batch.append(GradientSum(total, found.norms, each.detach(), found.zeroed))
+        self._total = total if self._total is None else self._total.add_(total)
+        self._of_examples.append((found.norms, each.detach(), found.zeroed))
 
     @torch.no_grad()
     def release(self) -> Released:
@@ -151,7 +153,7 @@ class PrivateGradient:
         if self._earlier.maxlen:
             self._earlier.append([parameter.detach().clone() for parameter in self._parameters])
         self._method = advanced(self._method, released)
-        self._batch, self._last = [], found
+        self._total, self._of_examples, self._last = None, [], found
         self._examples.forget()
         return released
 
@@ -164,7 +166,7 @@ class PrivateGradient:
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs beside model and optimiser to end with the same bits. It holds the state of the
         noise, a secret unless the run is over. Raises ``RuntimeError`` in the middle of a step."""
-        if self._batch:
+        if self._total is not None:
             raise RuntimeError(
                 "state_dict() in the middle of a step: release() first, for a sum without noise is a secret"
             )
@@ -185,21 +187,15 @@ class PrivateGradient:
             [tensor.to(parameter) for tensor, parameter in zip(point, self._parameters, strict=True)]
             for point in state["iterates"]
         )
-        self._batch, self._last = [], None
+        self._total, self._of_examples, self._last = None, [], None
 
     def _sum(self) -> GradientSum:
         """That of the batch."""
-        if not self._batch:
+        if self._total is None:
             nothing = self._parameters[0].detach().new_zeros(0)
             total = nothing.new_zeros(sum(parameter.numel() for parameter in self._parameters))
             return GradientSum(total, nothing, nothing, nothing.bool())
-        total = self._batch[0].total
-        for one in self._batch[1:]:
-            total = total + one.total
-        norms, losses, zeroed = (
-            torch.cat([getattr(one, key) for one in self._batch]) for key in ("norms", "losses", "zeroed")
-        )
-        return GradientSum(total, norms, losses, zeroed)
+        return GradientSum(self._total, *map(torch.cat, zip(*self._of_examples, strict=True)))
 
     @contextmanager
     def _moved_to(self, point: list[Tensor] | None) -> Iterator[None]:

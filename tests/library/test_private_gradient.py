@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from psasc_bench import Method, PrivateGradient, method, poisson_batches
 from psasc_bench.engine import gather
+from psasc_bench.evidence import require_sound_instance
 from psasc_bench.privacy import poisson_batch, privatise
 from psasc_bench.training import Objective, advanced, release, step
 
@@ -196,6 +197,18 @@ def test_noise_cannot_be_foretold() -> None:
     one = torch.cat(list(poisson_batches(50, 0.5, 3)))
     torch.manual_seed(0)
     assert one.tolist() != torch.cat(list(poisson_batches(50, 0.5, 3))).tolist()
+
+
+def test_the_scripts_own_generator_is_left_alone() -> None:
+    model = network()
+    torch.manual_seed(7)
+    due = torch.rand(3)
+    torch.manual_seed(7)
+    require_sound_instance.cache_clear()
+    gradients = PrivateGradient(model, PSASC, noise_multiplier=1.0, expected_batch_size=1)
+    gradients.add(losses(model, torch.arange(3)))
+    gradients.release()
+    assert torch.equal(torch.rand(3), due)
 
 
 def test_batches_are_those_of_the_accounted_rate() -> None:
