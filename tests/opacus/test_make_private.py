@@ -61,6 +61,17 @@ def test_budget_is_that_of_the_suites_calibration(mode: str) -> None:
     assert budget.epsilon_rdp <= 3.0
 
 
+def test_an_engine_of_ones_own_counts_the_steps() -> None:
+    engine = PrivacyEngine(accountant="prv")
+    script = Script(
+        "psasc", noise_multiplier=None, epsilon=3.0, delta=1e-5, epochs=1, accountant="pld", privacy_engine=engine
+    )
+    assert script.optimizer.privacy_engine is engine
+    assert engine.accountant.history == []
+    script.epoch()
+    assert engine.get_epsilon(1e-5) == pytest.approx(3, rel=0.01)
+
+
 # Of all numbers of batches up to 300, those for which Opacus draws at one rate and accounts for another.
 WRONG_IN_OPACUS = [count for count in range(1, 301) if int(1 / (1 / count)) != count]
 
