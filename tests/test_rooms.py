@@ -41,5 +41,8 @@ def test_environment_of_the_workflow_has_the_versions_that_are_pinned() -> None:
     environment = yaml.safe_load((ROOT / "workflow" / "envs" / "psasc-bench.yaml").read_text())
     listed = [line.replace(" ", "") for line in environment["dependencies"][-1]["pip"]]
     assert [line for line in listed if NAMED[line.split("==")[0]] != line] == []
-    needed = {line.split(">=")[0] for line in SETTINGS["project"]["dependencies"]} - {"snakemake"}
+    project = SETTINGS["project"]
+    extras = project["optional-dependencies"]
+    named = [*project["dependencies"], *extras["privacy"], *extras["study"]]
+    needed = {line.split(">=")[0] for line in named} - {"snakemake", "psasc-bench[privacy]"}
     assert {line.split("==")[0] for line in listed} == needed

@@ -1,5 +1,5 @@
 from .gradients import ByLayer, GradientBooks, WeightedSum
-from .parameters import flatten, gather, point_at
+from .parameters import flatten, gather, parts, point_at
 
 __all__ = [
     "ByLayer",
@@ -7,5 +7,6 @@ __all__ = [
     "WeightedSum",
     "flatten",
     "gather",
+    "parts",
     "point_at",
 ]

@@ -15,6 +15,7 @@ of ``layers`` and ``convolution``.
 from __future__ import annotations
 
 import math
+import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -103,6 +104,21 @@ class _Use:
     before: list[GradientEdge]  # where the graph goes on behind the layer
 
 
+class _Hook:
+    """A hook of the ``books`` in a model: its method ``name``; nothing once the books are gone, and in a copy of the
+    model, or in one that is loaded."""
+
+    def __init__(self, books: GradientBooks | None = None, name: str = "") -> None:
+        self._books, self._name = weakref.ref(books) if books else None, name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        books = self._books and self._books()
+        return getattr(books, self._name)(*args, **kwargs) if books else None
+
+    def __reduce__(self) -> tuple[type[_Hook], tuple[()]]:
+        return _Hook, ()
+
+
 class GradientBooks:
     """Keeps the books of every trainable layer of ``model``, which must be in training mode while it is recorded.
 
@@ -138,13 +154,13 @@ class GradientBooks:
         self._rules: dict[nn.Module, Rule] = {}
         for module in self._names:
             if hasattr(module, "batch_first"):
-                module.register_forward_pre_hook(self._refuse_packed, with_kwargs=True)
+                module.register_forward_pre_hook(_Hook(self, "_refuse_packed"), with_kwargs=True)
         for layer in layers:
             if is_made_of_linear_maps(layer):
-                layer.register_forward_pre_hook(self._watch)
-                layer.register_forward_hook(self._unwatch, always_call=True)
+                layer.register_forward_pre_hook(_Hook(self, "_watch"))
+                layer.register_forward_hook(_Hook(self, "_unwatch"), always_call=True)
                 continue
-            layer.register_forward_hook(self._record_use, with_kwargs=True)
+            layer.register_forward_hook(_Hook(self, "_record_use"), with_kwargs=True)
             if (rule := _rule_for(layer)) and layer in self._alone:
                 self._rules[layer] = rule
 
@@ -188,15 +204,18 @@ class GradientBooks:
     def _note(self, layer: nn.Module, source: LinearMap | None, a: Tensor, output: Tensor) -> None:
         self._uses.append(_use(layer, source, [a], [output]))
 
-    def record(self, losses: Tensor, mask: Tensor, *, coefficient: float = 1.0) -> None:
+    def record(self, losses: Tensor, mask: Tensor, *, coefficient: float = 1.0, keep: bool = False) -> None:
         """Book one parameter point: ``losses [B]`` of the forward pass just run, ``mask [B]`` (1 for an example, 0 for
-        padding, which gets a gradient of exactly zero), ``coefficient`` the point's ``c_j``.
+        padding, which gets a gradient of exactly zero), ``coefficient`` the point's ``c_j``. ``keep`` the pass, to book
+        it once more.
 
         Raises ``RuntimeError`` if a layer's input was changed in place after the layer had read it, or (on the first
         call) if a parameter took part outside its layer's own forward pass; ``TypeError`` if what a layer took or gave
         does not fall into examples.
         """
-        uses, self._uses = self._uses, []
+        uses = self._uses
+        if not keep:
+            self._uses = []
         if not losses.numel():
             return
         if not self._checked:
@@ -204,7 +223,7 @@ class GradientBooks:
             self._checked = True
         self._drawn = mask
         weighed = coefficient * mask.to(losses.dtype) * losses
-        for use, (gradients, dims) in zip(uses, self._output_gradients(weighed, uses), strict=True):
+        for use, (gradients, dims) in zip(uses, self._output_gradients(weighed, uses, keep=keep), strict=True):
             if [t._version for t in use.inputs] != use.versions:
                 raise RuntimeError(
                     f"model: the input of layer {self._names[use.layer]!r} was changed in place after the layer had "
@@ -220,7 +239,9 @@ class GradientBooks:
                 a = use.inputs[0].to(dtype) if use.inputs[0].is_floating_point() else use.inputs[0]
                 self._book(use.layer, use.source, *(_first(t, dims[0]) for t in (a, b[0])))
 
-    def _output_gradients(self, losses: Tensor, uses: list[_Use]) -> list[tuple[dict[int, Tensor], list[int]]]:
+    def _output_gradients(
+        self, losses: Tensor, uses: list[_Use], *, keep: bool
+    ) -> list[tuple[dict[int, Tensor], list[int]]]:
         """Of each use: the gradients of those of its outputs that have a part in the losses, by their places, and the
         dimensions of the examples in them. The first passes are made once more for each of ``examples.numberings``."""
         count = len(losses)
@@ -230,7 +251,7 @@ class GradientBooks:
 
         def gradients(losses: Tensor) -> list[Tensor | None]:
             # of a number: for `grad_outputs` PyTorch loads its symbolic shapes, as long as a small run takes
-            found = torch.autograd.grad(losses.sum(), edges, retain_graph=not known, allow_unused=True)
+            found = torch.autograd.grad(losses.sum(), edges, retain_graph=keep or not known, allow_unused=True)
             return [self._by_example(use, b, count) for (use, _), b in zip(places, found, strict=True)]
 
         found = gradients(losses)

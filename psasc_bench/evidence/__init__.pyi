@@ -1,5 +1,5 @@
 from .battery import Check, check_method, check_optimiser
-from .gate import require_sound
+from .gate import require_sound, require_sound_instance
 from .ledgers import Verified, verify_ledgers
 from .one_run_audit import audit_run
 from .settings import OptimiserSetting, Setting, distinct_optimisers, distinct_settings
@@ -18,5 +18,6 @@ __all__ = [
     "distinct_optimisers",
     "distinct_settings",
     "require_sound",
+    "require_sound_instance",
     "verify_ledgers",
 ]

@@ -6,11 +6,13 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psasc_bench import code, methods, optimisers
 from psasc_bench.files import write_text
+from psasc_bench.methods import Method
 from psasc_bench.optimisers import Rules
 from psasc_bench.study import RunSpec
 
@@ -60,11 +62,23 @@ def _require(parts: Sequence[Any], check: Callable[[], Sequence[Check]], what: M
     if note.exists():
         return
     checks = check()
+    (where,) = what.values()
+    _refuse_failed(checks, where)
+    write_text(note, json.dumps({**what, "passed": [check.name for check in checks]}) + "\n")
+
+
+@cache
+def require_sound_instance(method: Method) -> None:
+    """As ``require_sound_method``, of a method at hand, and once in the life of this process."""
+    from psasc_bench.evidence.battery import check_method
+
+    _refuse_failed(check_method(method), str(method))
+
+
+def _refuse_failed(checks: Sequence[Check], where: str) -> None:
     if failed := [check for check in checks if not check.passed]:
         findings = "; ".join(_findings(failed))
-        (where,) = what.values()
         raise ValueError(f"{where} fails the battery and is not trained: {findings}; `psasc-bench check` says more")
-    write_text(note, json.dumps({**what, "passed": [check.name for check in checks]}) + "\n")
 
 
 def _findings(failed: Sequence[Check]) -> Iterator[str]:

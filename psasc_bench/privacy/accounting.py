@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
@@ -23,7 +25,8 @@ LOST = 1e-10
 
 def epsilon_by_rdp(noise_multiplier: float, *, sampling_rate: float, steps: int, delta: float) -> float:
     """Epsilon spent, by Opacus' RDP accountant with orders up to 1024."""
-    from opacus.accountants.analysis import rdp
+    with _needing("opacus"):
+        from opacus.accountants.analysis import rdp
 
     spent = rdp.compute_rdp(q=sampling_rate, noise_multiplier=noise_multiplier, steps=steps, orders=RDP_ORDERS)
     with warnings.catch_warnings():
@@ -49,6 +52,17 @@ def epsilon_by_pld(
         return math.inf
 
 
+@contextmanager
+def _needing(package: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != package.replace("-", "_"):
+            raise
+        message = f"epsilon needs {package}, which is not installed: pip install 'psasc-bench[privacy]'"
+        raise ModuleNotFoundError(message, name=error.name) from None
+
+
 def loss_interval(epsilon: float) -> float:
     """The interval at which to discretise the losses of a mechanism of about this epsilon: 1e-4 from epsilon 1 to 8,
     in proportion to it below, where that would be too coarse, and above, where it would take too long."""
@@ -68,7 +82,8 @@ class LossDistribution:
         interval: float = 1e-3,
         rounded: Literal["up", "down"] = "up",
     ) -> None:
-        from dp_accounting.pld import privacy_loss_distribution as pld
+        with _needing("dp-accounting"):
+            from dp_accounting.pld import privacy_loss_distribution as pld
 
         one = pld.from_gaussian_mechanism(  # of adding or removing one example, which is the default
             noise_multiplier,

@@ -3,14 +3,29 @@ from .fit import check_fit
 from .inputs import choose_device, prepared_dataset, read_budget, schedule_budget
 from .loop import Examples, train
 from .runner import empty_spool, train_run
-from .step import Objective, Released, Shares, View, averaging, release, release_statistic, releases, shares
+from .step import (
+    GradientSum,
+    Objective,
+    Released,
+    Shares,
+    View,
+    advanced,
+    averaging,
+    release,
+    release_statistic,
+    releases,
+    shares,
+    weight_of,
+)
 
 __all__ = [
     "Examples",
+    "GradientSum",
     "Objective",
     "Released",
     "Shares",
     "View",
+    "advanced",
     "along_one_trajectory",
     "averaging",
     "check_fit",
@@ -25,4 +40,5 @@ __all__ = [
     "shares",
     "train",
     "train_run",
+    "weight_of",
 ]

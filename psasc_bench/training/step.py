@@ -69,7 +69,7 @@ class Objective:
         clock: Clock | None = None,
     ) -> GradientSum:
         """Over the indices in ``batch [n]``, ``v_i`` being example i's gradient averaged over ``iterates`` (each
-        ``[P]``, oldest first; without any, at the initial parameters). The model is left at the newest iterate."""
+        ``[P]``, oldest first; without any, that of the model as it stands). The model is left at the newest iterate."""
         return self.gradient_sums([method], batch, micro_batch_size=micro_batch_size, iterates=iterates, clock=clock)[0]
 
     def gradient_sums(
@@ -82,8 +82,9 @@ class Objective:
         clock: Clock | None = None,
     ) -> list[GradientSum]:
         """As ``gradient_sum``, of several ``methods`` in one pass. Raises ``ValueError`` unless all average alike."""
-        iterates, clock = iterates or [self.parameters], clock or Clock()
-        (coefficients,) = {tuple(averaging(len(iterates), method.decay)) for method in methods}
+        points: Sequence[Tensor | None] = iterates or [None]
+        clock = clock or Clock()
+        (coefficients,) = {tuple(averaging(len(points), method.decay)) for method in methods}
         totals = [torch.zeros_like(self.parameters) for _ in methods]
         norms, losses = [self.parameters.new_zeros(0)], [self.parameters.new_zeros(0)]
         zeroed = [torch.zeros(0, dtype=torch.bool, device=self.parameters.device)]
@@ -91,12 +92,13 @@ class Objective:
             with clock("passes"):
                 views = self.losses(indices)
                 for losses_now in views:
-                    for iterate, coefficient in zip(iterates, coefficients, strict=True):
-                        point_at(self._parts, iterate)
+                    for point, coefficient in zip(points, coefficients, strict=True):
+                        if point is not None:
+                            point_at(self._parts, point)
                         each = losses_now()
                         self._books.record(each, mask, coefficient=coefficient / len(views))
             with clock("weighting"):
-                weighted = self._books.weighted_sums([_weight(method) for method in methods])
+                weighted = self._books.weighted_sums([weight_of(method) for method in methods])
                 for total, of_one in zip(totals, weighted, strict=True):
                     total += gather(self._parts, of_one.sums)
             drawn = mask.bool()
@@ -216,7 +218,8 @@ def releases(method: Method, *, noise_multiplier: float, expected_batch_size: fl
     }
 
 
-def _weight(method: Method) -> Callable[[Tensor], Tensor] | ByLayer:
+def weight_of(method: Method) -> Callable[[Tensor], Tensor] | ByLayer:
+    """What the engine is to ask for weights."""
     return ByLayer(method.layer_weights) if isinstance(method, PerLayer) else method.weight
 
 
