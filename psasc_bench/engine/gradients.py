@@ -204,18 +204,15 @@ class GradientBooks:
     def _note(self, layer: nn.Module, source: LinearMap | None, a: Tensor, output: Tensor) -> None:
         self._uses.append(_use(layer, source, [a], [output]))
 
-    def record(self, losses: Tensor, mask: Tensor, *, coefficient: float = 1.0, keep: bool = False) -> None:
+    def record(self, losses: Tensor, mask: Tensor, *, coefficient: float = 1.0) -> None:
         """Book one parameter point: ``losses [B]`` of the forward pass just run, ``mask [B]`` (1 for an example, 0 for
-        padding, which gets a gradient of exactly zero), ``coefficient`` the point's ``c_j``. ``keep`` the pass, to book
-        it once more.
+        padding, which gets a gradient of exactly zero), ``coefficient`` the point's ``c_j``.
 
         Raises ``RuntimeError`` if a layer's input was changed in place after the layer had read it, or (on the first
         call) if a parameter took part outside its layer's own forward pass; ``TypeError`` if what a layer took or gave
         does not fall into examples.
         """
-        uses = self._uses
-        if not keep:
-            self._uses = []
+        uses, self._uses = self._uses, []
         if not losses.numel():
             return
         if not self._checked:
@@ -223,7 +220,7 @@ class GradientBooks:
             self._checked = True
         self._drawn = mask
         weighed = coefficient * mask.to(losses.dtype) * losses
-        for use, (gradients, dims) in zip(uses, self._output_gradients(weighed, uses, keep=keep), strict=True):
+        for use, (gradients, dims) in zip(uses, self._output_gradients(weighed, uses), strict=True):
             if [t._version for t in use.inputs] != use.versions:
                 raise RuntimeError(
                     f"model: the input of layer {self._names[use.layer]!r} was changed in place after the layer had "
@@ -239,9 +236,7 @@ class GradientBooks:
                 a = use.inputs[0].to(dtype) if use.inputs[0].is_floating_point() else use.inputs[0]
                 self._book(use.layer, use.source, *(_first(t, dims[0]) for t in (a, b[0])))
 
-    def _output_gradients(
-        self, losses: Tensor, uses: list[_Use], *, keep: bool
-    ) -> list[tuple[dict[int, Tensor], list[int]]]:
+    def _output_gradients(self, losses: Tensor, uses: list[_Use]) -> list[tuple[dict[int, Tensor], list[int]]]:
         """Of each use: the gradients of those of its outputs that have a part in the losses, by their places, and the
         dimensions of the examples in them. The first passes are made once more for each of ``examples.numberings``."""
         count = len(losses)
@@ -251,7 +246,7 @@ class GradientBooks:
 
         def gradients(losses: Tensor) -> list[Tensor | None]:
             # of a number: for `grad_outputs` PyTorch loads its symbolic shapes, as long as a small run takes
-            found = torch.autograd.grad(losses.sum(), edges, retain_graph=keep or not known, allow_unused=True)
+            found = torch.autograd.grad(losses.sum(), edges, retain_graph=not known, allow_unused=True)
             return [self._by_example(use, b, count) for (use, _), b in zip(places, found, strict=True)]
 
         found = gradients(losses)

@@ -28,7 +28,7 @@ class PerExample:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._books = GradientBooks(model)
-        self._recorded, self._apart = 0, False
+        self._recorded = 0
         for name, module in model.named_modules():
             if getattr(module, "running_mean", None) is not None:
                 raise TypeError(
@@ -46,7 +46,7 @@ class PerExample:
     def record(self, losses: Tensor, *, coefficient: float = 1.0) -> None:
         """Book ``losses [B]``, one for each example of the forward pass just run, at the parameters as they are.
 
-        The first two or more examples are also looked at together: ``TypeError`` if the loss of one depends on
+        The engine looks at the first two or more examples together: ``TypeError`` if the loss of one depends on
         another. Raises ``ValueError`` for losses of another form, ``RuntimeError`` if the model is in evaluation mode
         or another forward pass in training mode has not been booked.
         """
@@ -60,8 +60,6 @@ class PerExample:
         if not (self._model.training and losses.requires_grad):
             raise RuntimeError("the forward pass must run with gradients, and in training mode: call model.train()")
         try:
-            if not self._apart and len(losses) > 1:
-                self._check_apart(losses)
             self._books.record(losses, torch.ones_like(losses), coefficient=coefficient)
         except RuntimeError as error:
             mistake = next((said for by_torch, said in MISTAKES.items() if by_torch in str(error)), None)
@@ -84,20 +82,6 @@ class PerExample:
         """Forget forward passes that were not booked."""
         none = torch.zeros(0)
         self._books.record(none, none)
-
-    def _check_apart(self, losses: Tensor) -> None:
-        """With the losses of every second example alone, the gradients of the others are exactly zero."""
-        drawn = (torch.arange(len(losses), device=losses.device) % 2 == 0).to(losses.dtype)
-        self._books.record(losses, drawn, keep=True)
-        self._recorded = len(losses)
-        found = self._books.weighted_sum(torch.zeros_like)
-        self._check_count(found)
-        if bool((found.norms[drawn == 0] != 0).any()):
-            raise TypeError(
-                "model or loss: the loss of one example depends on others of its batch, so that none has a gradient of "
-                "its own, and no noise bounds what it gives away; leave out what mixes them"
-            )
-        self._apart = True
 
     def _check_count(self, found: WeightedSum) -> None:
         if len(found.norms) != self._recorded:

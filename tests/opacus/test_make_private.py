@@ -321,5 +321,5 @@ def test_a_loss_that_mixes_examples_is_refused() -> None:
             return out - out.mean(0)
 
     script = Script("psasc", model=Mixing())
-    with pytest.raises(TypeError, match="depends on others"):
+    with pytest.raises(TypeError, match="mixes the examples of a batch"):
         script.step(torch.randn(4, 3), torch.tensor([0, 1, 0, 1]))
