@@ -17,7 +17,7 @@ from psasc_bench.report import by_method, layout
 from psasc_bench.report.tables import Tables, unfinished
 
 COLOURS = "viridis"  # the lighter, the more accurate, in grey print too
-ABREAST = 6  # of many methods
+ABREAST, NARROW = 6, 14  # of many methods: so many, under titles in lines of so many characters
 TIMES = "\N{MULTIPLICATION SIGN}"
 SYMBOLS = {"gamma": "$\\gamma$", "r": "$r$", "s": "$s$", "C": "$C$"}
 
@@ -91,7 +91,9 @@ def _draw_alike(grids: Sequence[tuple[pd.DataFrame, Sequence[Axes]]], methods: l
         for method, axes in zip(methods, row, strict=True):
             share = [f"{100 * shares[method]:.0f} %"] if method in shares else []
             said = [tables.method_titles[method], *share]
-            layout.heading(axes, *(said if apart else [": ".join(said)]))
+            # beside blocks' own steps a panel is narrower than its place
+            lines = [*layout.wrapped(said[0], NARROW).splitlines(), *share] if apart else [": ".join(said)]
+            layout.heading(axes, *lines)
             if axes in maps:
                 _map(axes, maps[axes] if apart else maps[axes].reindex(steps), scale)
             else:
