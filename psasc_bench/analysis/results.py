@@ -85,6 +85,7 @@ def read_runs(study: Study, runs: Path, withheld: Mapping[str, str]) -> tuple[pd
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: a damaged run record ({error!r}); {records.REMEDY}") from None
         kind: Row = {"control": cls.control, "tuned": study.dataset(spec.dataset).tuned}
+        # how many they are tested on is known for sure once a record has said it
         rows.append(key | labels | kind | {"test_examples": None, "status": run.status} | columns)
         if run.record:
             if run.record.predictions and spec.evaluation == "test":

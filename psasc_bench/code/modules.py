@@ -135,11 +135,9 @@ class Module:
         parts = dotted.split(".")
         if parts[0] == PACKAGE.name:
             return _way(str(PACKAGE.parent), parts, None)[-1:]  # what is above says what is offered, and no more
-        elsewhere = self.roots[-1].endswith(INSTALLED) and parts[0] != self.name.partition(".")[0]
-        found = (
-            _way(root, parts, self.roots) for root in self.roots if not elsewhere
-        )  # all that is installed is there
-        return next(filter(None, found), [])
+        if self.roots[-1].endswith(INSTALLED) and parts[0] != self.name.partition(".")[0]:
+            return []  # all that is installed lies there
+        return next(filter(None, (_way(root, parts, self.roots) for root in self.roots)), [])
 
 
 def _way(root: str, parts: list[str], roots: tuple[str, ...] | None) -> list[Module]:

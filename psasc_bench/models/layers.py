@@ -46,9 +46,7 @@ def misbehaviour(model: nn.Module, many: Tensor) -> str | None:
     those of its examples alone. The model is left in training mode, and in double precision.
     """
     images = many[:EXAMPLES]
-    model.eval()
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        fresh = _Pass(model, images)
+    fresh = _in_evaluation(model, images)
     model.train()
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -63,15 +61,19 @@ def misbehaviour(model: nn.Module, many: Tensor) -> str | None:
             alone, more = _Pass(model, images[:1]), _Pass(model, many)
         except (RuntimeError, ValueError):  # as batch normalisation says of a single value
             return _say("", model, MIXING)
-    model.eval()
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        used = _Pass(model, images)
+    used = _in_evaluation(model, images)
     model.train()
     if differing := fresh.differing(used, _same):
         return _say(*differing, STATE)
     if differing := once.differing(alone, _same_first) or more.differing(alone, _same_first):
         return _say(*differing, MIXING)
     return _say("", model, MIXING) if _mixes_gradients(model, many) else None
+
+
+def _in_evaluation(model: nn.Module, images: Tensor) -> _Pass:
+    model.eval()
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        return _Pass(model, images)
 
 
 def _mixes_gradients(model: nn.Module, images: Tensor) -> bool:

@@ -29,7 +29,10 @@ def study_folder(study: Study, files: Sequence[Path], *, project: Path) -> Path:
 
 
 def folder_of(config: Path, *, project: Path) -> Path:
-    """That of the study in the file ``config``. Raises ``ConfigError`` for a file that holds none."""
+    """That of the study in the file ``config``. Raises ``ConfigError`` for a file that holds none, other than the one
+    of the study that the project ships, which need not be read for this."""
+    if config.resolve() == (project / SHIPPED).resolve():
+        return project
     return study_folder(load_study(config), [config], project=project)
 
 
@@ -63,8 +66,8 @@ def _anchored(study: Study, files: Sequence[Path], project: Path, *, name: str) 
 
 
 def _seen_from(project: Path, file: Path) -> str:
-    within = file.resolve().is_relative_to(project.resolve())
-    return str(file.resolve().relative_to(project.resolve()) if within else file.resolve())
+    path, folder = file.resolve(), project.resolve()
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 def write_up(folder: Path) -> Path:

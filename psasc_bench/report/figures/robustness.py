@@ -31,18 +31,17 @@ def draw(tables: Tables) -> Figure:
         return layout.blank("no sweep has finished a trial on held-out examples", others)
     methods = [method for method in tables.methods if method in set(tuning["method"])]
     grids = [grid for _, grid in tuning.groupby(["sweep", "dataset", "epsilon"], sort=False)]
-    abreast = ABREAST if by_method.many(methods) else len(methods)
+    apart = by_method.many(methods)
+    abreast = ABREAST if apart else len(methods)
     figure, columns = layout.panels(len(methods), len(grids), abreast=abreast, height=1.35)
     rows = list(zip(*columns, strict=True))
     names = list(tuning["dataset"].unique())
     # blocks of methods have all data sets, and so has their scale
-    scaled = [names] if by_method.many(methods) else [[name] for name in names]
+    scaled = [names] if apart else [[name] for name in names]
     for datasets in scaled:
         own = [(grid, row) for grid, row in zip(grids, rows, strict=True) if grid["dataset"].iloc[0] in datasets]
         scale = _draw_alike(own, methods, tables)
-        if not by_method.many(
-            methods
-        ):  # beside blocks of methods there is no room for it, and each cell has its number
+        if not apart:  # else there is no room for it, and each cell has its number
             panels = [axes for _, row in own for axes in row]
             bar = figure.colorbar(ScalarMappable(scale, COLOURS), ax=panels, pad=0.01, fraction=0.15, aspect=20)
             bar.set_label("Held-out accuracy (%)")
