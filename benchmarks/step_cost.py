@@ -14,14 +14,12 @@ A turn is one step, before which the others have emptied the caches; ``--steps 2
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import platform
-import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -39,17 +37,15 @@ from opacus.optimizers import DPOptimizer
 from opacus.validators import ModuleValidator
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
+from turns import Clock, Variant, after_the_gpu, compared, fastest, layouts, merge, table
 
 from psasc_bench.engine import GradientBooks, flatten, gather, point_at
-from psasc_bench.files import write_csv
 from psasc_bench.memory import keep_freed_memory
 from psasc_bench.training import choose_device
 
-TRIALS = 3
 COLUMNS = ("model", "batch", "contestant", "median", "q25", "q75", "micro_batch", "layout")
 CLIP = 0.1
 Step = Callable[[Tensor, Tensor], Any]  # of one micro-batch
-Clock = Callable[[], float]
 
 
 def plain(model: nn.Module) -> Step:
@@ -134,11 +130,6 @@ def per_example(model: nn.Module) -> Step:
     return step
 
 
-def after_the_gpu() -> float:
-    torch.cuda.synchronize()
-    return time.perf_counter()
-
-
 PLAIN = ("plain", "plain channels-last")
 CONTESTANTS: dict[str, Callable[[nn.Module], Step]] = {
     "plain": plain,
@@ -153,32 +144,15 @@ CONTESTANTS: dict[str, Callable[[nn.Module], Step]] = {
 }
 
 
-@dataclass
-class Variant:
-    """A contestant in one memory layout and micro-batch."""
-
-    layout: str
-    micro_batch: int
-    run: Callable[[], None]
-    clock: Clock
-
-    def seconds(self, steps: int) -> float:
-        """Of a step, when so many follow each other."""
-        start = self.clock()
-        for _ in range(steps):
-            self.run()
-        return (self.clock() - start) / steps
-
-
-def variants(contestant: str, x: Tensor, micro_batches: list[int]) -> Iterator[tuple[str, int]]:
+def variants(contestant: str, example: Sequence[int], micro_batches: list[int]) -> Iterator[tuple[str, int]]:
     """Layouts and micro-batches to try a contestant in."""
-    layouts = ["default", "channels-last"] if x.dim() == 4 else ["default"]
+    possible = layouts(example)
     if contestant in PLAIN:
-        layouts = [layout for layout in layouts if (layout == "default") == (contestant == "plain")]
-    return product(layouts, micro_batches)
+        possible = [layout for layout in possible if (layout == "default") == (contestant == "plain")]
+    return product(possible, micro_batches)
 
 
-def prepare(contestant: str, model: str, layout: str, size: int, x: Tensor, y: Tensor) -> Callable[[], None]:
+def prepare(contestant: str, model: str, layout: str, size: int, x: Tensor, y: Tensor) -> Variant:
     """A whole step of the contestant."""
     module = create(model).to(x.device)
     if contestant.startswith("Opacus"):  # which has attention and recurrences of its own in place of torch's
@@ -192,23 +166,7 @@ def prepare(contestant: str, model: str, layout: str, size: int, x: Tensor, y: T
         for start in range(0, len(x), size):
             step(x[start : start + size], y[start : start + size])
 
-    return run
-
-
-def fastest(
-    contestant: str, model: str, x: Tensor, y: Tensor, sizes: list[int], steps: int, clock: Clock
-) -> Variant | str:
-    """The variant with the fastest of ``TRIALS`` turns of so many steps after a first step, or why there is none."""
-    tried, status = [], "does not apply"
-    for layout, size in variants(contestant, x, sizes):
-        try:
-            variant = Variant(layout, size, prepare(contestant, model, layout, size, x, y), clock)
-            variant.run()
-            tried.append(variant)
-        except Exception as error:  # of somebody else's library: told in the table
-            status = f"failed: {type(error).__name__}: {str(error).splitlines()[0]}"
-    least = [min(times) for times in zip(*([v.seconds(steps) for v in tried] for _ in range(TRIALS)), strict=True)]
-    return tried[least.index(min(least))] if tried else status
+    return Variant(layout, size, run)
 
 
 def measure(
@@ -221,51 +179,21 @@ def measure(
     clock: Clock,
     device: torch.device,
 ) -> list[dict[str, Any]]:
-    """A row per contestant: median and quartiles of its ratio to the fastest plain step, and its milliseconds."""
+    """A row per contestant, see ``compared``."""
     x, y = (t.to(device) for t in examples(model, batch))
-    field = {name: fastest(name, model, x, y, micro_batches, steps, clock) for name in CONTESTANTS}
-    running = {name: variant for name, variant in field.items() if isinstance(variant, Variant)}
-    times: dict[str, list[float]] = {name: [] for name in running}
-    for _ in range(rounds):
-        for name, variant in running.items():
-            times[name].append(1e3 * variant.seconds(steps))
-    floor = min((name for name in PLAIN if name in running), key=lambda name: statistics.median(times[name]))
-    rows = []
-    for name, variant in field.items():
-        row: dict[str, Any] = {"model": model, "batch": batch, "contestant": name}
-        if isinstance(variant, str):
-            rows.append(row | {"status": variant})
-            continue
-        # of the same round, so that what slows the machine down for a while cancels
-        ratios = [mine / base for mine, base in zip(times[name], times[floor], strict=True)]
-        row |= dict(zip(("q25", "median", "q75"), statistics.quantiles(ratios, n=4, method="inclusive"), strict=True))
-        row |= {"micro_batch": variant.micro_batch, "layout": variant.layout}
-        rows.append(row | {"milliseconds": statistics.median(times[name]), "status": "done"})
-    return rows
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    lines = [f"{'':24} {'ms':>8} {'ratio':>6}  {'quartiles':12} variant"]
-    for row in rows:
-        if row["status"] != "done":
-            lines.append(f"{row['contestant']:24} {row['status']}")
-            continue
-        lines.append(
-            f"{row['contestant']:24} {row['milliseconds']:8.2f} {row['median']:6.2f}  "
-            f"{row['q25']:.2f} - {row['q75']:.2f}  {row['layout']} @{row['micro_batch']}"
+    field = {
+        name: fastest(
+            (
+                partial(prepare, name, model, layout, size, x, y)
+                for layout, size in variants(name, x.shape[1:], micro_batches)
+            ),
+            repeats=steps,
+            clock=clock,
         )
-    return "\n".join(lines)
-
-
-def merge(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Put ``rows`` into the table in ``path``, in place of those of the same model and batch."""
-    kept: list[dict[str, Any]] = []
-    if path.exists():
-        with path.open(encoding="utf-8", newline="") as file:
-            kept = list(csv.DictReader(file))
-    measured = {(row["model"], str(row["batch"])) for row in rows}
-    kept = [row for row in kept if (row["model"], row["batch"]) not in measured]
-    write_csv(path, [*kept, *rows], header=COLUMNS)
+        for name in CONTESTANTS
+    }
+    rows = compared(field, floor=PLAIN, rounds=rounds, repeats=steps, clock=clock)
+    return [{"model": model, "batch": batch, **row} for row in rows]
 
 
 def main() -> None:
@@ -316,7 +244,7 @@ def main() -> None:
     )
     print(table(rows))
     if arguments.output:
-        merge(arguments.output, [row | setting for row in rows])
+        merge(arguments.output, [row | setting for row in rows], columns=COLUMNS)
 
 
 if __name__ == "__main__":
