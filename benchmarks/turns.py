@@ -44,9 +44,7 @@ def layouts(example: Sequence[int]) -> list[str]:
     return ["default", "channels-last"] if len(example) == 3 else ["default"]
 
 
-def fastest(
-    makers: Iterable[Callable[[], Variant]], *, repeats: int, clock: Clock, trials: int = TRIALS
-) -> Variant | str:
+def fastest(makers: Iterable[Callable[[], Variant]], *, repeats: int, clock: Clock) -> Variant | str:
     """The variant with the fastest of ``TRIALS`` turns after a first one, or why there is none."""
     tried, status = [], "does not apply"
     for make in makers:
