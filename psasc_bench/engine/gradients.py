@@ -284,7 +284,7 @@ class GradientBooks:
             possible = [dim] if dim in possible else []
         if fitting := [dim for dim in possible if b.shape[dim] == count]:
             return fitting
-        raise self._error(use.layer, f"gives {list(b.shape)}, of which no dimension is that of {count} examples")
+        raise self._error(use.layer, f"gives {list(b.shape)}, no dimension of which is as long as the losses, {count}")
 
     def _remember(self, places: list[tuple[_Use, int]], fitting: list[list[int]], found: list[Tensor | None]) -> None:
         for (use, place), dims, b in zip(places, fitting, found, strict=True):

@@ -10,13 +10,6 @@ from psasc_bench.engine import GradientBooks, WeightedSum
 from psasc_bench.methods import Method
 from psasc_bench.training import weight_of
 
-# By what torch says: of an output that the losses do not depend on, and where there is no output.
-MISTAKES = {
-    "not have been used in the graph": "a forward pass in training mode has been run whose losses were not added: run "
-    "those that train nothing in evaluation mode or under torch.no_grad()",
-    "cannot be empty": "no forward pass has been run since losses were last added: add those of each pass once",
-}
-
 
 class PerExample:
     """Books of ``model``: ``record`` the losses of each parameter point, then close them by ``weighted_sum``.
@@ -47,8 +40,8 @@ class PerExample:
         """Book ``losses [B]``, one for each example of the forward pass just run, at the parameters as they are.
 
         The engine looks at the first two or more examples together: ``TypeError`` if the loss of one depends on
-        another. Raises ``ValueError`` for losses of another form, ``RuntimeError`` if the model is in evaluation mode
-        or another forward pass in training mode has not been booked.
+        another. Passes that the losses do not come from add nothing. Raises ``ValueError`` for losses of another form,
+        ``RuntimeError`` if the model is in evaluation mode, or no pass has been run.
         """
         if losses.dim() != 1 or not losses.is_floating_point():
             raise ValueError(
@@ -62,10 +55,11 @@ class PerExample:
         try:
             self._books.record(losses, torch.ones_like(losses), coefficient=coefficient)
         except RuntimeError as error:
-            mistake = next((said for by_torch, said in MISTAKES.items() if by_torch in str(error)), None)
-            if not mistake:
+            if "cannot be empty" not in str(error):  # as torch says where there is no output
                 raise
-            raise RuntimeError(mistake) from None
+            raise RuntimeError(
+                "no forward pass has been run since losses were last added: add those of each pass once"
+            ) from None
         self._recorded = len(losses)
         return None
 

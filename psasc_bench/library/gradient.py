@@ -106,7 +106,7 @@ class PrivateGradient:
 
         Raises ``ValueError`` for losses of another form, or a tensor where inner momentum needs a function;
         ``TypeError`` if the loss of one example depends on others; ``RuntimeError`` if the pass was run in evaluation
-        mode, or another one has not been added. Nothing of the micro-batch is then in the sum.
+        mode, or has been added before. Nothing of the micro-batch is then in the sum.
         """
         points: list[list[Tensor] | None] = [*self._earlier, None]
         if not callable(losses) and self._method.iterates > 1:

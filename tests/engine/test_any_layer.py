@@ -440,7 +440,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], Run, str]] = {
     "positions that all share": (
         lambda: nn.Embedding(TIMES + 1, WIDTH),
         lambda layer, x: x[:, :-1] + layer(torch.arange(TIMES - 1)),
-        r"layer 'layer' \(Embedding\) gives \[4, 4\], of which no dimension is that of 5 examples",
+        r"layer 'layer' \(Embedding\) gives \[4, 4\], no dimension of which is as long as the losses, 5",
     ),
     "as many positions as examples": (
         lambda: nn.Embedding(TIMES, WIDTH),
@@ -450,7 +450,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], Run, str]] = {
     "examples merged with time": (
         lambda: nn.Linear(WIDTH, WIDTH),
         lambda layer, x: layer(x.reshape(-1, WIDTH)).view_as(x),
-        r"layer 'layer' \(Linear\) gives \[25, 4\], of which no dimension",
+        r"layer 'layer' \(Linear\) gives \[25, 4\], no dimension of which",
     ),
     "a recurrence over the batch": (
         lambda: nn.GRU(WIDTH, 3),
