@@ -18,9 +18,10 @@ from psasc_bench.engine.layers import (
     add_up,
     along_time,
     explicit,
+    joined,
     matrix_product,
+    never_lost,
     scale_rows,
-    squared_row_norms,
     trained,
 )
 
@@ -82,13 +83,22 @@ def _conv2d_by_gram(layer: nn.Conv2d, books: Books, weight: nn.Parameter, biases
     # the inner product is symmetric: pairs of unlike books count twice
     pairs = [(i, j) for i in range(len(books)) for j in range(i + 1)]
     squared_norms = add_up((1 + (i > j)) * _conv2d_inner_product(layer, books[i], books[j]) for i, j in pairs)
-    squared_norms = add_up([squared_norms.clamp(min=0), *map(squared_row_norms, biases.values())])
 
     def weighted_sum(w: Tensor) -> Sums:
-        kernel = add_up(_weight_gradient(layer, x, scale_rows(b, w), weight.detach()) for x, b in books)
-        return {weight: kernel} | {parameter: w @ g for parameter, g in biases.items()}
+        return {weight: add_up(_weight_gradient(layer, x, scale_rows(b, w), weight.detach()) for x, b in books)}
 
-    return LayerGradients(squared_norms, weighted_sum)
+    def write(rows: Tensor) -> Sums:
+        return {weight: add_up(_by_groups(layer, x[rows], b[rows]) for x, b in books)}
+
+    found = LayerGradients(squared_norms.clamp(min=0), weighted_sum)
+    kernel = never_lost(found, add_up(_lengths(layer, x, b) for x, b in books).square(), write)
+    return joined([kernel, explicit(biases)]) if biases else kernel
+
+
+def _lengths(layer: nn.Conv2d, x: Tensor, b: Tensor) -> Tensor:
+    """``[B]``: over output pixels, the sum of the patch's length times that of the output's gradient, at stride 1."""
+    energies = F.avg_pool2d(x.square().sum(1), layer.kernel_size, 1, _padding(layer), divisor_override=1)
+    return (energies * b.square().sum(1)).sqrt().sum((1, 2))
 
 
 def _weight_gradient(layer: Convolution, x: Tensor, b: Tensor, weight: Tensor, *, groups: int = 1) -> Tensor:

@@ -40,6 +40,7 @@ from psasc_bench.engine.layers import (
     embedding_bag,
     explicit,
     group_norm,
+    joined,
     layer_norm,
     linear,
     trained,
@@ -50,7 +51,6 @@ from psasc_bench.engine.linear_maps import (
     by_example,
     disjoint,
     is_made_of_linear_maps,
-    joined,
 )
 
 Rule = Callable[[Any, Books], LayerGradients]

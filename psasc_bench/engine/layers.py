@@ -16,7 +16,7 @@ The book-keeping idea (one backward pass, no second one for the weighted sum) is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -29,6 +29,9 @@ Sums = dict[nn.Parameter, Tensor]
 # In multiply-adds of Gram matrices, and as a multiple of a Gram matrix's floats; they choose a way, never a result.
 WRITING_COST = 24  # of one float of a per-example gradient: it is written once and read twice
 MOST_WRITTEN = 16
+# In units of the precision, and of what the squared norm would be if nothing cancelled: of what is left below that, an
+# inner product has lost half of the digits or more.
+LOST = 4096
 UNCALLED_INSIDE = nn.MultiheadAttention  # whose `out_proj` is never called
 
 
@@ -56,6 +59,18 @@ def explicit(gradients: Mapping[nn.Parameter, Tensor]) -> LayerGradients:
         return {parameter: (w @ _by_row(g)).view(g.shape[1:]) for parameter, g in gradients.items()}
 
     return LayerGradients(add_up(squared_row_norms(g) for g in gradients.values()), weighted_sum)
+
+
+def joined(parts: Sequence[LayerGradients]) -> LayerGradients:
+    """Of one layer, from those of its parts, which share no entry of a parameter."""
+
+    def weighted_sum(w: Tensor) -> Sums:
+        sums: Sums = {}
+        for parameter, total in (item for part in parts for item in part.weighted_sum(w).items()):
+            sums[parameter] = sums[parameter] + total if parameter in sums else total
+        return sums
+
+    return LayerGradients(add_up(part.squared_norms for part in parts), weighted_sum)
 
 
 def add_up(tensors: Iterable[Tensor]) -> Tensor:
@@ -92,24 +107,51 @@ def linear(layer: nn.Linear, books: Books) -> LayerGradients:
     return matrix_product(inputs, outputs, parameters["weight"], parameters.get("bias"))
 
 
+def never_lost(
+    found: LayerGradients, bounds: Tensor, write: Callable[[Tensor], Mapping[nn.Parameter, Tensor]]
+) -> LayerGradients:
+    """``found``, whose squared norms are sums of terms that may cancel, at most ``bounds [B]`` together. Where they do,
+    rounding may leave any number, 0 among them, and a weight for that number no bound: those examples' gradients are
+    written down by ``write``, which takes their indices, and both the norm and the sum are of what is written."""
+    lost = found.squared_norms < LOST * torch.finfo(bounds.dtype).eps * bounds
+    if not lost.any():
+        return found
+    rows = lost.nonzero().squeeze(1)
+    written = explicit(write(rows))
+
+    def weighted_sum(w: Tensor) -> Sums:
+        sums, of_written = found.weighted_sum(w.index_fill(0, rows, 0.0)), written.weighted_sum(w[rows])
+        return {parameter: total + of_written[parameter] for parameter, total in sums.items()}
+
+    return LayerGradients(found.squared_norms.index_copy(0, rows, written.squared_norms), weighted_sum)
+
+
 def matrix_product(inputs: Tensor, outputs: Tensor, weight: nn.Parameter, bias: nn.Parameter | None) -> LayerGradients:
     """Of ``sum_t outputs_t inputs_t^T``, for ``inputs [B, T, I]`` and ``outputs [B, T, O]`` with the books one after
     the other along T. The weight's sum is ``[O, I]``."""
     times, has_bias = inputs.shape[1], bias is not None
     size, width = inputs.shape[2] * outputs.shape[2], inputs.shape[2] + outputs.shape[2]
-    if 2 * times**2 > size or (times**2 * width > WRITING_COST * size and size <= MOST_WRITTEN * times**2):
-        return explicit({weight: outputs.mT @ inputs} | ({} if bias is None else {bias: outputs.sum(1)}))
-    if times == 1:
-        squared_norms = (squared_row_norms(inputs) + has_bias) * squared_row_norms(outputs)
-    else:
-        gram = (inputs @ inputs.mT + has_bias) * (outputs @ outputs.mT)
-        squared_norms = gram.sum((1, 2)).clamp(min=0)
+
+    def write(rows: Tensor | slice) -> Sums:
+        a, b = inputs[rows], outputs[rows]
+        return {weight: b.mT @ a} | ({} if bias is None else {bias: b.sum(1)})
 
     def weighted_sum(w: Tensor) -> Sums:
         scaled = scale_rows(outputs, w).flatten(0, 1)
         return {weight: scaled.t() @ inputs.flatten(0, 1)} | ({} if bias is None else {bias: scaled.sum(0)})
 
-    return LayerGradients(squared_norms, weighted_sum)
+    if 2 * times**2 > size or (times**2 * width > WRITING_COST * size and size <= MOST_WRITTEN * times**2):
+        return explicit(write(slice(None)))
+    if times == 1:
+        return LayerGradients((squared_row_norms(inputs) + has_bias) * squared_row_norms(outputs), weighted_sum)
+    gram = (inputs @ inputs.mT + has_bias) * (outputs @ outputs.mT)
+    found = LayerGradients(gram.sum((1, 2)).clamp(min=0), weighted_sum)
+    return never_lost(found, _square_of_sum(gram.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()), write)
+
+
+def _square_of_sum(lengths: Tensor) -> Tensor:
+    """Of vectors ``[B, T]`` long: the squared length of their sum, were they all in one direction."""
+    return lengths.sum(1).square()
 
 
 def group_norm(layer: nn.GroupNorm, books: Books) -> LayerGradients:
@@ -157,10 +199,18 @@ def _looked_up(layer: nn.Embedding | nn.EmbeddingBag, books: Iterable[tuple[Tens
     if layer.padding_idx is not None:
         outputs = outputs * (indices != layer.padding_idx).unsqueeze(-1)
     same = indices.unsqueeze(1) == indices.unsqueeze(2)
-    squared_norms = (same * (outputs @ outputs.mT)).sum((1, 2)).clamp(min=0)
+    gram = outputs @ outputs.mT
+    weight = layer.get_parameter("weight")
 
     def weighted_sum(w: Tensor) -> Sums:
         scaled = scale_rows(outputs, w).flatten(0, 1)
-        return {layer.get_parameter("weight"): torch.zeros_like(layer.weight).index_add_(0, indices.flatten(), scaled)}
+        return {weight: torch.zeros_like(layer.weight).index_add_(0, indices.flatten(), scaled)}
 
-    return LayerGradients(squared_norms, weighted_sum)
+    def write(rows: Tensor) -> Sums:
+        places = indices[rows] + len(weight) * torch.arange(len(rows), device=rows.device).unsqueeze(1)
+        written = outputs.new_zeros(len(rows) * len(weight), weight.shape[1])
+        written.index_add_(0, places.flatten(), outputs[rows].flatten(0, 1))
+        return {weight: written.view(len(rows), *weight.shape)}
+
+    found = LayerGradients((same * gram).sum((1, 2)).clamp(min=0), weighted_sum)
+    return never_lost(found, _square_of_sum(gram.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()), write)

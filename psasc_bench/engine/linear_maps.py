@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from psasc_bench.engine.layers import Books, LayerGradients, Sums, add_up, along_time, explicit, matrix_product
+from psasc_bench.engine.layers import Books, LayerGradients, Sums, along_time, explicit, matrix_product
 
 RECURRENT = (nn.RNN, nn.LSTM, nn.GRU)
 
@@ -110,18 +110,6 @@ def disjoint(books: dict[LinearMap, Books]) -> dict[LinearMap, Books]:
             part = pairs if whole else [(a, b[..., start:stop]) for a, b in pairs]
             apart.setdefault(one if whole else one.cut(start, stop), []).extend(part)
     return apart
-
-
-def joined(parts: Sequence[LayerGradients]) -> LayerGradients:
-    """Of one layer, from those of its parts, which share no row of a parameter."""
-
-    def weighted_sum(w: Tensor) -> Sums:
-        sums: Sums = {}
-        for parameter, total in (item for part in parts for item in part.weighted_sum(w).items()):
-            sums[parameter] = sums[parameter] + total if parameter in sums else total
-        return sums
-
-    return LayerGradients(add_up(part.squared_norms for part in parts), weighted_sum)
 
 
 Note = Callable[[LinearMap, Tensor, Tensor], None]  # of a use: its input and its output
