@@ -21,10 +21,11 @@ def clip(norms: Tensor) -> Tensor:
 
 def explicit_gradients(model: nn.Module, losses: Losses) -> list[Tensor]:
     """Per trainable parameter its gradients ``[B, ...]``, one backward pass an example, in float64."""
-    model = copy.deepcopy(model).double()
-    for module in model.modules():
-        module._forward_hooks.clear()
-        module._forward_pre_hooks.clear()
+    return rows_of(copy.deepcopy(model).double(), losses)
+
+
+def rows_of(model: nn.Module, losses: Losses) -> list[Tensor]:
+    """The same, of the model itself."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     rows = [torch.autograd.grad(loss, parameters, retain_graph=True) for loss in losses(model)]
     return [torch.stack(column) for column in zip(*rows, strict=True)]
@@ -52,7 +53,14 @@ def relative_error(actual: Tensor, expected: Tensor) -> float:
 
 def check(model: nn.Module, losses: Losses, *, weight: Weight = clip, tolerance: float = 1e-10) -> None:
     """The engine's sums and norms are those of explicit gradients. 1e-10 leaves float64 some 10^5 roundings."""
-    sums, norms = explicit_sums(explicit_gradients(model, losses), weight)
+    compare(model, losses, explicit_gradients(model, losses), weight=weight, tolerance=tolerance)
+
+
+def compare(
+    model: nn.Module, losses: Losses, gradients: list[Tensor], *, weight: Weight = clip, tolerance: float = 1e-10
+) -> None:
+    """The same, of gradients that are there."""
+    sums, norms = explicit_sums(gradients, weight)
     result = from_books(model, losses, weight)
     parameters = [p for p in model.parameters() if p.requires_grad]
     assert set(result.sums) == set(parameters)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 from torch.func import functional_call, grad, vmap
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
@@ -40,15 +41,16 @@ class Call:
 
     @classmethod
     def made(
-        cls, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any
+        cls, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any, *, ends: Container[Node]
     ) -> tuple[Call, list[Tensor], list[Tensor], Any]:
         """The call, with its arguments' tensors and those outputs as they are in the graph, and what to give in place
-        of what the layer gave: several outputs as copies, for one may lie on the way to another, and one that is a view
-        likewise, for a change in place would lead around it."""
+        of what the layer gave: several outputs as copies, for one may lie on the way to another; one that is a view
+        likewise, for a change in place would lead around it; and one whose node is among ``ends``, where the passes of
+        layers inside end."""
         arguments, nesting = tree_flatten((args, kwargs))
         leaves, outer = tree_flatten(outputs)
         places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf.requires_grad]
-        if len(places) > 1 or any(leaves[place]._is_view() for place in places):
+        if len(places) > 1 or any(leaves[i]._is_view() or leaves[i].grad_fn in ends for i in places):
             leaves = [leaf.clone() if i in places else leaf for i, leaf in enumerate(leaves)]
         given = [leaves[place] for place in places]
         tensors = [leaf for leaf in arguments if isinstance(leaf, Tensor)]
@@ -97,7 +99,10 @@ def per_example_gradients(
             if all(_same(*compared) for compared in zip(outputs, call.outputs, dims, strict=True)):
                 return sums, way
             break  # it ran, and gave something else: so it would one by one
-    raise TypeError("does not give an example alone what it gives it in a batch")
+    raise TypeError(
+        "does not give an example alone what it gives it in a batch: it mixes examples, or draws random numbers; where "
+        "layers in it do that, put its own parameters into a module of their own"
+    )
 
 
 def _ways(tensors: Sequence[Tensor], examples: int, dim: int, known: Way | None) -> Iterator[Way]:

@@ -40,6 +40,7 @@ from psasc_bench.engine.layers import (
     embedding_bag,
     explicit,
     group_norm,
+    held,
     joined,
     layer_norm,
     linear,
@@ -53,6 +54,7 @@ from psasc_bench.engine.linear_maps import (
     is_made_of_linear_maps,
 )
 
+MIXED = "is followed by what mixes the examples of a batch, or moves them: the loss of one depends on another"
 Rule = Callable[[Any, Books], LayerGradients]
 RULES: dict[type[nn.Module], Rule] = {
     nn.Linear: linear,
@@ -133,11 +135,13 @@ class GradientBooks:
     def __init__(self, model: nn.Module) -> None:
         self._names = {module: name or type(module).__name__ for name, module in model.named_modules()}
         self._parameters = [p for p in model.parameters() if p.requires_grad]
+        self._called = {parameter: name for name, parameter in model.named_parameters()}
         self._uses: list[_Use] = []
         self._books: dict[nn.Module, dict[LinearMap | None, Books]] = {}
         self._written: dict[nn.Module, Sums] = {}
         self._drawn = torch.ones(0)
-        self._writing = self._checked = False
+        self._writing = False
+        self._checked: set[frozenset[object]] = set()  # what was used in passes that were looked at
         self._dimensions: dict[object, int] = {}  # of the examples, by layer or map and the place of the output
         self._ways: dict[nn.Module, Way] = {}
         self._watched: list[tuple[nn.Module, ExitStack]] = []
@@ -146,6 +150,7 @@ class GradientBooks:
                 raise self._error(module, why)
         outer = [module for module in self._names if isinstance(module, UNCALLED_INSIDE)]
         uncalled = {inner for module in outer for inner in module.modules()}.difference(outer)
+        uncalled |= {inner for module in self._names for one in held(module) for inner in one.modules()}
         layers = [module for module in self._names if trained(module) and module not in uncalled]
         owners = Counter(parameter for layer in layers for parameter in trained(layer).values())
         self._owner = {parameter: layer for layer in reversed(layers) for parameter in trained(layer).values()}
@@ -158,9 +163,10 @@ class GradientBooks:
         for layer in layers:
             if is_made_of_linear_maps(layer):
                 layer.register_forward_pre_hook(_Hook(self, "_watch"))
-                layer.register_forward_hook(_Hook(self, "_unwatch"), always_call=True)
+                layer.register_forward_hook(_Hook(self, "_unwatch"), prepend=True, always_call=True)
                 continue
-            layer.register_forward_hook(_Hook(self, "_record_use"), with_kwargs=True)
+            # before all others, which may change the output
+            layer.register_forward_hook(_Hook(self, "_record_use"), prepend=True, with_kwargs=True)
             if (rule := _rule_for(layer)) and layer in self._alone:
                 self._rules[layer] = rule
 
@@ -195,29 +201,31 @@ class GradientBooks:
                 raise self._error(layer, f"must be given one tensor{' [B, T]' if ids else ''} and nothing else")
             self._note(layer, None, given[0], outputs)
             return None
-        call, tensors, results, replaced = Call.made(layer, args, kwargs, outputs)
+        ends = {edge.node for use in self._uses for edge in use.outputs}
+        call, tensors, results, replaced = Call.made(layer, args, kwargs, outputs, ends=ends)
         if not results:
             raise self._error(layer, "gives no tensor, in tuples, lists or dicts, that depends on its parameters")
         self._uses.append(_use(layer, call, tensors, results))
         return replaced
 
     def _note(self, layer: nn.Module, source: LinearMap | None, a: Tensor, output: Tensor) -> None:
-        self._uses.append(_use(layer, source, [a], [output]))
+        if output.requires_grad:
+            self._uses.append(_use(layer, source, [a], [output]))
 
     def record(self, losses: Tensor, mask: Tensor, *, coefficient: float = 1.0) -> None:
         """Book one parameter point: ``losses [B]`` of the forward pass just run, ``mask [B]`` (1 for an example, 0 for
         padding, which gets a gradient of exactly zero), ``coefficient`` the point's ``c_j``.
 
-        Raises ``RuntimeError`` if a layer's input was changed in place after the layer had read it, or (on the first
-        call) if a parameter took part outside its layer's own forward pass; ``TypeError`` if what a layer took or gave
-        does not fall into examples.
+        Raises ``RuntimeError`` if a layer's input was changed in place after the layer had read it, or (looked for in
+        the first pass, and whenever other layers take part) if a parameter took part outside its layer's own forward
+        pass; ``TypeError`` if what a layer took or gave does not fall into examples.
         """
         uses, self._uses = self._uses, []
         if not losses.numel():
             return
-        if not self._checked:
+        if (used := frozenset(_key(use, 0) for use in uses)) not in self._checked:
             self._check_no_way_around(losses, uses)
-            self._checked = True
+            self._checked.add(used)
         self._drawn = mask
         weighed = coefficient * mask.to(losses.dtype) * losses
         for use, (gradients, dims) in zip(uses, self._output_gradients(weighed, uses), strict=True):
@@ -257,7 +265,7 @@ class GradientBooks:
                 if b is not None and n is not None:
                     dims[:] = [dim for dim in dims if examples.carries(dim, numbers, b, n)]
                     if not dims:
-                        raise self._error(use.layer, "is followed by what mixes the examples of a batch, or moves them")
+                        raise self._error(use.layer, MIXED)
         if not known:
             self._remember(places, fitting, found)
         answers: list[tuple[dict[int, Tensor], list[int]]] = [({}, []) for _ in uses]
@@ -284,7 +292,11 @@ class GradientBooks:
             possible = [dim] if dim in possible else []
         if fitting := [dim for dim in possible if b.shape[dim] == count]:
             return fitting
-        raise self._error(use.layer, f"gives {list(b.shape)}, no dimension of which is as long as the losses, {count}")
+        raise self._error(
+            use.layer,
+            f"gives {list(b.shape)}, no dimension of which is as long as the losses, {count}: each example must have "
+            "one loss, and what examples share, such as positions, be expanded to all of them",
+        )
 
     def _remember(self, places: list[tuple[_Use, int]], fitting: list[list[int]], found: list[Tensor | None]) -> None:
         for (use, place), dims, b in zip(places, fitting, found, strict=True):
@@ -306,13 +318,30 @@ class GradientBooks:
         stops = {edge.node for use in uses for edge in use.outputs}
         begun = {edge.node for use in uses for edge in use.before}
         of_calls = {p for use in uses if isinstance(use.source, Call) for p in trained(use.layer).values()}
-        _check_ways([get_gradient_edge(losses).node], stops, allowed=set(), parameters=self._parameters)
+        self._check_ways([get_gradient_edge(losses).node], stops, allowed=set())
         # what goes into a layer may have been made by one around it
-        _check_ways(list(begun), stops, allowed=of_calls, parameters=self._parameters)
+        self._check_ways(list(begun), stops, allowed=of_calls)
         for use in uses:
             inside = [parent for edge in use.outputs for parent, _ in edge.node.next_functions if parent]
             own = set(trained(use.layer).values())
-            _check_ways(inside, stops | begun, allowed=own, parameters=self._parameters)
+            self._check_ways(inside, stops | begun, allowed=own)
+
+    def _check_ways(self, ways: list[Node], stops: set[Node], *, allowed: set[nn.Parameter]) -> None:
+        """Raises ``RuntimeError`` if a way through the graph leads to a trained parameter that is not allowed before it
+        leads to a stop."""
+        forbidden, seen = {p for p in self._parameters if p not in allowed}, set()
+        while ways:
+            node = ways.pop()
+            if node in seen or node in stops:
+                continue
+            seen.add(node)
+            leaf: Any = getattr(node, "variable", None)
+            if leaf is not None and leaf in forbidden:
+                raise RuntimeError(
+                    f"model: parameter {self._called[leaf]!r} took part outside its layer's own forward pass, so its "
+                    "per-example gradients are unknown; freeze it or call its layer"
+                )
+            ways += [parent for parent, _ in node.next_functions if parent]
 
     def _write_down(self, call: Call, gradients: list[Tensor], dims: list[int]) -> None:
         """Per-example gradients at once: of layers that may not be linear in their parameters, so that those are needed
@@ -366,8 +395,8 @@ class GradientBooks:
         sums = {parameter: total for part, w in pairs for parameter, total in part.weighted_sum(w).items()}
         if missing := [p for p in self._parameters if p not in sums]:
             raise RuntimeError(
-                f"model: {len(missing)} trainable parameter(s), the first of shape {tuple(missing[0].shape)}, took no "
-                "part in the forward pass; freeze them"
+                f"model: {len(missing)} trainable parameter(s) took no part in the forward pass, the first is "
+                f"{self._called[missing[0]]!r}; freeze them"
             )
         return sums
 
@@ -383,26 +412,6 @@ class GradientBooks:
             return rule(layer, sources[None])
         maps = {source: pairs for source, pairs in sources.items() if source}
         return joined([source.gradients(pairs) for source, pairs in disjoint(maps).items()])
-
-
-def _check_ways(
-    ways: list[Node], stops: set[Node], *, allowed: set[nn.Parameter], parameters: list[nn.Parameter]
-) -> None:
-    """Raises ``RuntimeError`` if a way through the graph leads to a parameter that is not allowed before it leads to a
-    stop."""
-    known, seen = {id(parameter) for parameter in parameters} - {id(parameter) for parameter in allowed}, set()
-    while ways:
-        node = ways.pop()
-        if node in seen or node in stops:
-            continue
-        seen.add(node)
-        leaf: Any = getattr(node, "variable", None)
-        if id(leaf) in known:
-            raise RuntimeError(
-                f"model: a parameter of shape {tuple(leaf.shape)} took part outside its layer's own forward pass, so "
-                "its per-example gradients are unknown; freeze it or call its layer"
-            )
-        ways += [parent for parent, _ in node.next_functions if parent]
 
 
 def _by_part(weight: Weight, parts: list[LayerGradients], norms: Tensor) -> Sequence[Tensor]:
@@ -425,6 +434,8 @@ def _zeroed(t: Tensor, rows: Tensor) -> Tensor:
 
 def _rule_for(layer: nn.Module) -> Rule | None:
     """``None`` if the layer's per-example gradients have to be written down."""
+    if not trained(layer).keys() <= {"weight", "bias"}:
+        return None  # its weight is made of others
     if isinstance(layer, nn.modules.conv._ConvNd) and (isinstance(layer.padding, str) or layer.padding_mode != "zeros"):
         return None
     if isinstance(layer, nn.EmbeddingBag) and layer.mode == "max":

@@ -23,6 +23,7 @@ from functools import reduce
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 Books = list[tuple[Tensor, Tensor]]
 Sums = dict[nn.Parameter, Tensor]
@@ -33,6 +34,7 @@ MOST_WRITTEN = 16
 # inner product has lost half of the digits or more.
 LOST = 4096
 UNCALLED_INSIDE = nn.MultiheadAttention  # whose `out_proj` is never called
+HOLDERS = (nn.ParameterList, nn.ParameterDict)
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,23 @@ class LayerGradients:
     weighted_sum: Callable[[Tensor], Sums]
 
 
+def held(layer: nn.Module) -> list[nn.Module]:
+    """The modules in it that are no layers, for their parameters are used by it, and no forward pass of theirs shows
+    it: lists and dicts of parameters, and what parametrizations keep."""
+    parametrized = layer.parametrizations if is_parametrized(layer) else None
+    return [one for one in layer.children() if isinstance(one, HOLDERS) or one is parametrized]
+
+
 def trained(layer: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that are not frozen, by name: the layer's own, without those that belong to a layer in it, too;
     and all of a layer that uses those of layers in it without calling them."""
-    whole = isinstance(layer, UNCALLED_INSIDE)
-    inner = set() if whole or not layer._modules else {p for child in layer.children() for p in child.parameters()}
-    return {name: p for name, p in layer.named_parameters(recurse=whole) if p.requires_grad and p not in inner}
+    if isinstance(layer, UNCALLED_INSIDE):
+        return {name: p for name, p in layer.named_parameters() if p.requires_grad}
+    if not layer._modules:
+        return {name: p for name, p in layer._parameters.items() if p is not None and p.requires_grad}
+    own = held(layer)
+    inner = {p for child in layer.children() if child not in own for p in child.parameters()}
+    return {name: p for name, p in layer.named_parameters(recurse=bool(own)) if p.requires_grad and p not in inner}
 
 
 def explicit(gradients: Mapping[nn.Parameter, Tensor]) -> LayerGradients:

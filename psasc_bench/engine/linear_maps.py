@@ -167,7 +167,7 @@ def _lstm(x: Tensor, h: Tensor, c: Tensor, hidden: Callable[[Tensor], Tensor]) -
 def _gru(x: Tensor, h: Tensor, hidden: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
     (r, z, n), (r_h, z_h, n_h) = x.chunk(3, -1), hidden(h).chunk(3, -1)
     n = (n + (r + r_h).sigmoid() * n_h).tanh()
-    return (torch.lerp(n, h, (z + z_h).sigmoid()),)
+    return (torch.lerp(n, h.to(n.dtype), (z + z_h).sigmoid().to(n.dtype)),)  # which differ under autocast
 
 
 CELLS: dict[str, Callable[..., tuple[Tensor, ...]]] = {

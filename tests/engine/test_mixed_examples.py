@@ -196,9 +196,7 @@ class UsesTheChilds(nn.Module):
 def test_parameter_used_behind_its_layers_back_is_refused(calls: bool) -> None:
     model = Around(UsesTheChilds(calls=calls), lambda layer, x: layer(x)).double()
     books = GradientBooks(model)
-    with pytest.raises(
-        RuntimeError, match=r"parameter of shape \(3, 4\) took part outside its layer's own forward pass"
-    ):
+    with pytest.raises(RuntimeError, match=r"parameter '[^']+' took part outside its layer's own forward pass"):
         books.record(losses(model, features(BATCH, BATCH, WIDTH)), torch.ones(BATCH))
 
 
@@ -213,5 +211,5 @@ def test_parameter_given_as_an_argument_is_refused() -> None:
 
     model = Given().double()
     books = GradientBooks(model)
-    with pytest.raises(RuntimeError, match=r"parameter of shape \(5, 4\) took part outside"):
+    with pytest.raises(RuntimeError, match=r"parameter '[^']+' took part outside"):
         books.record(losses(model, features(BATCH, BATCH, WIDTH)), torch.ones(BATCH))
