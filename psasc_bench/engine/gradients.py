@@ -106,19 +106,19 @@ class _Use:
     before: list[GradientEdge]  # where the graph goes on behind the layer
 
 
-class _Hook:
-    """A hook of the ``books`` in a model: its method ``name``; nothing once the books are gone, and in a copy of the
-    model, or in one that is loaded."""
+class Hook:
+    """A hook in a model that is the method ``name`` of its ``owner``; nothing once the owner is gone, and in a copy of
+    the model, or in one that is loaded."""
 
-    def __init__(self, books: GradientBooks | None = None, name: str = "") -> None:
-        self._books, self._name = weakref.ref(books) if books else None, name
+    def __init__(self, owner: object | None = None, name: str = "") -> None:
+        self._owner, self._name = weakref.ref(owner) if owner is not None else None, name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        books = self._books and self._books()
-        return getattr(books, self._name)(*args, **kwargs) if books else None
+        owner = self._owner and self._owner()
+        return getattr(owner, self._name)(*args, **kwargs) if owner is not None else None
 
-    def __reduce__(self) -> tuple[type[_Hook], tuple[()]]:
-        return _Hook, ()
+    def __reduce__(self) -> tuple[type[Hook], tuple[()]]:
+        return Hook, ()
 
 
 class GradientBooks:
@@ -159,14 +159,14 @@ class GradientBooks:
         self._rules: dict[nn.Module, Rule] = {}
         for module in self._names:
             if hasattr(module, "batch_first"):
-                module.register_forward_pre_hook(_Hook(self, "_refuse_packed"), with_kwargs=True)
+                module.register_forward_pre_hook(Hook(self, "_refuse_packed"), with_kwargs=True)
         for layer in layers:
             if is_made_of_linear_maps(layer):
-                layer.register_forward_pre_hook(_Hook(self, "_watch"))
-                layer.register_forward_hook(_Hook(self, "_unwatch"), prepend=True, always_call=True)
+                layer.register_forward_pre_hook(Hook(self, "_watch"))
+                layer.register_forward_hook(Hook(self, "_unwatch"), prepend=True, always_call=True)
                 continue
             # before all others, which may change the output
-            layer.register_forward_hook(_Hook(self, "_record_use"), prepend=True, with_kwargs=True)
+            layer.register_forward_hook(Hook(self, "_record_use"), prepend=True, with_kwargs=True)
             if (rule := _rule_for(layer)) and layer in self._alone:
                 self._rules[layer] = rule
 
@@ -218,11 +218,14 @@ class GradientBooks:
 
         Raises ``RuntimeError`` if a layer's input was changed in place after the layer had read it, or (looked for in
         the first pass, and whenever other layers take part) if a parameter took part outside its layer's own forward
-        pass; ``TypeError`` if what a layer took or gave does not fall into examples.
+        pass, and if there has been no pass since the last one that was booked; ``TypeError`` if what a layer took or
+        gave does not fall into examples.
         """
         uses, self._uses = self._uses, []
         if not losses.numel():
             return
+        if self._checked and not uses:
+            raise RuntimeError("no forward pass has been run since losses were last added: add those of each pass once")
         if (used := frozenset(_key(use, 0) for use in uses)) not in self._checked:
             self._check_no_way_around(losses, uses)
             self._checked.add(used)
@@ -360,6 +363,10 @@ class GradientBooks:
         for parameter, gradients in sums.items():
             written = self._written.setdefault(self._owner[parameter], {})
             written[parameter] = written[parameter] + gradients if parameter in written else gradients
+
+    def forget(self) -> None:
+        """Forget passes that have been run, and what has been recorded and not summed."""
+        self._uses, self._books, self._written = [], {}, {}
 
     def weighted_sum(self, weight: Weight) -> WeightedSum:
         """Close the books: ``sum_i w(||v_i||) v_i`` over the recorded examples, for a ``weight`` that maps norms

@@ -70,9 +70,16 @@ def _require(parts: Sequence[Any], check: Callable[[], Sequence[Check]], what: M
 @cache
 def require_sound_instance(method: Method) -> None:
     """As ``require_sound_method``, of a method at hand, and once in the life of this process."""
+    import torch
+
     from psasc_bench.evidence.battery import check_method
 
-    _refuse_failed(check_method(method), str(method))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # its tensors are small: more take several times as long
+    try:
+        _refuse_failed(check_method(method), str(method))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _refuse_failed(checks: Sequence[Check], where: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, replace
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -45,12 +46,12 @@ class PrivateGradient:
     ``noise_multiplier`` is what ``calibrate`` finds for a budget, 0 for no privacy. ``expected_batch_size`` is public,
     sampling rate times number of examples; batches have it on average. ``generator``, on the parameters' device, makes
     the noise repeatable, and must then be kept as secret as the data: without one, a new one is seeded by the operating
-    system.
+    system. Examples lie along ``batch_dim`` of what the model is given.
 
-    The method is put through the battery of checks at its settings first, once in the life of a process; that takes
-    some seconds. Raises ``ValueError`` for one that fails, for a noise multiplier or batch size that makes no sense,
-    and for trainable parameters of several types or devices; ``TypeError`` for a model that mixes the examples of a
-    batch.
+    The method is put through the battery of checks at its settings first, once in the life of a process, which takes
+    about five seconds. Raises ``ValueError`` for one that fails, for a noise multiplier or batch size that makes no
+    sense, and for trainable parameters of several types or devices; ``TypeError`` for a model that mixes the examples
+    of a batch.
     """
 
     def __init__(
@@ -60,19 +61,23 @@ class PrivateGradient:
         *,
         noise_multiplier: float,
         expected_batch_size: float,
+        batch_dim: int = 0,
         generator: torch.Generator | None = None,
     ) -> None:
-        if not (noise_multiplier >= 0 and expected_batch_size > 0):
-            raise ValueError(
-                f"noise_multiplier must be 0 or above and expected_batch_size above 0, got {noise_multiplier} and "
-                f"{expected_batch_size}"
-            )
+        if not isinstance(method, Method):
+            raise TypeError(f"method: must be a method with its settings, as method('dp-sgd', C=1.0), got {method!r}")
+        for name, value in {"noise_multiplier": noise_multiplier, "expected_batch_size": expected_batch_size}.items():
+            if not (isinstance(value, int | float) and 0 <= value < math.inf):
+                raise ValueError(f"{name} must be a finite number, 0 or above, got {value!r}")
+        if not expected_batch_size:
+            raise ValueError("expected_batch_size must be above 0, got 0")
         require_sound_instance(method)
         noise_scale(sensitivity=method.sensitivity(), noise_multiplier=noise_multiplier)  # or refuse
         shares(method, noise_multiplier=noise_multiplier, expected_batch_size=expected_batch_size)  # likewise
         self._model, self._method, self._steps = model, method, 0
         self._noise_multiplier, self._expected_batch_size = noise_multiplier, expected_batch_size
-        self._examples = PerExample(model)
+        self._batch_dim = batch_dim
+        self._examples = PerExample(model, batch_dim=batch_dim)
         self._parameters = self._examples.parameters
         device = self._parameters[0].device
         self._noise = generator or unpredictable_generator(device)
@@ -104,9 +109,10 @@ class PrivateGradient:
         function that runs it. An empty micro-batch adds nothing; an example whose gradient is not finite contributes
         exactly zero.
 
-        Raises ``ValueError`` for losses of another form, or a tensor where inner momentum needs a function;
-        ``TypeError`` if the loss of one example depends on others; ``RuntimeError`` if the pass was run in evaluation
-        mode, or has been added before. Nothing of the micro-batch is then in the sum.
+        Raises ``ValueError`` for losses of another form or number, a tensor where inner momentum needs a function, and
+        more examples since the last release than a Poisson batch has; ``TypeError`` if the loss of one example depends
+        on others; ``RuntimeError`` if the pass was run in evaluation mode, or has been added before. Nothing of the
+        micro-batch is then in the sum.
         """
         points: list[list[Tensor] | None] = [*self._earlier, None]
         if not callable(losses) and self._method.iterates > 1:
@@ -114,21 +120,23 @@ class PrivateGradient:
                 f"{self._method.title} averages each example's gradient over {self._method.iterates} iterates: give "
                 "add() a function that runs the forward pass, as in add(lambda: losses(model, batch))"
             )
+        counts = []
         try:
+            if callable(losses):
+                self._examples.forget()
             for point, coefficient in zip(points, averaging(len(points), self._method.decay), strict=True):
-                if callable(losses):
-                    self._examples.forget()
-                    with self._moved_to(point):
-                        each = losses()
-                        self._examples.record(each, coefficient=coefficient)
-                else:
-                    each = losses
+                with self._moved_to(point) if callable(losses) else nullcontext():
+                    each = losses() if callable(losses) else losses
                     self._examples.record(each, coefficient=coefficient)
+                counts.append(len(each))
+            if len(set(counts)) > 1:
+                raise ValueError(f"the function given to add() gave {counts} losses: they must be of the same examples")
+            self._check_released(len(each))
             if not len(each):
                 return
             found = self._examples.weighted_sum(self._method)
         except BaseException:  # an interrupted cell of a notebook, too: half of a micro-batch must not stay booked
-            self._examples = PerExample(self._model)
+            self._examples = PerExample(self._model, batch_dim=self._batch_dim)
             raise
         total = gather(self._parameters, found.sums)
         self._total = total if self._total is None else self._total.add_(total)
@@ -171,6 +179,7 @@ class PrivateGradient:
                 "state_dict() in the middle of a step: release() first, for a sum without noise is a secret"
             )
         return {
+            "made_with": self._made_with(),
             "steps": self._steps,
             "method": methods.state_of(self._method),
             "noise": self._noise.get_state(),
@@ -178,7 +187,11 @@ class PrivateGradient:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of ``state_dict``, with the same model, method and settings."""
+        """The inverse of ``state_dict``. Raises ``ValueError`` unless method, noise multiplier, expected batch size and
+        the shapes of the parameters are the same: the ledger would be of other steps than were taken."""
+        for key, ours in self._made_with().items():
+            if (theirs := state["made_with"].get(key)) != ours:
+                raise ValueError(f"the state is of a run with another {key}: {theirs}, and not {ours}")
         self._steps = state["steps"]
         self._method = replace(self._method, **state["method"])
         self._noise.set_state(state["noise"].cpu())
@@ -188,6 +201,28 @@ class PrivateGradient:
             for point in state["iterates"]
         )
         self._total, self._of_examples, self._last = None, [], None
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a PrivateGradient cannot be copied, for its copy would draw the same noise; keep state_dict()")
+
+    def _made_with(self) -> dict[str, Any]:
+        moving = methods.state_of(self._method)
+        settings = {name: value for name, value in asdict(self._method).items() if name not in moving}
+        return {
+            "method": f"{type(self._method).__name__} {settings}",
+            "noise_multiplier": self._noise_multiplier,
+            "expected_batch_size": self._expected_batch_size,
+            "shapes": [list(parameter.shape) for parameter in self._parameters],
+        }
+
+    def _check_released(self, more: int) -> None:
+        added = more + sum(len(norms) for norms, _, _ in self._of_examples)
+        expected = self._expected_batch_size
+        if added > expected + 10 * math.sqrt(expected) + 20:  # ten standard deviations, and what small batches need
+            raise ValueError(
+                f"{added} examples have been added since the last release, where {expected:g} are expected: call "
+                "release() once for each batch"
+            )
 
     def _sum(self) -> GradientSum:
         """That of the batch."""

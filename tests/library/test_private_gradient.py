@@ -302,7 +302,7 @@ def test_models_without_gradients_of_single_examples_are_refused() -> None:
         private(nn.Sequential(nn.Conv2d(1, 2, 3), nn.InstanceNorm2d(2, track_running_stats=True)))
     with pytest.raises(ValueError, match=r"found torch\.float32 on cpu, torch\.float64 on cpu"):
         private(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3).double()))
-    with pytest.raises(ValueError, match="found none"):
+    with pytest.raises(ValueError, match="has no trainable parameter"):
         private(nn.Flatten())
 
 
@@ -314,9 +314,9 @@ def test_slips_of_a_script_are_told_and_add_nothing() -> None:
         gradients.add(losses(model, batch).mean())
     with pytest.raises(RuntimeError, match=r"call model.train\(\)"):
         gradients.add(losses(model.eval(), batch))
-    with torch.no_grad(), pytest.raises(RuntimeError, match="with gradients"):
+    with torch.no_grad(), pytest.raises(RuntimeError, match="have no gradient"):
         gradients.add(losses(model.train(), batch))
-    with pytest.raises(TypeError, match="no dimension of which is as long as the losses, 1"):
+    with pytest.raises(ValueError, match="there are 1 losses, and the model was given"):
         gradients.add(losses(model, batch).mean()[None])
     each = losses(model, batch)
     gradients.add(each)
@@ -329,7 +329,7 @@ def test_slips_of_a_script_are_told_and_add_nothing() -> None:
     with pytest.raises(ValueError, match="give add\\(\\) a function"):
         private(model, INNER).add(losses(model, batch))
     for noise, size in ((-1.0, 1.0), (1.0, 0.0)):
-        with pytest.raises(ValueError, match="must be 0 or above"):
+        with pytest.raises(ValueError, match="must be (a finite number, 0 or )?above"):
             PrivateGradient(model, PSASC, noise_multiplier=noise, expected_batch_size=size)
     with pytest.raises(ValueError, match="no noise gives privacy"):
         private(model, method("nonprivate"))
@@ -375,3 +375,110 @@ def test_parameters_stay_where_they_are() -> None:
         gradients.add(lambda: losses(model, torch.arange(1 // 0)))
     assert [p.data_ptr() for p in model.parameters()] == where
     assert torch.equal(flat(model), before)
+
+
+def test_losses_of_tokens_are_not_taken_for_those_of_examples() -> None:
+    """One example would move the sum by many times the sensitivity."""
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+    x = torch.randn(4, 7, 6)
+    gradients = private(model)
+    with pytest.raises(ValueError, match=r"there are 7 losses, and the model was given \[4, 7, 6\]: each example must"):
+        gradients.add(model(x).square().sum(2).mean(0))
+    gradients.add(model(x).square().sum(2).mean(1))
+    with pytest.raises(ValueError, match=r"dimension 1 of a tensor given \(batch_dim\)"):
+        PrivateGradient(model, PSASC, noise_multiplier=NOISE, expected_batch_size=EXPECTED, batch_dim=1).add(
+            model(x).square().sum(2).mean(1)
+        )
+    by_time = PrivateGradient(model, PSASC, noise_multiplier=NOISE, expected_batch_size=EXPECTED, batch_dim=1)
+    by_time.add(model(x).square().sum(2).mean(0))
+
+
+def test_a_state_of_another_run_is_refused() -> None:
+    """Its steps would be on the books at another price."""
+    first = private(network())
+    first.release()
+    state = first.state_dict()
+    others = {
+        "noise_multiplier": private(network(), noise_multiplier=5.0),
+        "method": private(network(), method("dp-sgd", C=0.25)),
+        "expected_batch_size": PrivateGradient(network(), PSASC, noise_multiplier=NOISE, expected_batch_size=9),
+        "shapes": private(nn.Linear(3, 3)),
+    }
+    for what, other in others.items():
+        with pytest.raises(ValueError, match=f"the state is of a run with another {what}: "):
+            other.load_state_dict(state)
+    again = private(network())
+    again.load_state_dict(state)
+    assert again.steps == 1
+
+
+def test_a_private_gradient_is_not_copied() -> None:
+    """Two would draw the same noise, whose difference is none."""
+    with pytest.raises(TypeError, match="its copy would draw the same noise"):
+        copy.deepcopy(private(network()))
+
+
+def test_points_of_inner_momentum_are_of_the_same_examples() -> None:
+    model = network()
+    gradients = private(model, INNER)
+    gradients.release()
+    for sizes in ((3, 0), (3, 2)):
+        sides = iter(sizes)
+        with pytest.raises(ValueError, match=r"losses: they must be of the same examples"):
+            gradients.add(lambda sides=sides: losses(model, torch.arange(next(sides))))
+    gradients.add(lambda: losses(model, torch.arange(2)))
+    gradients.release()
+    assert gradients.nonprivate
+    alone = private(model)
+    alone.add(losses(model, torch.arange(2)))
+    alone.release()
+    assert alone.nonprivate
+    torch.testing.assert_close(gradients.nonprivate.norms, alone.nonprivate.norms)
+
+
+def test_a_forgotten_release_is_told() -> None:
+    model = network()
+    gradients = private(model)
+    for _ in range(7):
+        gradients.add(losses(model, torch.arange(8)))
+    with pytest.raises(ValueError, match=r"64 examples have been added since the last release, where 8 are expected"):
+        gradients.add(losses(model, torch.arange(8)))
+    gradients.release()
+    gradients.add(losses(model, torch.arange(24)))
+
+
+def test_parameters_that_are_unfrozen_later_are_told() -> None:
+    model = network()
+    model[0].requires_grad_(requires_grad=False)  # type: ignore[index]
+    gradients = private(model)
+    gradients.add(losses(model, torch.arange(3)))
+    model[0].requires_grad_(requires_grad=True)  # type: ignore[index]
+    with pytest.raises(ValueError, match="other parameters are trainable than at first"):
+        gradients.add(losses(model, torch.arange(3)))
+
+
+def test_slips_of_construction_are_told_in_a_line() -> None:
+    model = network()
+    settings = {"noise_multiplier": NOISE, "expected_batch_size": EXPECTED}
+    for wrong in ("dp-sgd", type(PSASC)):
+        with pytest.raises(TypeError, match="must be a method with its settings"):
+            PrivateGradient(model, wrong, **settings)  # type: ignore[arg-type]
+    for name, value in (("noise_multiplier", "1"), ("expected_batch_size", math.inf), ("noise_multiplier", math.nan)):
+        with pytest.raises(ValueError, match=f"{name} must be a finite number"):
+            PrivateGradient(model, PSASC, **{**settings, name: value})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="has no shape yet: run the model once before"):
+        private(nn.Sequential(nn.LazyLinear(3)))
+    with pytest.raises(ValueError, match="got list"):
+        private(model).add([1.0, 2.0])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="got NoneType"):
+        private(model).add(lambda: None)  # type: ignore[arg-type,return-value]
+
+
+def test_the_battery_leaves_the_threads_of_the_script_as_they_were() -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        require_sound_instance(method("dp-psasc", C=0.3, s=2.0, r=0.1))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
