@@ -329,7 +329,7 @@ def test_slips_of_a_script_are_told_and_add_nothing() -> None:
     with pytest.raises(ValueError, match="give add\\(\\) a function"):
         private(model, INNER).add(losses(model, batch))
     for noise, size in ((-1.0, 1.0), (1.0, 0.0)):
-        with pytest.raises(ValueError, match="must be (a finite number, 0 or )?above"):
+        with pytest.raises(ValueError, match=r"must be (a finite number, 0 or )?above"):
             PrivateGradient(model, PSASC, noise_multiplier=noise, expected_batch_size=size)
     with pytest.raises(ValueError, match="no noise gives privacy"):
         private(model, method("nonprivate"))
