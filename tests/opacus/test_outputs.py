@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from scripts import MODES, Script
+from scripts import MODES, PSASC, Script
 from torch import Tensor, nn
 
 from psasc_bench.models import examples_apart
@@ -99,7 +99,8 @@ def test_a_parameter_may_be_a_number(mode: str) -> None:
     assert float((script.parameters - before).norm()) > 0
 
 
-def test_a_copy_trains_nothing_and_can_be_run_and_saved() -> None:
+def test_a_copy_has_books_of_its_own() -> None:
+    """And trains nothing of the original."""
     x = torch.randn(5, 3)
     script = Script("psasc", model=nn.Linear(3, 4))
     script.step(x, torch.zeros(5).long())
@@ -110,6 +111,8 @@ def test_a_copy_trains_nothing_and_can_be_run_and_saved() -> None:
         assert torch.equal(one(x), script.module(x))
         assert one.state_dict().keys() == script.module.state_dict().keys()
         assert not {*map(id, one.parameters())} & {*map(id, script.module.parameters())}
+        one(x).square().sum().backward()
+        assert one.weighted_sum(PSASC).norms.shape == (5,)
         one.eval()
     script.optimizer.zero_grad()
     script.step(x, torch.zeros(5).long())
