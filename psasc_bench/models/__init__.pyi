@@ -1,3 +1,4 @@
+from .apart import examples_apart
 from .catalogue import fingerprint, identity, names, refused
 from .creation import check_fit, create, inputs_like
 from .families import FAMILIES
@@ -10,6 +11,7 @@ __all__ = [
     "cifar_cnn",
     "create",
     "digits_cnn",
+    "examples_apart",
     "fingerprint",
     "identity",
     "inputs_like",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from psasc_bench.models.apart import NEAR, same_example
 from psasc_bench.models.catalogue import MIXING, RANDOM, STATE
 
 CLASSES: dict[type[nn.Module], str] = {
@@ -15,7 +16,6 @@ CLASSES: dict[type[nn.Module], str] = {
     nn.modules.batchnorm._BatchNorm: MIXING,
 }
 EXAMPLES, MORE = 4, 7
-NEAR = 1e-4  # relative: other batch sizes have other sums in float32, which differ by some 1e-6
 ROUNDING = 1e-6  # of all gradients: what is left of one that cancels to nothing, as of a bias before a normalisation
 
 
@@ -65,7 +65,7 @@ def misbehaviour(model: nn.Module, many: Tensor) -> str | None:
     model.train()
     if differing := fresh.differing(used, _same):
         return _say(*differing, STATE)
-    if differing := once.differing(alone, _same_first) or more.differing(alone, _same_first):
+    if differing := once.differing(alone, same_example) or more.differing(alone, same_example):
         return _say(*differing, MIXING)
     return _say("", model, MIXING) if _mixes_gradients(model, many) else None
 
@@ -159,22 +159,6 @@ def _tensors(values: object) -> list[Tensor]:
 
 def _same(one: Tensor, two: Tensor) -> bool:
     return one.shape == two.shape and bool(((one == two) | ((one != one) & (two != two))).all())
-
-
-def _same_first(one: Tensor, two: Tensor) -> bool:
-    """Whether the first example of both is the same, to rounding. The dimension in which their numbers of examples
-    show is the examples'; without one, all of them is compared."""
-    if one.dim() != two.dim():
-        return False
-    if not one.dim():
-        return True
-    differing = [dim for dim in range(one.dim()) if one.shape[dim] != two.shape[dim]]
-    if len(differing) > 1:
-        return False
-    for dim in differing:
-        one, two = one.narrow(dim, 0, 1), two.narrow(dim, 0, 1)
-    first, second = one.double(), two.double()
-    return bool(((first - second).abs() <= NEAR * first.abs().max()).logical_or(first == second).all())
 
 
 def _say(name: str, module: nn.Module, why: str) -> str:

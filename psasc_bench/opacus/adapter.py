@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from opacus import PrivacyEngine
-from opacus.accountants import RDPAccountant
+from opacus.accountants import GaussianAccountant, RDPAccountant
 from opacus.distributed import DifferentiallyPrivateDistributedDataParallel
 from opacus.grad_sample import AbstractGradSampleModule
 from opacus.optimizers import DPOptimizer
@@ -62,12 +63,18 @@ def make_private(
     The method is put through the battery first, once in the life of a process; that takes some seconds. Raises
     ``ValueError`` for a method that fails, that has no bound, or that is no function of an example's norm alone
     (adaptive, per layer, with inner momentum: ``psasc_bench.PrivateGradient`` has those); for a budget that is
-    incomplete or out of reach; for an optimiser with other parameters than the module's, and for a loader that Poisson
-    sampling cannot replace.
+    incomplete or out of reach, and an accountant that gives no bound; for an optimiser with other parameters than the
+    module's, or that needs a closure, and for a loader that Poisson sampling cannot replace. ``TypeError`` for what is
+    no method, and a module that mixes the examples of a batch.
     """
+    _check_words(grad_sample_mode=grad_sample_mode, accountant=accountant, loss_reduction=loss_reduction)
     _check_method(method)
     draws = draws_of(data_loader)
     engine = privacy_engine or _new_engine(accountant)
+    if isinstance(engine.accountant, GaussianAccountant):
+        raise ValueError(
+            "privacy_engine: its accountant, gdp, gives no upper bound of epsilon; take PrivacyEngine(accountant='rdp')"
+        )
     multiplier = _noise_multiplier(
         draws, engine, epsilon=epsilon, delta=delta, epochs=epochs, given=noise_multiplier, accountant=accountant
     )
@@ -92,19 +99,19 @@ def make_private(
         "secure_mode": engine.secure_mode,
         "generators": {} if engine.secure_mode else {"noise": noise, "batches": coins},
     }
-    private: Any
+    wrapped: Any
     if grad_sample_mode == "psasc":
-        wrapped: Any = EngineModule(module, loss_reduction=loss_reduction)
-        private = EngineOptimizer(module=wrapped, **how)
+        wrapped = EngineModule(module, loss_reduction=loss_reduction)
     else:
         engine.validate(module=module, optimizer=optimizer, data_loader=data_loader)
         kind = {"hooks": HooksModule, "ghost": GhostModule}[grad_sample_mode]
         wrapped = kind(module, batch_first=True, loss_reduction=loss_reduction)
         wrapped.forbid_grad_accumulation()
-        private = HooksOptimizer(**how) if grad_sample_mode == "hooks" else GhostOptimizer(module=wrapped, **how)
+    of_mode = {"psasc": EngineOptimizer, "hooks": HooksOptimizer, "ghost": GhostOptimizer}[grad_sample_mode]
+    private: Any = of_mode(module=wrapped, **how)
     private.attach_step_hook(engine.accountant.get_optimizer_hook_fn(sample_rate=draws.rate))
     private.privacy_engine = engine
-    loader = poisson_loader(data_loader, draws, coins)
+    loader = poisson_loader(data_loader, draws, coins, private.drop_batch)
     if grad_sample_mode == "ghost":
         return wrapped, private, DPLossFastGradientClipping(wrapped, private, criterion, loss_reduction), loader
     return wrapped, private, loader
@@ -123,7 +130,18 @@ def _new_engine(accountant: Accountant) -> PrivacyEngine:
     return engine
 
 
+def _check_words(**given: str) -> None:
+    known = {"grad_sample_mode": get_args(Mode), "accountant": get_args(Accountant), "loss_reduction": ("mean", "sum")}
+    for name, word in given.items():
+        if word not in known[name]:
+            raise ValueError(f"{name}: must be one of {', '.join(known[name])}, got {word!r}")
+
+
 def _check_method(method: Method) -> None:
+    if not isinstance(method, Method):
+        raise TypeError(
+            f"method: must be one with its settings, as psasc_bench.method('dp-sgd', C=1.0); got {method!r}"
+        )
     kinds = {
         "moves its settings with what is released": isinstance(method, Adaptive),
         "weighs layers apart": isinstance(method, PerLayer),
@@ -141,6 +159,12 @@ def _check_parameters(module: nn.Module, optimizer: Optimizer) -> None:
         raise ValueError("module, optimizer: are private already; give those that they were made of")
     if isinstance(module, DistributedDataParallel | DifferentiallyPrivateDistributedDataParallel | FSDPModule):
         raise ValueError("module: is distributed over processes, which is not supported here; give the plain module")
+    step = inspect.signature(optimizer.step).parameters.get("closure")
+    if step and step.default is inspect.Parameter.empty:
+        raise ValueError(
+            f"optimizer: {type(optimizer).__name__} computes the loss several times in a step, each a release of its "
+            "own; take one that computes it once, such as SGD or Adam"
+        )
     of_optimizer = {p for group in optimizer.param_groups for p in group["params"] if p.requires_grad}
     of_module = {p for p in module.parameters() if p.requires_grad}
     if of_optimizer != of_module:

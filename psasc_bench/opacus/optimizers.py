@@ -14,7 +14,7 @@ from torch import Tensor
 
 from psasc_bench.evidence import require_sound_instance
 from psasc_bench.methods import Method
-from psasc_bench.opacus.modules import EngineModule, GhostModule
+from psasc_bench.opacus.modules import EngineModule, GhostModule, HooksModule
 
 STATE = "psasc_bench"  # in an optimiser's state: what Opacus' checkpoints lack
 
@@ -24,8 +24,15 @@ class _Weighted(DPOptimizer):
     sensitivity of the ``method`` as it stands. Who sets it, such as Opacus' schedulers of gradient clipping, sets the
     method's threshold ``C`` to what has that sensitivity. Its state has the generators of noise and batches."""
 
-    def __init__(self, *args: Any, method: Method, generators: Mapping[str, torch.Generator], **kwargs: Any) -> None:
-        self.method, self._generators = method, dict(generators)
+    def __init__(
+        self,
+        *args: Any,
+        method: Method,
+        module: HooksModule | GhostModule | EngineModule,
+        generators: Mapping[str, torch.Generator],
+        **kwargs: Any,
+    ) -> None:
+        self.method, self._module, self._generators = method, module, dict(generators)
         super().__init__(*args, max_grad_norm=method.sensitivity(), **kwargs)
 
     @property
@@ -35,6 +42,14 @@ class _Weighted(DPOptimizer):
     @max_grad_norm.setter
     def max_grad_norm(self, sensitivity: float) -> None:
         self.method = of_sensitivity(self.method, sensitivity)
+
+    def drop_batch(self) -> None:
+        """Forget the parts of a batch that was left before its last: a release of them with others would hold more
+        than one batch. What passes have left goes with them."""
+        self._step_skip_queue.clear()
+        self._is_last_step_skipped = False
+        self._module.drop_passes()
+        self.zero_grad()
 
     def state_dict(self) -> dict[str, Any]:
         if self._is_last_step_skipped:
@@ -57,7 +72,7 @@ class HooksOptimizer(_Weighted):
 
     def clip_and_accumulate(self) -> None:
         samples = self.grad_samples
-        norms = torch.stack([sample.flatten(1).norm(dim=1) for sample in samples]).norm(dim=0)
+        norms = torch.stack([sample.unsqueeze(-1).flatten(1).norm(dim=1) for sample in samples]).norm(dim=0)
         bad = ~norms.isfinite()
         weights = self.method.weight(norms.masked_fill(bad, 0)).masked_fill(bad, 0)
         for parameter, sample in zip(self.params, samples, strict=True):
@@ -71,9 +86,10 @@ class HooksOptimizer(_Weighted):
 class GhostOptimizer(_Weighted, DPOptimizerFastGradientClipping):
     """Of what the criterion's second backward pass leaves in ``p.grad``."""
 
+    _module: GhostModule
+
     def __init__(self, *args: Any, module: GhostModule, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._module = module
+        super().__init__(*args, module=module, **kwargs)
         module.weight = lambda norms: self.method.weight(norms)
 
     def accumulate(self) -> None:
@@ -85,9 +101,7 @@ class GhostOptimizer(_Weighted, DPOptimizerFastGradientClipping):
 class EngineOptimizer(_Weighted, DPOptimizerFastGradientClipping):
     """Of our engine."""
 
-    def __init__(self, *args: Any, module: EngineModule, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._module = module
+    _module: EngineModule
 
     def accumulate(self) -> None:
         found = self._module.weighted_sum(self.method)
@@ -103,8 +117,8 @@ class EngineOptimizer(_Weighted, DPOptimizerFastGradientClipping):
 
 
 def of_sensitivity(method: Method, sensitivity: float) -> Method:
-    """The method with its threshold ``C`` such that it has this sensitivity. Raises ``ValueError`` if it has none that
-    does, or fails the battery there."""
+    """The method, which has passed the battery, with its threshold ``C`` such that it has this sensitivity. Raises
+    ``ValueError`` if it has none that does, or fails the battery there."""
     if sensitivity == method.sensitivity():
         return method
     if not hasattr(method, "C"):
@@ -112,5 +126,19 @@ def of_sensitivity(method: Method, sensitivity: float) -> Method:
     moved = replace(method, C=method.C * sensitivity / method.sensitivity())  # type: ignore[call-arg]
     if not math.isclose(moved.sensitivity(), sensitivity, rel_tol=1e-6):
         raise ValueError(f"max_grad_norm: the sensitivity of {method.title} does not move with its C")
-    require_sound_instance(moved)
+    if not _scaled(method, moved, sensitivity / method.sensitivity()):
+        require_sound_instance(moved)
     return moved
+
+
+def _scaled(method: Method, moved: Method, k: float) -> bool:
+    """Whether the contributions ``x w(x)`` are those of ``method``, ``k`` times as large: at the same norms,
+    ``w_kC(x) = k w_C(x)``, as normalising methods have it, or at norms ``k`` times as large, ``w_kC(k x) = w_C(x)``, as
+    clipping has it. Either way their supremum is ``k`` times that of ``method``, as the sensitivity is; the battery,
+    which takes seconds, would find at each move of a scheduler what it has found before."""
+    norms = torch.cat([torch.zeros(1), torch.logspace(-30, 30, 6001, dtype=torch.float64)])
+    weights, before = moved.weight(norms), method.weight(norms)
+    laws = ((weights, k * before), (moved.weight(k * norms), before))
+    return bool(moved.weight(norms.float()).isfinite().all()) and any(
+        torch.allclose(one, two, rtol=1e-9, atol=0) for one, two in laws
+    )

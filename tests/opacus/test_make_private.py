@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,10 +14,10 @@ from opacus.schedulers import ExponentialGradClip, ExponentialNoise
 from opacus.utils.batch_memory_manager import BatchMemoryManager
 from scripts import BATCH, EXAMPLES, MODES, NOISE, PSASC, Script, by_the_suite, images, loader, network
 from torch import nn
-from torch.optim import SGD
-from torch.utils.data import DataLoader, SubsetRandomSampler
+from torch.optim import LBFGS, SGD
+from torch.utils.data import DataLoader, RandomSampler, SubsetRandomSampler
 
-from psasc_bench import calibrate, method
+from psasc_bench import Method, calibrate, method
 from psasc_bench.opacus import make_private, optimizers
 from psasc_bench.privacy import poisson_batch
 
@@ -181,6 +182,50 @@ def test_threshold_and_noise_follow_opacus_schedulers(mode: str) -> None:
     assert script.optimizer.privacy_engine.accountant.history == [(NOISE, rate, steps), (0.0, rate, 1)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rooted(Method):
+    """``w(x) = C/(x + sqrt(C))``, of sensitivity ``C``, which at another ``C`` is another curve; and none at all from
+    ``C`` = 8 on: a planted bug."""
+
+    title = "rooted"
+    C: float
+
+    def weight(self, norm: torch.Tensor) -> torch.Tensor:
+        return self.C / (norm + self.C**0.5) if self.C < 8 else torch.ones_like(norm)
+
+    def sensitivity(self) -> float:
+        return self.C
+
+
+def test_a_scheduler_of_clipping_costs_no_battery_where_contributions_are_scaled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Method] = []
+    monkeypatch.setattr(optimizers, "require_sound_instance", asked.append)
+    for one in (
+        PSASC,
+        method("dp-sgd", C=0.5),
+        method("auto-s", C=0.5),
+        method("auto-v", C=0.5),
+        method("sigmoid", C=0.5),
+        method("dp-psac", C=0.5, r=0.1),
+        method("nsgd", C=0.5, r=0.1),
+    ):
+        moved = one
+        for factor in (0.9, 0.99, 1.5, 1e3):
+            moved = optimizers.of_sensitivity(moved, factor * moved.sensitivity())
+            assert moved.sensitivity() == pytest.approx(moved.C * one.sensitivity() / 0.5)  # type: ignore[attr-defined]
+    assert not asked
+    optimizers.of_sensitivity(Rooted(C=1.0), 2.0)
+    assert asked == [Rooted(C=2.0)]
+
+
+def test_a_method_that_is_unsound_where_a_scheduler_moves_it_is_refused() -> None:
+    assert optimizers.of_sensitivity(Rooted(C=1.0), 2.0) == Rooted(C=2.0)
+    with pytest.raises(ValueError, match="fails the battery"):
+        optimizers.of_sensitivity(Rooted(C=2.0), 9.0)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_checkpoint_goes_on_with_the_same_bits(mode: str) -> None:
     def made() -> tuple[Script, Any, Any]:
@@ -270,10 +315,34 @@ def test_methods_that_have_no_place_in_opacus_step() -> None:
         refused(ValueError, why, method=one)
 
 
+def test_words_and_kinds_that_are_none() -> None:
+    refused(TypeError, r"method: must be one with its settings.* got 'dp-sgd'", method="dp-sgd")
+    refused(TypeError, "method: must be one with its settings", method=type(PSASC))
+    refused(
+        ValueError,
+        "grad_sample_mode: must be one of psasc, hooks, ghost, got 'functorch'",
+        grad_sample_mode="functorch",
+    )
+    refused(ValueError, "accountant: must be one of rdp, pld, got 'gdp'", accountant="gdp")
+    refused(ValueError, "loss_reduction: must be one of mean, sum, got 'none'", loss_reduction="none")
+    model = network()
+    refused(ValueError, "LBFGS computes the loss several times", module=model, optimizer=LBFGS(model.parameters()))
+
+
+@pytest.mark.filterwarnings("ignore:GDP accounting")
+def test_an_accountant_whose_epsilon_is_no_bound() -> None:
+    refused(ValueError, "gdp, gives no upper bound", privacy_engine=PrivacyEngine(accountant="gdp"))
+
+
 def test_loaders_that_poisson_sampling_cannot_replace() -> None:
     half = SubsetRandomSampler(range(20))
     refused(ValueError, "SubsetRandomSampler", data_loader=DataLoader(images(), batch_size=4, sampler=half))
     refused(ValueError, "no batch_size", data_loader=DataLoader(images(), batch_size=None))
+    refused(ValueError, "0 batches of 8 from 0 examples", data_loader=DataLoader(images(0), batch_size=8))
+    refused(ValueError, "0 batches of 8 from 5", data_loader=DataLoader(images(5), batch_size=8, drop_last=True))
+    for how in ({"num_samples": 100}, {"replacement": True}):
+        sampler = RandomSampler(images(), **how)
+        refused(ValueError, "its RandomSampler takes", data_loader=DataLoader(images(), batch_size=4, sampler=sampler))
 
 
 def test_budgets_and_parameters_that_do_not_fit() -> None:
