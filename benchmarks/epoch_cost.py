@@ -6,7 +6,7 @@ DP-SGD on random examples: by Opacus as its tutorial shows it, in each of its mo
 place; by ``psasc_bench.PrivateGradient``; and by what the suite itself trains with. All draw Poisson batches, add noise
 and move the parameters by SGD; a batch is one micro-batch. Each is tried in both memory layouts, and the faster one
 enters the rounds, as in ``step_cost.py``. ``peak_mib`` is what an epoch asks for at most beside what the process
-already has, model, examples and libraries; measured in a process of its own (Linux). ``suite_`` are ratios to the suite's
+already has, in a process of its own (Linux); columns ``suite_`` are ratios to the suite's
 epoch.
 """
 
