@@ -6,7 +6,8 @@ DP-SGD on random examples: by Opacus as its tutorial shows it, in each of its mo
 place; by ``psasc_bench.PrivateGradient``; and by what the suite itself trains with. All draw Poisson batches, add noise
 and move the parameters by SGD; a batch is one micro-batch. Each is tried in both memory layouts, and the faster one
 enters the rounds, as in ``step_cost.py``. ``peak_mib`` is what an epoch asks for at most beside what the process
-already has, model, examples and libraries; measured in a process of its own (Linux).
+already has, in a process of its own (Linux); columns ``suite_`` are ratios to the suite's
+epoch.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from opacus import PrivacyEngine
 from opacus.validators import ModuleValidator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
-from turns import Variant, compared, fastest, layouts, merge, table
+from turns import Variant, compared, fastest, layouts, merge, ratio, table, take_turns
 
 from psasc_bench import PrivateGradient, method, poisson_batches
 from psasc_bench.memory import keep_freed_memory
@@ -39,6 +40,7 @@ from psasc_bench.opacus import make_private
 from psasc_bench.training import Objective, release
 
 COLUMNS = ("model", "batch", "contestant", "median", "q25", "q75", "layout", "peak_mib")
+SUITE = "the suite"
 CLIP, NOISE, RATE = 0.1, 1.0, 0.1
 Epoch = Callable[[], None]
 Contestant = Callable[[nn.Module, Tensor, Tensor, int], Epoch]  # of a model, examples, labels and a batch size
@@ -133,7 +135,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "Opacus ghost": opacus("ghost"),
     "psasc_bench.opacus": adapter,
     "psasc_bench": library,
-    "the suite": suite,
+    SUITE: suite,
 }
 
 
@@ -159,10 +161,13 @@ def measure(model: str, *, batch: int, steps: int, rounds: int) -> list[dict[str
         )
         for name in CONTESTANTS
     }
-    rows = compared(field, floor=["plain"], rounds=rounds, repeats=1, clock=time.perf_counter)
+    times = take_turns(field, rounds=rounds, repeats=1, clock=time.perf_counter)
+    rows = compared(field, times, floor=["plain"])
     own = multiprocessing.get_context("spawn")
     for row in rows:
         if row["status"] == "done":
+            of_suite = ratio(times[row["contestant"]], times[SUITE])
+            row |= {f"suite_{key}": value for key, value in of_suite.items()}
             with own.Pool(1) as pool:
                 row["peak_mib"] = pool.apply(peak, (row["contestant"], model, row["layout"], batch, steps))
     return [{"model": model, "batch": batch, **row} for row in rows]
@@ -208,7 +213,10 @@ def main() -> None:
     rows = measure(arguments.model, batch=arguments.batch, steps=arguments.steps, rounds=arguments.rounds)
     print(f"{arguments.model}, expected batch {arguments.batch}, {arguments.steps} steps, {arguments.rounds} rounds")
     print(table(rows))
-    print("\n".join(f"{row['contestant']:26} {row['peak_mib']} MiB" for row in rows if "peak_mib" in row))
+    for row in rows:
+        if row["status"] == "done":
+            of_suite = f"{row['suite_median']:.2f} ({row['suite_q25']:.2f} to {row['suite_q75']:.2f})"
+            print(f"{row['contestant']:26} {row['peak_mib']} MiB; {of_suite} of the suite's")
     if arguments.output:
         merge(arguments.output, [row | setting for row in rows], columns=COLUMNS)
 

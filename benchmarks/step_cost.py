@@ -37,7 +37,7 @@ from opacus.optimizers import DPOptimizer
 from opacus.validators import ModuleValidator
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
-from turns import Clock, Variant, after_the_gpu, compared, fastest, layouts, merge, table
+from turns import Clock, Variant, after_the_gpu, compared, fastest, layouts, merge, table, take_turns
 
 from psasc_bench.engine import GradientBooks, flatten, gather, point_at
 from psasc_bench.memory import keep_freed_memory
@@ -192,8 +192,8 @@ def measure(
         )
         for name in CONTESTANTS
     }
-    rows = compared(field, floor=PLAIN, rounds=rounds, repeats=steps, clock=clock)
-    return [{"model": model, "batch": batch, **row} for row in rows]
+    times = take_turns(field, rounds=rounds, repeats=steps, clock=clock)
+    return [{"model": model, "batch": batch, **row} for row in compared(field, times, floor=PLAIN)]
 
 
 def main() -> None:

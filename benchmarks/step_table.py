@@ -1,6 +1,7 @@
-"""The Markdown table of docs/performance.md from the one that step_cost.py wrote.
+"""The Markdown tables of docs/performance.md from those that step_cost.py and epoch_cost.py wrote.
 
 python benchmarks/step_table.py results/cost.csv
+python benchmarks/step_table.py results/epoch_cost.csv
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ def cell(row: pd.Series) -> str:
     if row["status"] != "done":
         return "" if row["status"] == "does not apply" else row["status"].split(":")[0]
     layout = ", nhwc" if row["layout"] == "channels-last" else ""
-    return f"{row['median']:.2f} ({row['q25']:.2f} to {row['q75']:.2f}) @{row['micro_batch']:.0f}{layout}"
+    ratio = f"{row['median']:.2f} ({row['q25']:.2f} to {row['q75']:.2f})"
+    if "peak_mib" in row:
+        return f"{ratio}, {row['peak_mib']:.0f} MiB{layout}"
+    return f"{ratio} @{row['micro_batch']:.0f}{layout}"
 
 
 def table(costs: pd.DataFrame) -> str:

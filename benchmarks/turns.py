@@ -59,25 +59,35 @@ def fastest(makers: Iterable[Callable[[], Variant]], *, repeats: int, clock: Clo
     return tried[least.index(min(least))] if tried else status
 
 
-def compared(
-    field: Mapping[str, Variant | str], *, floor: Sequence[str], rounds: int, repeats: int, clock: Clock
-) -> list[dict[str, Any]]:
-    """A row per contestant: median and quartiles of its ratio to the faster one of ``floor``, and its milliseconds."""
+def take_turns(
+    field: Mapping[str, Variant | str], *, rounds: int, repeats: int, clock: Clock
+) -> dict[str, list[float]]:
+    """Milliseconds of each contestant that runs, one number a round."""
     running = {name: variant for name, variant in field.items() if isinstance(variant, Variant)}
     times: dict[str, list[float]] = {name: [] for name in running}
     for _ in range(rounds):
         for name, variant in running.items():
             times[name].append(1e3 * variant.seconds(repeats, clock))
-    base = min((name for name in floor if name in running), key=lambda name: statistics.median(times[name]))
+    return times
+
+
+def ratio(mine: Sequence[float], others: Sequence[float]) -> dict[str, float]:
+    """Median and quartiles, of the same round, so that what slows the machine down for a while cancels."""
+    ratios = [one / other for one, other in zip(mine, others, strict=True)]
+    return dict(zip(("q25", "median", "q75"), statistics.quantiles(ratios, n=4, method="inclusive"), strict=True))
+
+
+def compared(
+    field: Mapping[str, Variant | str], times: Mapping[str, Sequence[float]], *, floor: Sequence[str]
+) -> list[dict[str, Any]]:
+    """A row per contestant: its ratio to the faster one of ``floor``, and its milliseconds."""
+    base = min((name for name in floor if name in times), key=lambda name: statistics.median(times[name]))
     rows: list[dict[str, Any]] = []
     for name, variant in field.items():
         if isinstance(variant, str):
             rows.append({"contestant": name, "status": variant})
             continue
-        # of the same round, so that what slows the machine down for a while cancels
-        ratios = [mine / other for mine, other in zip(times[name], times[base], strict=True)]
-        q25, median, q75 = statistics.quantiles(ratios, n=4, method="inclusive")
-        row = {"contestant": name, "median": median, "q25": q25, "q75": q75, "status": "done"}
+        row = {"contestant": name, **ratio(times[name], times[base]), "status": "done"}
         row |= {"micro_batch": variant.micro_batch, "layout": variant.layout}
         rows.append(row | {"milliseconds": statistics.median(times[name])})
     return rows
