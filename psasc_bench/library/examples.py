@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from psasc_bench.engine import GradientBooks, Hook, WeightedSum
 from psasc_bench.methods import Method
+from psasc_bench.models import examples_apart
 from psasc_bench.training import weight_of
 
 
@@ -30,6 +31,7 @@ class PerExample:
         self._model, self._batch_dim = model, batch_dim
         self._books = GradientBooks(model)
         self._recorded = 0
+        self._apart: bool | None = None  # not known yet
         self._given: list[torch.Size] = []  # to the model, in the pass just run, if it was called itself
         model.register_forward_pre_hook(Hook(self, "_note_given"), with_kwargs=True)
         for name, module in model.named_modules():
@@ -50,6 +52,15 @@ class PerExample:
 
     def _note_given(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if model.training and torch.is_grad_enabled():
+            if self._apart is None:
+                self._apart = examples_apart(model, args, kwargs, batch_dim=self._batch_dim)
+            if self._apart is False:
+                self._apart = None
+                raise TypeError(
+                    "model: mixes the examples of a batch: an example alone has other outputs, or none; compute what "
+                    f"belongs to one example from it alone, and let examples lie along dimension {self._batch_dim} of "
+                    "what the model is given (batch_dim)"
+                )
             self._given = [value.shape for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
 
     def record(self, losses: Tensor, *, coefficient: float = 1.0) -> None:

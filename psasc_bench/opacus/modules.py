@@ -19,7 +19,6 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from psasc_bench.engine import WeightedSum
 from psasc_bench.library import PerExample
 from psasc_bench.methods import Method
-from psasc_bench.models import examples_apart
 
 
 class _Wrapper(AbstractGradSampleModule):
@@ -124,7 +123,6 @@ class EngineModule(_Wrapper):
         super().__init__(module, batch_first=True, loss_reduction=loss_reduction)
         self._examples = PerExample(module)
         self._passes: list[_Pass] = []
-        self._apart: bool | None = None  # not known yet
 
     def __reduce__(self) -> tuple[Callable[..., EngineModule], tuple[object, ...]]:
         return _copied, (self._module, self.loss_reduction, self.training)
@@ -153,27 +151,20 @@ class EngineModule(_Wrapper):
 
         outputs = tree_map_only(Tensor, cut, self._module(*args, **kwargs))
         try:
-            self._check_pass(one, outputs, args, kwargs)
+            self._check_pass(one, outputs)
         except BaseException:
             self._examples.forget()
             raise
         self._passes.append(one)
         return outputs
 
-    def _check_pass(self, one: _Pass, outputs: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    def _check_pass(self, one: _Pass, outputs: Any) -> None:
         if not one.inputs:
             raise ValueError("model: is given no tensor whose first dimension could be the batch's")
         if not one.outputs:
             raise ValueError(
                 f"model: gives {type(outputs).__name__}, in which there is no tensor that depends on its parameters; "
                 "it must give tensors, in tuples, lists or dicts"
-            )
-        if self._apart is None:
-            self._apart = examples_apart(self._module, args, kwargs)
-        if self._apart is False:
-            raise TypeError(
-                "model: mixes the examples of a batch: an example alone has other outputs, or none; compute what "
-                "belongs to one example from it alone"
             )
 
     def weighted_sum(self, method: Method) -> WeightedSum | None:

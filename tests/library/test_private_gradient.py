@@ -482,3 +482,29 @@ def test_the_battery_leaves_the_threads_of_the_script_as_they_were() -> None:
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
+
+
+def test_a_model_that_standardises_over_its_batch_is_refused() -> None:
+    """No gradient goes from one example to another, and yet one moves what the others contribute."""
+
+    class Standardised(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward((x - x.mean(0)) / (x.std(0, correction=0) + 1))
+
+    model = Standardised(6, 3)
+    gradients = private(model)
+    with pytest.raises(TypeError, match="mixes the examples of a batch: an example alone has other outputs"):
+        gradients.add(model(torch.randn(8, 6)).square().sum(1))
+
+
+def test_sequences_may_lie_behind_time() -> None:
+    torch.manual_seed(0)
+    model = nn.TransformerEncoderLayer(6, 2, 8, dropout=0.0)
+    x = torch.randn(7, 4, 6)
+    with pytest.raises(TypeError, match=r"examples lie along dimension 0 of what the model is given \(batch_dim\)"):
+        private(model).add(model(x).square().sum((0, 2)))
+    gradients = PrivateGradient(model, PSASC, noise_multiplier=NOISE, expected_batch_size=EXPECTED, batch_dim=1)
+    gradients.add(model(x).square().sum((0, 2)))
+    gradients.release()
+    assert gradients.nonprivate
+    assert len(gradients.nonprivate.norms) == 4
