@@ -94,7 +94,7 @@ def main() -> None:
         accuracies.append(train(spec, dataset, physical_batch_size=protocol.micro_batch_size))
         print(f"seed {seed}: {accuracies[-1]:.2f} %", flush=True)
 
-    of_cell = [record for record in map(records.read, arguments.runs.rglob("*.json")) if _is_of(record, cell)]
+    of_cell = [record for record in map(records.read, records.find(arguments.runs)) if _is_of(record, cell)]
     theirs = [100 * record.result["test_accuracy"] for record in of_cell if record.status == "done"]
     interval = stats.ttest_ind(accuracies, theirs, equal_var=False).confidence_interval()
     means = [sum(values) / len(values) for values in (accuracies, theirs)]

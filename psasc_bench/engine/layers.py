@@ -58,7 +58,7 @@ def trained(layer: nn.Module) -> dict[str, nn.Parameter]:
     and all of a layer that uses those of layers in it without calling them."""
     if isinstance(layer, UNCALLED_INSIDE):
         return {name: p for name, p in layer.named_parameters() if p.requires_grad}
-    if not layer._modules:
+    if not layer._modules:  # of most layers, which every step asks
         return {name: p for name, p in layer._parameters.items() if p is not None and p.requires_grad}
     own = held(layer)
     inner = {p for child in layer.children() if child not in own for p in child.parameters()}

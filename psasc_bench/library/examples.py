@@ -31,7 +31,7 @@ class PerExample:
         self._model, self._batch_dim = model, batch_dim
         self._books = GradientBooks(model)
         self._recorded = 0
-        self._apart: bool | None = None  # not known yet
+        self._apart = False  # not yet known to be
         self._given: list[torch.Size] = []  # to the model, in the pass just run, if it was called itself
         model.register_forward_pre_hook(Hook(self, "_note_given"), with_kwargs=True)
         for name, module in model.named_modules():
@@ -40,7 +40,7 @@ class PerExample:
                     f"model: layer {name!r} ({type(module).__name__}) keeps running statistics of its inputs, which no "
                     "noise protects; build it with track_running_stats=False"
                 )
-        self.parameters = trainable(model)
+        self.parameters = _trainable(model)
         kinds = {(parameter.dtype, parameter.device) for parameter in self.parameters}
         if not kinds:
             raise ValueError("model: has no trainable parameter")
@@ -52,15 +52,14 @@ class PerExample:
 
     def _note_given(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if model.training and torch.is_grad_enabled():
-            if self._apart is None:
-                self._apart = examples_apart(model, args, kwargs, batch_dim=self._batch_dim)
-            if self._apart is False:
-                self._apart = None
+            apart = self._apart or examples_apart(model, args, kwargs, batch_dim=self._batch_dim)
+            if apart is False:
                 raise TypeError(
                     "model: mixes the examples of a batch: an example alone has other outputs, or none; compute what "
                     f"belongs to one example from it alone, and let examples lie along dimension {self._batch_dim} of "
                     "what the model is given (batch_dim)"
                 )
+            self._apart = apart is True  # None: this batch could not tell
             self._given = [value.shape for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
 
     def record(self, losses: Tensor, *, coefficient: float = 1.0) -> None:
@@ -75,7 +74,7 @@ class PerExample:
         if not isinstance(losses, Tensor) or losses.dim() != 1 or not losses.is_floating_point():
             raise ValueError(
                 f"losses must be one number for each example, [B], got {_described(losses)}; compute them with "
-                " reduction='none' and take the mean of what belongs to one example"
+                "reduction='none' and take the mean of what belongs to one example"
             )
         if not len(losses):
             return self.forget()
@@ -90,7 +89,7 @@ class PerExample:
                 f"there are {len(losses)} losses, and the model was given {shapes}: each example must have one "
                 f"loss, and examples must lie along dimension {self._batch_dim} of a tensor given (batch_dim)"
             )
-        if list(map(id, trainable(self._model))) != list(map(id, self.parameters)):
+        if list(map(id, _trainable(self._model))) != list(map(id, self.parameters)):
             raise ValueError("model: other parameters are trainable than at first; make it private anew")
         self._books.record(losses, torch.ones_like(losses), coefficient=coefficient)
         self._recorded = len(losses)
@@ -118,7 +117,7 @@ class PerExample:
             )
 
 
-def trainable(model: nn.Module) -> list[nn.Parameter]:
+def _trainable(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
