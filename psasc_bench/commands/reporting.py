@@ -100,8 +100,7 @@ def collect(options: argparse.Namespace) -> None:
     """Gather the records of a study into tidy tables, and write them up as README.md beside these. Runs whose ledger
     does not hold, or whose method fails the battery, are named and withheld."""
     study = load_study(options.config)
-    seeds = {cell: study.cell_seeds(cell.dataset, cell.epsilon) for cell in study.cells()}
-    specs = [study.spec(cell, seed) for cell, of_cell in seeds.items() for seed in of_cell]
+    specs = [spec for cell in study.cells() for spec in study.specs(cell)]
     withheld = {**_unsound({spec.name(): spec for spec in specs}, options.checks), **_unaccounted(options, study)}
     _name_withheld(withheld)
     tables = analysis.collect(study, options.runs, options.output, withheld=withheld)

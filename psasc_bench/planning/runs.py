@@ -12,10 +12,10 @@ def run_records(study: Study, results: Path) -> list[str]:
     """The records of all runs that the workflow is to see trained."""
     trained = study.trained()
     return [
-        f"{results}/runs/{study.spec(cell, seed).name()}.json"
+        f"{results}/runs/{spec.name()}.json"
         for cell in study.cells()
         if cell.dataset in trained
-        for seed in study.cell_seeds(cell.dataset, cell.epsilon)
+        for spec in study.specs(cell)
     ]
 
 

@@ -59,8 +59,8 @@ def survey(study: Study, runs: Path) -> Iterator[Run]:
     """Every run of the study, in its order. Raises ``ValueError`` naming a file that is no record."""
     present = {dataset: present_data(study, dataset) for dataset in study.datasets}
     for cell in study.cells():
-        for seed in study.cell_seeds(cell.dataset, cell.epsilon):
-            yield look(study.spec(cell, seed), present[cell.dataset], runs)
+        for spec in study.specs(cell):
+            yield look(spec, present[cell.dataset], runs)
 
 
 def look(spec: RunSpec, present: PresentData, runs: Path) -> Run:

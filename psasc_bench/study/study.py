@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -199,6 +199,11 @@ class Study(Strict):
             augmentations=int(said.get("augmentations", dataset.augmentations)),
             augment=self._method(cell.method).augment or dataset.augment,
         )
+
+    def specs(self, cell: Cell) -> list[RunSpec]:
+        """The runs of ``cell``, one for each of its seeds."""
+        spec = self.spec(cell, seed=0)  # to resolve it takes ten times as long as to copy it
+        return [replace(spec, seed=seed) for seed in self.cell_seeds(cell.dataset, cell.epsilon)]
 
     def _method(self, name: str) -> MethodConfig:
         if name not in self.methods:
