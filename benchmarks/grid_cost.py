@@ -3,10 +3,10 @@
     python benchmarks/grid_cost.py config/config.yaml
     python benchmarks/grid_cost.py config/config.yaml --datasets digits --runs 10000
 
-A run takes the median of the seconds in the records of its data set and method; where there are none, some ten of its
-steps are trained here, on as many examples as these need. Every job also starts a process. Jobs are dealt to cores longest
-first; what a scheduler adds by its queue is not in it. Cores are taken to be as fast together as each alone, which they
-are not quite (docs/scale.md).
+A run takes the median of the seconds in the records of its data set and method; where there are none, some ten steps
+of it are trained here, on as many examples as these need. Every job also starts a process. Jobs are dealt to cores
+longest first; what a scheduler adds by its queue is not in it. Cores are taken to be as fast together as each alone,
+which they are not quite (docs/scale.md).
 """
 
 from __future__ import annotations
