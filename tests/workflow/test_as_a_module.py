@@ -75,11 +75,8 @@ def test_configuration_of_the_outer_workflow_is_the_studys(outer: Path, project:
 @pytest.mark.parametrize("prefix", ["results_of_bench", "bench/"])
 def test_prefix_of_paths_is_refused_with_a_sentence(prefix: str, outer: Path, project: Path) -> None:
     write(outer, project, "")
-    text = (
-        (outer / "Snakefile")
-        .read_text()
-        .replace("        config\n", f'        config\n    prefix:\n        "{prefix}"\n')
-    )
+    text = (outer / "Snakefile").read_text()
+    text = text.replace("        config\n", f'        config\n    prefix:\n        "{prefix}"\n')
     (outer / "Snakefile").write_text(text)
     said = snakemake(outer, "--dry-run", status=1)
     assert "takes no `prefix`" in said

@@ -3,6 +3,6 @@
 # is there. Run in the folder that holds both.
 set -eu
 python3 -m pip install --quiet --no-cache-dir --root-user-action ignore uv
-python3 -m uv pip install --quiet --system --break-system-packages --no-cache --compile-bytecode --requirements requirements.txt
-python3 -m uv pip install --quiet --system --break-system-packages --no-cache --no-deps .
+python3 -m uv pip install --quiet --system --no-cache --compile-bytecode --requirements requirements.txt
+python3 -m uv pip install --quiet --system --no-cache --no-deps .
 psasc-bench --version
