@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psasc_bench import data, evidence, files, methods, training
+from psasc_bench import data, evidence, files, methods, signals, training
 from psasc_bench.commands.notices import warn, wrote
 from psasc_bench.memory import keep_freed_memory
 from psasc_bench.privacy import Budget
@@ -130,6 +130,7 @@ def _train(
                 checkpoint_seconds=options.checkpoint_seconds,
                 progress=progress,
                 probe_every_epochs=probe_every_epochs,
+                interruptible=signals.deferred,
             )
         if made.status == "failed":
             warn(f"{spec.name()} failed: {made.reason}")

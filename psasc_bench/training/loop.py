@@ -21,6 +21,7 @@ from psasc_bench.methods import Method
 from psasc_bench.optimisers import Moment
 from psasc_bench.privacy import Budget, noise_scale, poisson_batch
 from psasc_bench.records import STATE, Status, pack_predictions
+from psasc_bench.signals import Asked, Interrupted
 from psasc_bench.study import RunSpec
 from psasc_bench.training.augmentation import augmented
 from psasc_bench.training.checkpoint import Checkpoint
@@ -106,10 +107,13 @@ def train(
     progress: Callable[[int, int], None] | None = None,
     checkpoint: Checkpoint | None = None,
     probe: Probe | None = None,
+    asked: Asked = lambda: None,
 ) -> Outcome:
     """Train ``spec`` on ``dataset`` with the noise of ``budget``: on all training examples or, for a run that is
     evaluated on some of them, on the others. ``progress`` is told (steps taken, steps) after each. With a
     ``checkpoint`` the run goes on from there, and keeps its state there. ``probe`` is asked at the end of each epoch.
+    ``asked`` is asked after each step whether a signal wants the run to end: its state is then kept, and
+    ``Interrupted`` raised.
 
     What goes wrong in a step (a method that raises, memory that does not suffice) ends the run as ``failed``. Raises
     ``ValueError`` if the budget was calibrated for another schedule, or the model, or ``augment``, does not fit the
@@ -219,13 +223,17 @@ def train(
                 if state.step in epoch_ends or not finite:
                     end_epoch()
                     finite = finite and math.isfinite(state.curve[-1][f"{spec.evaluation}_loss"])
-            if finite and checkpoint and checkpoint.due():
-                checkpoint.save(*state.pack())
+            signum = asked() if finite and state.step < steps else None
+            kept_at = None
+            if finite and checkpoint and (signum or checkpoint.due()) and checkpoint.save(*state.pack()):
+                kept_at = state.step
         except plugins.FAULTS as error:  # whatever a method or a model does: the run is over, the study is not
             traceback.print_exc()
             return outcome("failed", f"{type(error).__name__} after step {state.step}: {error}")
         if not finite:
             return outcome("diverged", f"parameters or {spec.evaluation} loss not finite at step {state.step}")
+        if signum:
+            raise Interrupted(signum, kept_at)
         if progress:
             progress(state.step, steps)
     return outcome("done")

@@ -11,6 +11,7 @@ import math
 import resource
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from psasc_bench.data import Dataset
 from psasc_bench.files import exclusive, replacing
 from psasc_bench.privacy import Budget
 from psasc_bench.records import GENERATION, Record, checkpoint_file, lock_file, spool_beside
+from psasc_bench.signals import Asked, at_once
 from psasc_bench.study import RunSpec
 from psasc_bench.training.checkpoint import Checkpoint
 from psasc_bench.training.deviation import own_deviation
@@ -42,12 +44,14 @@ def train_run(
     checkpoint_seconds: float = 60.0,
     progress: Callable[[int, int], None] | None = None,
     probe_every_epochs: int = 0,
+    interruptible: Callable[[], AbstractContextManager[Asked]] = at_once,
 ) -> Record:
     """See that ``runs`` has the current record of ``spec``: leave it, fetch it from the spool, or train it, from its
     last checkpoint there if it has one. A run that failed is tried again. With a deviation in its curve at every
     ``probe_every_epochs``-th epoch; a record is current with or without them.
 
-    One process at a time: another one that wants the same run waits, and then finds it.
+    One process at a time: another one that wants the same run waits, and then finds it. It is trained and filed in an
+    ``interruptible`` block, which says what a signal does meanwhile.
     """
     folder = spool_beside(runs)
     target, spooled = runs / spec.name(), folder / spec.name()
@@ -84,45 +88,47 @@ def train_run(
                 spec, dataset, every_epochs=probe_every_epochs, micro_batch_size=micro_batch_size, device=device
             )
         started = datetime.now(UTC)
-        outcome = train(
-            spec,
-            dataset,
-            budget,
-            micro_batch_size=micro_batch_size,
-            device=device,
-            progress=progress,
-            checkpoint=checkpoint,
-            probe=probe,
-        )
-        method = methods.create(spec.method, dict(spec.parameters))
-        made = Record(
-            spec=spec,
-            fingerprint=fingerprint,
-            status=outcome.status,
-            reason=outcome.reason,
-            result=_result(outcome, spec.evaluation),
-            ledger=records.ledger(
+        with interruptible() as asked:
+            outcome = train(
+                spec,
+                dataset,
                 budget,
-                sensitivity=method.sensitivity(),
-                steps_taken=outcome.steps_taken,
-                releases=releases(
-                    method, noise_multiplier=budget.noise_multiplier, expected_batch_size=spec.expected_batch_size
+                micro_batch_size=micro_batch_size,
+                device=device,
+                progress=progress,
+                checkpoint=checkpoint,
+                probe=probe,
+                asked=asked,
+            )
+            method = methods.create(spec.method, dict(spec.parameters))
+            made = Record(
+                spec=spec,
+                fingerprint=fingerprint,
+                status=outcome.status,
+                reason=outcome.reason,
+                result=_result(outcome, spec.evaluation),
+                ledger=records.ledger(
+                    budget,
+                    sensitivity=method.sensitivity(),
+                    steps_taken=outcome.steps_taken,
+                    releases=releases(
+                        method, noise_multiplier=budget.noise_multiplier, expected_batch_size=spec.expected_batch_size
+                    ),
                 ),
-            ),
-            nonprivate={"nonfinite_examples": outcome.nonfinite_examples},
-            seconds=outcome.seconds,
-            predictions=None if outcome.status == "failed" else outcome.predictions,  # of the last iterate or none
-            provenance=records.provenance(
-                started=started,
-                version_of_code=version_of_code,
-                peak_memory_mib=_peak_memory_mib(device),
-                resumed_at_steps=outcome.resumed_at,
-                **how,
-            ),
-        )
-        records.write(made, outcome.curve, spooled)
-        _file(spooled, target)
-        checkpoint.discard()
+                nonprivate={"nonfinite_examples": outcome.nonfinite_examples},
+                seconds=outcome.seconds,
+                predictions=None if outcome.status == "failed" else outcome.predictions,  # of the last iterate or none
+                provenance=records.provenance(
+                    started=started,
+                    version_of_code=version_of_code,
+                    peak_memory_mib=_peak_memory_mib(device),
+                    resumed_at_steps=outcome.resumed_at,
+                    **how,
+                ),
+            )
+            records.write(made, outcome.curve, spooled)
+            _file(spooled, target)
+            checkpoint.discard()
     return made
 
 

@@ -83,6 +83,8 @@ def test_interrupted_study_loses_no_finished_run_and_ends_the_same(project: Path
     assert process.wait(timeout=60) != 0
     assert not list((project / "results").rglob("seed-2.json")), "the study was over before it was interrupted"
     kept = next(record.read(place) for place in places if place.exists())
+    (log,) = (project / "logs" / "train" / "digits" / "nonprivate").rglob("*.log")
+    assert log.read_text().splitlines()[-1].startswith("psasc-bench: interrupted; finished runs are kept")
 
     snakemake(project, *(f"{RUNS}/{cell}/seed-{seed}.json" for seed in (0, 1, 2)))
     assert record.read(project / target) == kept
