@@ -142,7 +142,7 @@ def audit_run(options: argparse.Namespace) -> None:
         canaries=options.canaries,
         guesses=options.guesses,
         micro_batch_size=protocol.micro_batch_size,
-        device=training.choose_device(options.device),
+        device=training.choose_device(options.device, warn=warn),
     )
     print(
         f"claimed {found.epsilon_claimed:.3f} at delta {found.delta:g}, at least {found.epsilon_lower:.3f} proved "

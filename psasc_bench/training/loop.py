@@ -43,7 +43,7 @@ class Outcome:
     (norms and weighted sum), release (noise and step), evaluation, diagnostics; and in total. ``parameters [P]`` are
     what is evaluated: the last iterate, or what the optimiser makes of it. ``resumed_at`` are the steps after which the
     run went on from a checkpoint. ``predictions`` are those of the end of the last epoch, packed; None if none has
-    ended."""
+    ended. ``out_of_memory`` says that the run failed because the memory of its card did not suffice."""
 
     status: Status
     reason: str | None
@@ -54,6 +54,7 @@ class Outcome:
     parameters: Tensor
     resumed_at: list[int]
     predictions: Mapping[str, Any] | None
+    out_of_memory: bool = False
 
 
 class Examples:
@@ -200,7 +201,7 @@ def train(
             state.diagnostics = Diagnostics()
         state.curve.append(row)
 
-    def outcome(status: Status, reason: str | None = None) -> Outcome:
+    def outcome(status: Status, reason: str | None = None, *, out_of_memory: bool = False) -> Outcome:
         return Outcome(
             status=status,
             reason=reason,
@@ -211,6 +212,7 @@ def train(
             parameters=state.parameters if status == "failed" else evaluated(),
             resumed_at=state.resumed_at,
             predictions=state.predictions,
+            out_of_memory=out_of_memory,
         )
 
     if checkpoint and (kept := checkpoint.load()):
@@ -228,8 +230,10 @@ def train(
             if finite and checkpoint and (signum or checkpoint.due()) and checkpoint.save(*state.pack()):
                 kept_at = state.step
         except plugins.FAULTS as error:  # whatever a method or a model does: the run is over, the study is not
-            traceback.print_exc()
-            return outcome("failed", f"{type(error).__name__} after step {state.step}: {error}")
+            full = isinstance(error, torch.OutOfMemoryError)
+            if not full:
+                traceback.print_exc()
+            return outcome("failed", f"{type(error).__name__} after step {state.step}: {error}", out_of_memory=full)
         if not finite:
             return outcome("diverged", f"parameters or {spec.evaluation} loss not finite at step {state.step}")
         if signum:
