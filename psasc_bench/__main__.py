@@ -1,10 +1,14 @@
 """``python -m psasc_bench`` is ``psasc-bench``."""
 
+import os
 import sys
 
 
 def main() -> int:
     """The command line, or a line that says what it lacks."""
+    # Before a library is loaded that reads it: on tensors as small as most are here, more threads take many times the
+    # processor's time and no less of ours, and there may be a process on every core.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         from psasc_bench import cli
 

@@ -6,6 +6,7 @@ import argparse
 import inspect
 import math
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -17,6 +18,7 @@ from psasc_bench.commands import auditing, creating, notices, reporting, trainin
 from psasc_bench.commands.overview import overview
 from psasc_bench.data import Features
 from psasc_bench.privacy import Accountant
+from psasc_bench.signals import Interrupted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,9 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in str(error).splitlines():
             notices.error(line)
         return 2
-    except KeyboardInterrupt:
-        print("psasc-bench: interrupted; finished runs are kept", file=sys.stderr)
-        return 130
+    except (Interrupted, KeyboardInterrupt) as error:
+        ended = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
+        print(f"psasc-bench: {ended}", file=sys.stderr)
+        return ended.status
     return status
 
 
@@ -218,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--seed", type=_at_least(0), default=0, help="(%(default)s)")
     added.add_argument("--canaries", type=_at_least(2), default=200, help="mislabelled examples (%(default)s)")
     added.add_argument("--guesses", type=_at_least(2), default=40, help="(%(default)s)")
+    trained(added)
     checks(added)
 
     added = command(training.deviation)

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
@@ -65,6 +67,23 @@ def exclusive(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
             return
 
 
+def take(path: Path) -> IO[bytes] | None:
+    """The lock file ``path``, held until it is closed, or None if it is held already. The file stays; nobody is to hold
+    it by ``exclusive``. Where the file system has no locks, everybody gets it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            file.close()
+            raise
+    return file
+
+
 def held(path: Path) -> bool:
     """Whether a process holds the lock file ``path``."""
     # not filelock: to ask it of another process's lock is to take the lock, and to make its file
@@ -83,7 +102,7 @@ def _lock(file: IO[bytes], waiting: Callable[[], None]) -> bool:
         waiting()
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError as error:
-        if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
+        if error.errno not in NO_LOCKS:
             raise
         return False
     return True

@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 from filelock import FileLock, Timeout
 
-from psasc_bench.files import exclusive, held, replacing, write_csv, write_text
+from psasc_bench.files import exclusive, held, replacing, take, write_csv, write_text
 
 
 def alone() -> NoReturn:
@@ -110,6 +110,17 @@ def test_one_that_waited_holds_a_new_file_once_the_old_one_is_removed(lock: Path
             FileLock(lock).acquire(blocking=False)
 
 
+def test_lock_is_taken_by_one_at_a_time(lock: Path) -> None:
+    first = take(lock)
+    assert first is not None
+    assert held(lock)
+    assert take(lock) is None
+    first.close()
+    second = take(lock)
+    assert second is not None
+    second.close()
+
+
 def test_lock_ends_with_a_process_that_is_killed(lock: Path) -> None:
     holding = f"""
 import pathlib, time
@@ -145,6 +156,9 @@ def test_file_system_without_locks_has_none(number: int, lock: Path, monkeypatch
     monkeypatch.setattr(fcntl, "flock", flock)
     with exclusive(lock, alone), exclusive(lock, alone):
         assert not held(lock)
+        for file in (take(lock), take(lock)):
+            assert file is not None
+            file.close()
 
 
 def test_other_trouble_with_a_lock_is_told(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:

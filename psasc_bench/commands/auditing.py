@@ -129,17 +129,20 @@ def audit(options: argparse.Namespace) -> int:
 def audit_run(options: argparse.Namespace) -> None:
     """Train one run with canaries among its examples, and report what guessing which of them were in proves of epsilon:
     a lower bound, and no check."""
+    import torch
+
     study = load_study(options.config)
     protocol = study.dataset(options.dataset)
     spec = study.spec(Cell(options.dataset, options.method, options.epsilon), options.seed)
     evidence.require_sound(spec, options.checks)
+    torch.set_num_threads(options.threads)
     found = evidence.audit_run(
         spec,
-        training.prepared_dataset(study, options.dataset, warn=warn),
+        training.prepared_dataset(study, options.dataset, options.data, warn=warn),
         canaries=options.canaries,
         guesses=options.guesses,
         micro_batch_size=protocol.micro_batch_size,
-        device=training.choose_device("auto"),
+        device=training.choose_device(options.device, warn=warn),
     )
     print(
         f"claimed {found.epsilon_claimed:.3f} at delta {found.delta:g}, at least {found.epsilon_lower:.3f} proved "

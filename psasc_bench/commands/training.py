@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psasc_bench import data, evidence, files, methods, training
-from psasc_bench.commands.notices import warn, wrote
+from psasc_bench import data, evidence, files, methods, signals, training
+from psasc_bench.commands.notices import say, warn, wrote
 from psasc_bench.memory import keep_freed_memory
 from psasc_bench.privacy import Budget
 from psasc_bench.study import Cell, RunSpec, Schedule, Study, load_study, method_trials, spec_identity
@@ -116,6 +116,7 @@ def _train(
 
     torch.set_num_threads(options.threads)
     keep_freed_memory()
+    place = training.choose_place(options.device, warn=warn)
     for spec in specs:
         evidence.require_sound(spec, options.checks)
     for spec in specs:
@@ -126,16 +127,20 @@ def _train(
                 budget(spec),
                 runs=runs,
                 micro_batch_size=study.dataset(spec.dataset).micro_batch_size,
-                device=training.choose_device(options.device),
+                device=place,
                 checkpoint_seconds=options.checkpoint_seconds,
                 progress=progress,
                 probe_every_epochs=probe_every_epochs,
+                interruptible=signals.deferred,
             )
         if made.status == "failed":
             warn(f"{spec.name()} failed: {made.reason}")
         accuracy = made.result[f"{spec.evaluation}_accuracy"]
         shown = "none" if accuracy is None else f"{accuracy:.4f}"
-        print(f"{runs / spec.name()}.json: {made.status}, {spec.evaluation} accuracy {shown}")
+        print(
+            f"{runs / spec.name()}.json: {made.status} on {made.provenance['device']}, "
+            f"{spec.evaluation} accuracy {shown}"
+        )
     training.empty_spool(list(specs), runs)
 
 
@@ -161,14 +166,19 @@ def deviation(options: argparse.Namespace) -> None:
     evidence.require_sound(spec, options.checks)
     dataset, budget = _inputs(options, study, spec)
     torch.set_num_threads(options.threads)
-    with _progress_bar(spec.name()) as progress:
+    place = training.choose_place(options.device, warn=warn)
+    # nobody has measured what all training examples take: a whole card
+    with (
+        training.share_of(place, dict, lambda: say("no card is free; waiting for one")) as share,
+        _progress_bar(spec.name()) as progress,
+    ):
         found = training.along_one_trajectory(
             spec,
             compared,
             dataset,
             budget,
             micro_batch_size=protocol.micro_batch_size,
-            device=training.choose_device(options.device),
+            device=share.device,
             measurements=options.measurements,
             progress=progress,
         )

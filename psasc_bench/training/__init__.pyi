@@ -1,3 +1,4 @@
+from .cards import choose_place, share_of
 from .deviation import along_one_trajectory
 from .fit import check_fit
 from .inputs import choose_device, prepared_dataset, read_budget, schedule_budget
@@ -30,6 +31,7 @@ __all__ = [
     "averaging",
     "check_fit",
     "choose_device",
+    "choose_place",
     "empty_spool",
     "prepared_dataset",
     "read_budget",
@@ -37,6 +39,7 @@ __all__ = [
     "release_statistic",
     "releases",
     "schedule_budget",
+    "share_of",
     "shares",
     "train",
     "train_run",

@@ -59,17 +59,21 @@ class Checkpoint:
         print(f"psasc-bench: warning: {self.path}: {why}; the run starts over", file=sys.stderr)
         return None
 
-    def save(self, numbers: Numbers, tensors: Tensors) -> None:
-        """Write the state. A full disk costs the checkpoint, not the run: it is a warning on standard error."""
+    def save(self, numbers: Numbers, tensors: Tensors) -> bool:
+        """Write the state, and say whether it is there. A full disk costs the checkpoint, not the run: it is a warning
+        on standard error."""
         header = {"identity": self._identity(), "numbers": numbers}
         arrays: dict[str, Any] = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
         arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
         try:
             with replacing(self.path) as file:
                 np.savez(file, allow_pickle=False, **arrays)
+            return True
         except OSError as error:
             print(f"psasc-bench: warning: {self.path}: no checkpoint written ({error})", file=sys.stderr)
-        self._written = time.monotonic()
+            return False
+        finally:
+            self._written = time.monotonic()
 
     def due(self) -> bool:
         """Whether ``seconds`` have gone by since the last writing, or since the run started."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING
 from psasc_bench import plugins
 from psasc_bench.privacy import Accountant, Budget, calibrate
 from psasc_bench.study import Schedule, Study
+
+# What CUDA_VISIBLE_DEVICES is where no card is to be used; the last is what Slurm says.
+NO_CARDS = ("", "-1", "NoDevFiles")
 
 if TYPE_CHECKING:
     import torch
@@ -72,12 +76,19 @@ def read_budget(path: Path) -> Budget:
         raise ValueError(f"{path}: not a privacy budget ({error}); delete it and run the workflow again") from None
 
 
-def choose_device(name: str) -> torch.device:
-    """``cpu``, ``cuda`` or, with ``auto``, the latter where there is one. Raises ``ValueError`` where there is none."""
+def choose_device(name: str, *, warn: Callable[[str], None] = warnings.warn) -> torch.device:
+    """``cpu``, ``cuda`` or, with ``auto``, the latter where there is one; ``warn`` is told if there is none although
+    cards are named. Raises ``ValueError`` where there is none."""
     import torch
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+        named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        if name == "cpu" and named not in NO_CARDS:
+            warn(
+                f"CUDA_VISIBLE_DEVICES names {named}, but torch finds no CUDA device here and trains on the CPU; see "
+                "that the job is granted a card and torch is built for it, or say --device cpu"
+            )
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: torch finds no CUDA device here; use --device cpu")
     return torch.device(name)

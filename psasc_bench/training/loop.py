@@ -21,6 +21,7 @@ from psasc_bench.methods import Method
 from psasc_bench.optimisers import Moment
 from psasc_bench.privacy import Budget, noise_scale, poisson_batch
 from psasc_bench.records import STATE, Status, pack_predictions
+from psasc_bench.signals import Asked, Interrupted
 from psasc_bench.study import RunSpec
 from psasc_bench.training.augmentation import augmented
 from psasc_bench.training.checkpoint import Checkpoint
@@ -42,7 +43,7 @@ class Outcome:
     (norms and weighted sum), release (noise and step), evaluation, diagnostics; and in total. ``parameters [P]`` are
     what is evaluated: the last iterate, or what the optimiser makes of it. ``resumed_at`` are the steps after which the
     run went on from a checkpoint. ``predictions`` are those of the end of the last epoch, packed; None if none has
-    ended."""
+    ended. ``out_of_memory`` says that the run failed because the memory of its card did not suffice."""
 
     status: Status
     reason: str | None
@@ -53,6 +54,7 @@ class Outcome:
     parameters: Tensor
     resumed_at: list[int]
     predictions: Mapping[str, Any] | None
+    out_of_memory: bool = False
 
 
 class Examples:
@@ -106,10 +108,13 @@ def train(
     progress: Callable[[int, int], None] | None = None,
     checkpoint: Checkpoint | None = None,
     probe: Probe | None = None,
+    asked: Asked = lambda: None,
 ) -> Outcome:
     """Train ``spec`` on ``dataset`` with the noise of ``budget``: on all training examples or, for a run that is
     evaluated on some of them, on the others. ``progress`` is told (steps taken, steps) after each. With a
     ``checkpoint`` the run goes on from there, and keeps its state there. ``probe`` is asked at the end of each epoch.
+    ``asked`` is asked after each step whether a signal wants the run to end: its state is then kept, and
+    ``Interrupted`` raised.
 
     What goes wrong in a step (a method that raises, memory that does not suffice) ends the run as ``failed``. Raises
     ``ValueError`` if the budget was calibrated for another schedule, or the model, or ``augment``, does not fit the
@@ -196,7 +201,7 @@ def train(
             state.diagnostics = Diagnostics()
         state.curve.append(row)
 
-    def outcome(status: Status, reason: str | None = None) -> Outcome:
+    def outcome(status: Status, reason: str | None = None, *, out_of_memory: bool = False) -> Outcome:
         return Outcome(
             status=status,
             reason=reason,
@@ -207,6 +212,7 @@ def train(
             parameters=state.parameters if status == "failed" else evaluated(),
             resumed_at=state.resumed_at,
             predictions=state.predictions,
+            out_of_memory=out_of_memory,
         )
 
     if checkpoint and (kept := checkpoint.load()):
@@ -219,13 +225,19 @@ def train(
                 if state.step in epoch_ends or not finite:
                     end_epoch()
                     finite = finite and math.isfinite(state.curve[-1][f"{spec.evaluation}_loss"])
-            if finite and checkpoint and checkpoint.due():
-                checkpoint.save(*state.pack())
+            signum = asked() if finite and state.step < steps else None
+            kept_at = None
+            if finite and checkpoint and (signum or checkpoint.due()) and checkpoint.save(*state.pack()):
+                kept_at = state.step
         except plugins.FAULTS as error:  # whatever a method or a model does: the run is over, the study is not
-            traceback.print_exc()
-            return outcome("failed", f"{type(error).__name__} after step {state.step}: {error}")
+            full = isinstance(error, torch.OutOfMemoryError)
+            if not full:
+                traceback.print_exc()
+            return outcome("failed", f"{type(error).__name__} after step {state.step}: {error}", out_of_memory=full)
         if not finite:
             return outcome("diverged", f"parameters or {spec.evaluation} loss not finite at step {state.step}")
+        if signum:
+            raise Interrupted(signum, kept_at)
         if progress:
             progress(state.step, steps)
     return outcome("done")

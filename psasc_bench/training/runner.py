@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,7 +24,9 @@ from psasc_bench.data import Dataset
 from psasc_bench.files import exclusive, replacing
 from psasc_bench.privacy import Budget
 from psasc_bench.records import GENERATION, Record, checkpoint_file, lock_file, spool_beside
+from psasc_bench.signals import Asked, at_once
 from psasc_bench.study import RunSpec
+from psasc_bench.training.cards import SLICES, Cards, Share, measured_peaks, share_of
 from psasc_bench.training.checkpoint import Checkpoint
 from psasc_bench.training.deviation import own_deviation
 from psasc_bench.training.loop import Outcome, train
@@ -38,26 +42,29 @@ def train_run(
     *,
     runs: Path,
     micro_batch_size: int,
-    device: torch.device,
+    device: torch.device | Cards,
     checkpoint_seconds: float = 60.0,
     progress: Callable[[int, int], None] | None = None,
     probe_every_epochs: int = 0,
+    interruptible: Callable[[], AbstractContextManager[Asked]] = at_once,
 ) -> Record:
     """See that ``runs`` has the current record of ``spec``: leave it, fetch it from the spool, or train it, from its
     last checkpoint there if it has one. A run that failed is tried again. With a deviation in its curve at every
     ``probe_every_epochs``-th epoch; a record is current with or without them.
 
-    One process at a time: another one that wants the same run waits, and then finds it.
+    One process at a time: another one that wants the same run waits, and then finds it. It is trained and filed in an
+    ``interruptible`` block, which says what a signal does meanwhile. Of cards, it takes a share of one, and a larger
+    one as long as that has too little memory. Raises ``ValueError`` if a whole one has too little to begin with.
     """
     folder = spool_beside(runs)
     target, spooled = runs / spec.name(), folder / spec.name()
     fingerprint = records.fingerprint(spec, source=dataset.source, features=dataset.features)
     version_of_code, package = _version_of_code(), code.package_digest()  # before anybody edits what runs now
 
-    def tell() -> None:
-        print(f"psasc-bench: {spec.name()}: another process trains this run; waiting for it", file=sys.stderr)
+    def tell(what: str) -> None:
+        print(f"psasc-bench: {spec.name()}: {what}", file=sys.stderr)
 
-    with exclusive(lock_file(spec, folder), tell):
+    with exclusive(lock_file(spec, folder), lambda: tell("another process trains this run; waiting for it")):
         for stem in (target, spooled):
             for leftover in stem.parent.glob(f".{stem.name}.*.partial"):  # of a process that was killed
                 leftover.unlink()
@@ -67,63 +74,120 @@ def train_run(
                 if stem == spooled:
                     _file(spooled, target)
                 return found
-        how = {
-            "device": _device_name(device),
-            "threads": torch.get_num_threads(),
-            "micro_batch_size": micro_batch_size,
-            "probe_every_epochs": probe_every_epochs,
-            "data_sha256": dataset.sha256,
-            "made_of": dataset.made_of,
-        }
-        identity = {"spec": spec.to_json(), "fingerprint": fingerprint, "generation": GENERATION}
-        identity |= {"code": package, "budget": budget.to_json(), "torch": torch.__version__, **how}
-        checkpoint = Checkpoint(checkpoint_file(spec, folder), identity, checkpoint_seconds)
+        least = 1
+        while True:
+            with (
+                share_of(
+                    device,
+                    lambda: measured_peaks(spec, runs, micro_batch_size=micro_batch_size),
+                    lambda: tell("no card has room for this run; waiting for it"),
+                    least=least,
+                ) as share,
+                interruptible() as asked,
+            ):
+                how = {
+                    "device": _device_name(share.device),
+                    "threads": torch.get_num_threads(),
+                    "micro_batch_size": micro_batch_size,
+                    "probe_every_epochs": probe_every_epochs,
+                    "data_sha256": dataset.sha256,
+                    "made_of": dataset.made_of,
+                }
+                identity = {"spec": spec.to_json(), "fingerprint": fingerprint, "generation": GENERATION}
+                identity |= {"code": package, "budget": budget.to_json(), "torch": torch.__version__, **how}
+                checkpoint = Checkpoint(checkpoint_file(spec, folder), identity, checkpoint_seconds)
+                started = datetime.now(UTC)
+                outcome = _outcome(
+                    spec,
+                    dataset,
+                    budget,
+                    share,
+                    micro_batch_size=micro_batch_size,
+                    probe_every_epochs=probe_every_epochs,
+                    progress=progress,
+                    checkpoint=checkpoint,
+                    asked=asked,
+                )
+                if outcome:
+                    provenance = records.provenance(
+                        started=started,
+                        version_of_code=version_of_code,
+                        peak_memory_mib=_peak_memory_mib(share.device),
+                        resumed_at_steps=outcome.resumed_at,
+                        **how,
+                    )
+                    made = _record(spec, budget, outcome, fingerprint=fingerprint, provenance=provenance)
+                    records.write(made, outcome.curve, spooled)
+                    _file(spooled, target)
+                    checkpoint.discard()
+                    return made
+            least = min(SLICES, 2 * share.slices)
+            tell("its share of the card's memory was too small; waiting for a larger one")
+
+
+def _outcome(
+    spec: RunSpec,
+    dataset: Dataset,
+    budget: Budget,
+    share: Share,
+    *,
+    micro_batch_size: int,
+    probe_every_epochs: int,
+    progress: Callable[[int, int], None] | None,
+    checkpoint: Checkpoint,
+    asked: Asked,
+) -> Outcome | None:
+    """Of training on the share; None where more memory may help."""
+    try:
         probe = None
         if probe_every_epochs:
             probe = own_deviation(
-                spec, dataset, every_epochs=probe_every_epochs, micro_batch_size=micro_batch_size, device=device
+                spec, dataset, every_epochs=probe_every_epochs, micro_batch_size=micro_batch_size, device=share.device
             )
-        started = datetime.now(UTC)
         outcome = train(
             spec,
             dataset,
             budget,
             micro_batch_size=micro_batch_size,
-            device=device,
+            device=share.device,
             progress=progress,
             checkpoint=checkpoint,
             probe=probe,
+            asked=asked,
         )
-        method = methods.create(spec.method, dict(spec.parameters))
-        made = Record(
-            spec=spec,
-            fingerprint=fingerprint,
-            status=outcome.status,
-            reason=outcome.reason,
-            result=_result(outcome, spec.evaluation),
-            ledger=records.ledger(
-                budget,
-                sensitivity=method.sensitivity(),
-                steps_taken=outcome.steps_taken,
-                releases=releases(
-                    method, noise_multiplier=budget.noise_multiplier, expected_batch_size=spec.expected_batch_size
-                ),
+    except torch.OutOfMemoryError:  # before the first step
+        if share.whole:
+            raise ValueError(
+                f"{spec.name()}: the memory of {_device_name(share.device)} does not suffice for the data and the "
+                "model; use --device cpu"
+            ) from None
+        return None
+    return None if outcome.out_of_memory and not share.whole else outcome
+
+
+def _record(
+    spec: RunSpec, budget: Budget, outcome: Outcome, *, fingerprint: str, provenance: Mapping[str, Any]
+) -> Record:
+    method = methods.create(spec.method, dict(spec.parameters))
+    return Record(
+        spec=spec,
+        fingerprint=fingerprint,
+        status=outcome.status,
+        reason=outcome.reason,
+        result=_result(outcome, spec.evaluation),
+        ledger=records.ledger(
+            budget,
+            sensitivity=method.sensitivity(),
+            steps_taken=outcome.steps_taken,
+            releases=releases(
+                method, noise_multiplier=budget.noise_multiplier, expected_batch_size=spec.expected_batch_size
             ),
-            nonprivate={"nonfinite_examples": outcome.nonfinite_examples},
-            seconds=outcome.seconds,
-            predictions=None if outcome.status == "failed" else outcome.predictions,  # of the last iterate or none
-            provenance=records.provenance(
-                started=started,
-                version_of_code=version_of_code,
-                peak_memory_mib=_peak_memory_mib(device),
-                resumed_at_steps=outcome.resumed_at,
-                **how,
-            ),
-        )
-        records.write(made, outcome.curve, spooled)
-        _file(spooled, target)
-        checkpoint.discard()
-    return made
+        ),
+        nonprivate={"nonfinite_examples": outcome.nonfinite_examples},
+        seconds=outcome.seconds,
+        predictions=None if outcome.status == "failed" else outcome.predictions,  # of the last iterate or none
+        provenance=provenance,
+    )
 
 
 _version_of_code = cache(records.code_version)

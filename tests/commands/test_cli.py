@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -54,6 +55,15 @@ def test_error_is_a_line_and_exit_status_2() -> None:
     assert ran.stdout == ""
     (line,) = ran.stderr.splitlines()
     assert line.startswith("psasc-bench: error: unknown method 'dp-sgf'")
+
+
+@pytest.mark.parametrize(("told", "threads"), [({}, "1"), ({"OMP_NUM_THREADS": "2"}, "2")], ids=["default", "told"])
+def test_command_computes_on_one_thread_unless_told_otherwise(told: dict[str, str], threads: str) -> None:
+    asked = "from psasc_bench.__main__ import main; main(); import torch; print(torch.get_num_threads())"
+    silent = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    command = [sys.executable, "-c", asked, "info", "dp-sgd"]
+    ran = subprocess.run(command, env=silent | told, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == threads
 
 
 def test_info_loads_no_large_library() -> None:

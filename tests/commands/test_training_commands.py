@@ -25,7 +25,7 @@ def test_one_run_is_trained_recorded_and_collected(
     printed = trained(capsys, *train(study, method="nonprivate", epsilon="inf"))
     path = Path("results", "runs", "digits", "nonprivate", "eps-inf", "seed-0.json")
     made = records.read(tmp_path / path)
-    assert printed == f"{path}: done, test accuracy {made.result['test_accuracy']:.4f}\n"
+    assert printed == f"{path}: done on cpu, test accuracy {made.result['test_accuracy']:.4f}\n"
     assert not [path for path in (tmp_path / "results" / "spool").rglob("*") if path.is_file()]
     trained(capsys, "collect", "--config", study)
     assert f"{100 * made.result['test_accuracy']:.2f}" in (tmp_path / "results" / "README.md").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from psasc_bench import cli, records
 from psasc_bench.records import Record
 from psasc_bench.study import RunSpec
 
+PROCESSES = Path("/proc")
 PATIENCE = 300  # seconds, on a busy machine
 
 
@@ -44,7 +46,8 @@ class Run:
     def start(self, folder: Path, *more: str, **environment: str) -> subprocess.Popen[str]:
         asked = [sys.executable, "-m", "psasc_bench", *self.command(folder), "--checkpoint-seconds", "0", *more]
         told = os.environ | {"OMP_NUM_THREADS": "1"} | environment
-        return subprocess.Popen(asked, cwd=folder, env=told, stderr=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(asked, cwd=folder, env=told, stderr=pipe, text=True, preexec_fn=heed_interrupts)
 
     def train_here(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
@@ -65,6 +68,18 @@ class Run:
         process.kill()
         end(process)
         assert not (folder / "results" / "runs").exists(), "the run was over before it was killed"
+
+
+def catches(pid: int, signum: signal.Signals) -> bool:
+    """Whether the process has a handler of its own for the signal."""
+    status = (PROCESSES / str(pid) / "status").read_text()
+    (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught, 16) >> (signum - 1) & 1)
+
+
+def heed_interrupts() -> None:
+    """What a shell starts in the background ignores SIGINT, and so do its children: the suite may be among them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import signal
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from small_runs import CPU, MakeSpec, budget_for
 
 from psasc_bench.data import Dataset
+from psasc_bench.signals import Asked, Interrupted
 from psasc_bench.study import RunSpec
 from psasc_bench.training import train
 from psasc_bench.training.checkpoint import Checkpoint
@@ -47,12 +49,14 @@ def checkpoint(tmp_path: Path) -> Checkpoint:
 
 @pytest.fixture
 def run(digits: Dataset) -> Run:
-    def run(spec: RunSpec, checkpoint: Checkpoint | None = None, *, kill_at: int | None = None) -> Outcome:
+    def run(
+        spec: RunSpec, checkpoint: Checkpoint | None = None, *, kill_at: int | None = None, asked: Asked = lambda: None
+    ) -> Outcome:
         def progress(step: int, _steps: int) -> None:
             if step == kill_at:
                 raise Killed
 
-        how: dict[str, Any] = {"micro_batch_size": 320, "device": CPU}
+        how: dict[str, Any] = {"micro_batch_size": 320, "device": CPU, "asked": asked}
         return train(spec, digits, budget_for(spec, digits), **how, progress=progress, checkpoint=checkpoint)
 
     return run
@@ -84,6 +88,36 @@ def test_run_killed_after_any_step_ends_as_an_unbroken_one(
         assert same(resumed := run(spec, checkpoint), unbroken)
         assert resumed.resumed_at == [step]
         checkpoint.discard()
+
+
+def test_run_asked_to_end_keeps_the_step_that_it_has_taken(
+    digits_spec: MakeSpec, run: Run, checkpoint: Checkpoint
+) -> None:
+    spec, rare = digits_spec(epochs=2), Checkpoint(checkpoint.path, checkpoint.identity, seconds=3600)
+    unbroken = run(spec)
+    for step in range(1, unbroken.steps_taken):
+        answers = iter([None] * (step - 1) + [signal.SIGTERM])
+        with pytest.raises(Interrupted, match=rf"goes on from step {step}$"):
+            run(spec, rare, asked=lambda answers=answers: next(answers))
+        assert same(resumed := run(spec, rare), unbroken)
+        assert resumed.resumed_at == [step]
+        rare.discard()
+
+
+def test_run_asked_to_end_in_its_last_step_ends_as_it_would_have(
+    digits_spec: MakeSpec, run: Run, checkpoint: Checkpoint
+) -> None:
+    spec = digits_spec()
+    answers = iter([None] * (run(spec).steps_taken - 1))
+    assert same(run(spec, checkpoint, asked=lambda: next(answers)), run(spec))
+
+
+def test_run_that_keeps_nothing_promises_nothing(digits_spec: MakeSpec, run: Run, tmp_path: Path) -> None:
+    """It has no checkpoint, or none that can be written."""
+    (tmp_path / "file").touch()
+    for checkpoint in (None, Checkpoint(tmp_path / "file" / "run.checkpoint", {})):
+        with pytest.raises(Interrupted, match=r"finished runs are kept$"):
+            run(digits_spec(), checkpoint, asked=lambda: signal.SIGTERM)
 
 
 def test_run_killed_before_its_record_was_written_still_has_its_predictions(

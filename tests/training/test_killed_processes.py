@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from processes import Run, end
+import pytest
+from processes import PROCESSES, Run, catches, end, until
 
 from psasc_bench.files import exclusive
 from psasc_bench.records import spool
@@ -25,6 +28,32 @@ def test_process_killed_outright_loses_no_step_that_was_saved(long: Run, tmp_pat
     assert len(resumed.provenance["resumed_at_steps"]) == 1
     assert unbroken.provenance["resumed_at_steps"] == []
     assert not [path for path in (broken / "results" / "spool").rglob("*") if path.is_file()]
+
+
+@pytest.mark.skipif(not PROCESSES.exists(), reason="what a process catches is only known where there is /proc")
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["TERM", "INT"])
+def test_process_asked_to_end_keeps_the_step_under_way(
+    signum: signal.Signals, status: int, long: Run, tmp_path: Path
+) -> None:
+    """Of its own accord it would write none for an hour."""
+    long.train_here(tmp_path / "whole")
+    (broken := tmp_path / "broken").mkdir()
+    process = long.start(broken, "--checkpoint-seconds", "3600")
+    until(lambda: catches(process.pid, signal.SIGTERM))  # as it does while it trains
+    process.send_signal(signum)
+    ended, said = end(process)
+    assert ended == status
+    found = re.fullmatch(
+        r"psasc-bench: interrupted; finished runs are kept, the next call goes on from step (\d+)\n", said
+    )
+    assert found, said
+    assert not (broken / "results" / "runs").exists()
+    assert end(long.start(broken)) == (0, "")
+
+    (unbroken, curve), (resumed, resumed_curve) = long.made(tmp_path / "whole"), long.made(broken)
+    assert resumed.provenance["resumed_at_steps"] == [int(found[1])]
+    assert (resumed.result, resumed.predictions) == (unbroken.result, unbroken.predictions)
+    assert (resumed.ledger, resumed_curve) == (unbroken.ledger, curve)
 
 
 def test_second_process_waits_for_the_first_and_takes_its_run(long: Run, tmp_path: Path) -> None:

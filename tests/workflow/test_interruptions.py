@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from projects import RUNS, STUDY, command, configure, environment, metrics, new_project, records, snakemake, start
 
@@ -52,6 +53,26 @@ def test_second_workflow_on_one_folder_says_so(project: Path) -> None:
     assert first.returncode == 0
 
 
+def test_signal_to_the_process_of_a_job_reaches_the_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler signals the shell of a job; killed, it would have left the run behind, which would have gone on."""
+    monkeypatch.setenv("PSASC_BENCH_CHECKPOINT_SECONDS", "0")
+    study = STUDY | {"seeds": [8], "methods": {"nonprivate": {}}}
+    study["datasets"] = {"digits": STUDY["datasets"]["digits"] | {"epochs": 400}}
+    configure(project, study)
+    target = f"{RUNS}/nonprivate/eps-inf/seed-8.json"
+    process = start(project, target)
+    checkpoint = project / "results" / "spool" / "digits" / "nonprivate" / "eps-inf" / "seed-8.checkpoint"
+    deadline = time.monotonic() + 300  # on a busy machine
+    while not checkpoint.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    (job,) = psutil.Process(process.pid).children()
+    job.terminate()
+    assert process.wait(timeout=300) != 0
+    (log,) = (project / "logs" / "train" / "digits" / "nonprivate").rglob("*.log")
+    assert "interrupted; finished runs are kept, the next call goes on from step" in log.read_text()
+
+
 def heed_interrupts() -> None:
     """What a shell starts in the background ignores SIGINT, and so do its children: the suite may be among them."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -83,6 +104,8 @@ def test_interrupted_study_loses_no_finished_run_and_ends_the_same(project: Path
     assert process.wait(timeout=60) != 0
     assert not list((project / "results").rglob("seed-2.json")), "the study was over before it was interrupted"
     kept = next(record.read(place) for place in places if place.exists())
+    (log,) = (project / "logs" / "train" / "digits" / "nonprivate").rglob("*.log")
+    assert log.read_text().splitlines()[-1].startswith("psasc-bench: interrupted; finished runs are kept")
 
     snakemake(project, *(f"{RUNS}/{cell}/seed-{seed}.json" for seed in (0, 1, 2)))
     assert record.read(project / target) == kept

@@ -23,7 +23,7 @@ for name in STUDY.datasets:
                 for method in STUDY.methods_on(name)
             ],
         shell:
-            "python -m psasc_bench deviation --config /dev/stdin --dataset {params.dataset} "
+            "exec python -m psasc_bench deviation --config /dev/stdin --dataset {params.dataset} "
             "--epsilon {wildcards.epsilon} --seed {wildcards.seed} --data {input.data:q} --budget {input.budget:q} "
             "--threads {threads} --output {output} > {log} 2>&1 <<< {params.study:q}"
 

@@ -1,5 +1,5 @@
 # No part of the study itself: `snakemake tune` trains the sweeps that settings are chosen from, and chooses; `snakemake
-# sweeps` trains them all. For update() and ancient(), see train.smk and data.smk.
+# sweeps` trains them all. For update(), exec and ancient(), see train.smk and data.smk.
 
 for (sweep, dataset, method), trials in TRIALS.items():
 
@@ -33,7 +33,7 @@ for (sweep, dataset, method), trials in TRIALS.items():
             ),
             code=planning.trained_by(STUDY, dataset, method),
         shell:
-            "python -m psasc_bench train-sweep --config /dev/stdin --sweep {params.sweep} --dataset {params.dataset} "
+            "exec python -m psasc_bench train-sweep --config /dev/stdin --sweep {params.sweep} --dataset {params.dataset} "
             "--data {input.data:q} --budgets {input.budgets:q} --threads {threads} > {log} 2>&1 <<< {params.study:q}"
 
 

@@ -2,7 +2,7 @@
 # tries it again. Records that are current are left alone, so that a new seed trains only itself, and a job that was
 # started in vain does nothing: hence update(). What a record depends on stands in `params`, where Snakemake notices a
 # change, but not of records that came with the clone: of these it does not know how they were made. Hence MADE_OF, which
-# is younger than they are.
+# is younger than they are. A signal that a job's shell gets is meant for the run, which writes a checkpoint: hence exec.
 
 for name in STUDY.datasets:
 
@@ -46,6 +46,6 @@ for name in STUDY.datasets:
                 STUDY, dataset, wildcards.method
             ),
         shell:
-            "python -m psasc_bench train --config /dev/stdin --dataset {params.dataset} --method {wildcards.method} "
+            "exec python -m psasc_bench train --config /dev/stdin --dataset {params.dataset} --method {wildcards.method} "
             "--epsilon {wildcards.epsilon} --seeds {params.seeds} --data {input.data:q} --budget {input.budget:q} "
             "--threads {threads} > {log} 2>&1 <<< {params.study:q}"
