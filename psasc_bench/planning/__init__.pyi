@@ -3,6 +3,7 @@ from .budgets import budget_file, budget_labels, schedules
 from .due import audited_by, drawn_by, method_sources, stale_runs, trained_by, write_made_of
 from .endings import last_word
 from .folders import folder_of, place, study_folder, write_up
+from .jobs import allowed_rules
 from .narrowing import audited_study, cell_study, sweep_study, trajectory_study
 from .patterns import alternatives, settings_pattern
 from .present import begun, digests, figure_tables, of_others, requested_tables, there_is, typesettable
@@ -10,6 +11,7 @@ from .runs import job_label, job_runs, job_seeds, run_records, trajectories
 from .sweeps import job_trials, job_trials_label, study_trials, sweep_budgets, sweep_records
 
 __all__ = [
+    "allowed_rules",
     "alternatives",
     "audited_by",
     "audited_study",

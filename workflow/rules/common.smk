@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 from psasc_bench import planning
@@ -6,6 +7,9 @@ from psasc_bench.report import FIGURES, drawable, figure_caption
 from psasc_bench.study import ConfigError, parse_study
 from snakemake.exceptions import WorkflowError
 
+# The process that was called plans the study. One that it starts for a job, here or on a cluster, is told what to make: it
+# neither looks through configuration and records again nor writes what it would write.
+PLANS = workflow.is_main_process
 RESULTS = Path("results")
 # Not those of tables that nobody has asked for.
 DRAWABLE = drawable(RESULTS)
@@ -22,6 +26,7 @@ try:
             if workflow.modifier.is_main_snakefile()
             else []
         ),
+        checked=not PLANS,
     )
 except ConfigError as error:
     raise WorkflowError(error)
@@ -29,16 +34,23 @@ except ConfigError as error:
 WRITE_UP = str(planning.write_up(Path.cwd()))
 DRAWN_BY = planning.drawn_by()
 DATA_ROOT = os.environ.get("PSASC_BENCH_DATA") or STUDY.data_root
-TRIALS = planning.study_trials(STUDY)
+# Working out hundreds of trials takes longer than all else that a job's process has to know.
+TRIALS = (
+    planning.study_trials(STUDY)
+    if PLANS
+    or any(rule.startswith("sweep_") for rule in planning.allowed_rules(sys.argv))
+    else {}
+)
 ALL_TRIALS = [trial for trials in TRIALS.values() for trial in trials]
 
 # Snakemake does not know how files were made that came with the clone. This one is younger than they are: written here,
 # for only what is there when Snakemake looks can be that.
 MADE_OF = RESULTS / "made_of.json"
-planning.write_made_of(STUDY, MADE_OF)
+if PLANS:
+    planning.write_made_of(STUDY, MADE_OF)
 
 try:
-    STALE = planning.stale_runs(STUDY, RESULTS / "runs")
+    STALE = planning.stale_runs(STUDY, RESULTS / "runs") if PLANS else set()
 except ValueError as error:
     raise WorkflowError(error)
 

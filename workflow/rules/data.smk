@@ -14,7 +14,7 @@ for prepared, name in planning.prepared_files(STUDY).items():
         conda:
             "../envs/psasc-bench.yaml"
         params:
-            source=planning.write_source_arguments(
+            source=lambda wildcards, name=name: planning.write_source_arguments(
                 STUDY, RESULTS, name, data_root=DATA_ROOT
             ),
         shell:

@@ -39,8 +39,10 @@ rule deviation:
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        others=list(planning.of_others(STUDY, RESULTS / "deviation", "csv")),
-        shown=planning.of_others(STUDY, RESULTS / "deviation", "csv"),
+        others=lambda wildcards: list(
+            planning.of_others(STUDY, RESULTS / "deviation", "csv")
+        ),
+        shown=lambda wildcards: planning.of_others(STUDY, RESULTS / "deviation", "csv"),
     shell:
         # What an earlier version has left may have other columns.
         "awk 'NR == 1 {{ header = $0; print }} FNR > 1 {{ print }} FNR == 1 && $0 != header {{ "

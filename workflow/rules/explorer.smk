@@ -21,6 +21,8 @@ rule explorer:
         "../envs/psasc-bench.yaml"
     params:
         code=DRAWN_BY,
-        shown=planning.there_is(RESULTS, "cost", "deviation", "sweeps"),
+        shown=lambda wildcards: planning.there_is(
+            RESULTS, "cost", "deviation", "sweeps"
+        ),
     shell:
         "python -m psasc_bench explorer > {log} 2>&1"

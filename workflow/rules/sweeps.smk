@@ -66,7 +66,7 @@ rule sweeps:
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        shown=planning.of_others(STUDY, RESULTS / "sweeps"),
+        shown=lambda wildcards: planning.of_others(STUDY, RESULTS / "sweeps"),
         study=STUDY.model_dump_json(),
     shell:
         "python -m psasc_bench collect-sweeps --config /dev/stdin > {log} 2>&1 <<< {params.study:q}"
