@@ -6,6 +6,7 @@ rule verify:
         "results/ledger.csv",
     log:
         "logs/verify.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:
@@ -43,6 +44,7 @@ rule collect:
         ),
     log:
         "logs/collect.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:
@@ -66,6 +68,7 @@ rule claims:
         "results/claims.md",
     log:
         "logs/claims.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:
@@ -90,6 +93,7 @@ rule write_up:
         WRITE_UP,
     log:
         "logs/write_up.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:

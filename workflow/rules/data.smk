@@ -11,6 +11,7 @@ for prepared, name in planning.prepared_files(STUDY).items():
             prepared,
         log:
             f"logs/prepare/{name}.log",
+        localrule: STUDY.dataset(name).features == "pixels"  # features take minutes
         conda:
             "../envs/psasc-bench.yaml"
         params:
@@ -39,6 +40,7 @@ for (name, epochs, evaluation), labels in planning.schedules(STUDY, ALL_TRIALS).
             ),
         log:
             f"logs/budgets/{name}/{epochs}_{evaluation}.log",
+        localrule: True
         conda:
             "../envs/psasc-bench.yaml"
         params:

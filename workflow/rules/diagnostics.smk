@@ -36,6 +36,7 @@ rule deviation:
         "results/deviation.csv",
     log:
         "logs/deviation.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:

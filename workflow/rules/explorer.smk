@@ -17,6 +17,7 @@ rule explorer:
         ),
     log:
         "logs/explorer.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:

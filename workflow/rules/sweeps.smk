@@ -46,6 +46,7 @@ rule tune:
         "results/tuning.csv",
     log:
         "logs/tune.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:
@@ -63,6 +64,7 @@ rule sweeps:
         "results/sweep_curves.csv",
     log:
         "logs/sweeps.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:

@@ -18,6 +18,7 @@ rule tables:
         ],
     log:
         "logs/tables.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:
