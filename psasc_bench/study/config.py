@@ -59,8 +59,8 @@ def parse_study(
 ) -> Study:
     """Validate configuration ``values``; ``source`` names where they came from. If it was Snakemake that read them, it
     was from these ``files``, in which it overlooks a key that is given twice. What the values have under ``file`` is
-    seen from the folder of the last of them, or else from ``folder``. What has been
-    ``checked`` is not looked through for what is wrong in files and between keys. Raises ``ConfigError`` with a line per problem.
+    seen from the folder of the last of them, or else from ``folder``. What has been ``checked`` is not looked through
+    again for what is wrong in the files and between the keys. Raises ``ConfigError`` with a line per problem.
     """
     for file in files:
         if not checked:

@@ -1,5 +1,7 @@
 import os
 import sys
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from psasc_bench import planning
@@ -55,6 +57,15 @@ except ValueError as error:
     raise WorkflowError(error)
 
 
+# Jobs of a batch take turns, and so ask for the cores and the memory of one.
+resource_scopes:
+    turn="local",
+
+
+if not PLANS:
+    workflow.global_resources["turn"] = 1
+
+
 wildcard_constraints:
     method=planning.alternatives(STUDY.methods),
     epsilon=r"[0-9.e+-]+|inf",
@@ -76,3 +87,43 @@ def figure_tables(wildcards):
 
 def requested_tables(wildcards):
     return planning.requested_tables(wildcards.figure, RESULTS)
+
+
+@cache
+def run_seconds(dataset):
+    """Of a run, where that decides anything: of jobs that go to a cluster."""
+    if workflow.local_exec or not PLANS:
+        return None
+    places = [RESULTS / "runs", Path(workflow.basedir) / RESULTS / "runs"]
+    return planning.run_seconds(STUDY, dataset, places)
+
+
+def minutes(dataset, *, runs):
+    """For jobs of so many runs, as a resource: the time that they ask for."""
+    return lambda wildcards, attempt: planning.job_minutes(
+        run_seconds(dataset), runs=runs, attempt=attempt
+    )
+
+
+def batch(name, dataset, *, runs):
+    """For jobs of so many runs, as their group: batches of some minutes on a cluster, and none elsewhere."""
+
+    def group(wildcards):
+        if workflow.local_exec:
+            return None
+        asked = workflow.group_settings
+        if name not in asked.group_components:
+            # A process for jobs makes all that it is given. How many jobs go together is a matter of the command line,
+            # which Snakemake has not read when it reads this file: hence here.
+            together = (
+                planning.jobs_in_a_batch(run_seconds(dataset), runs=runs)
+                if PLANS
+                else sys.maxsize
+            )
+            workflow.group_settings = replace(
+                asked, group_components={**asked.group_components, name: together}
+            )
+            workflow.global_resources["turn"] = 1
+        return name
+
+    return group

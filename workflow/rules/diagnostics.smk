@@ -12,9 +12,14 @@ for name in STUDY.datasets:
             f"results/deviation/{name}/eps-{{epsilon}}/seed-{{seed}}.csv",
         log:
             f"logs/deviation/{name}/eps-{{epsilon}}/seed-{{seed}}.log",
+        group:
+            batch(f"deviation_{name}", name, runs=1)
         conda:
             "../envs/psasc-bench.yaml"
         threads: 1
+        resources:
+            turn=1,
+            runtime=minutes(name, runs=1),
         params:
             dataset=name,
             study=planning.trajectory_study(STUDY, name),

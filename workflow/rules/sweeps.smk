@@ -22,9 +22,20 @@ for (sweep, dataset, method), trials in TRIALS.items():
             ),
         log:
             f"logs/sweeps/{sweep}/{dataset}/{method}/{planning.job_trials_label(STUDY, dataset)}.log",
+        group:
+            batch(
+                f"sweep_{sweep}_{dataset}_{method}".replace("-", "_"),
+                dataset,
+                runs=planning.job_trial_runs(STUDY, dataset, trials),
+            )
         conda:
             "../envs/psasc-bench.yaml"
         threads: 1
+        resources:
+            turn=1,
+            runtime=minutes(
+                dataset, runs=planning.job_trial_runs(STUDY, dataset, trials)
+            ),
         params:
             sweep=sweep,
             dataset=dataset,
