@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,7 +95,9 @@ def wait_for(fact: Callable[[], bool], what: str, *, log: Path | None = None) ->
     """Until ``fact`` holds. Raises ``AssertionError`` saying ``what`` did not come true, and how the ``log`` ends."""
     deadline = time.monotonic() + DEADLINE
     while not fact():
-        assert time.monotonic() < deadline, f"not within {DEADLINE:g} s: {what}\n{log.read_text()[-2000:] if log else ''}"
+        assert time.monotonic() < deadline, (
+            f"not within {DEADLINE:g} s: {what}\n{log.read_text()[-2000:] if log else ''}"
+        )
         time.sleep(0.2)
 
 
@@ -169,6 +171,17 @@ class Slurm:
                     above = process.parent()
                     found += [above] if above and above.name().startswith("slurmstepd") else []
                     found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def commands(self, job: str) -> list[list[str]]:
+        """What a job has running."""
+        found = []
+        for process in self.processes():
+            try:
+                if process.environ().get("SLURM_JOB_ID") == job:
+                    found.append(process.cmdline())
             except psutil.Error:
                 continue
         return found
@@ -270,7 +283,5 @@ def _end(slurm: Slurm) -> None:
 
 
 def _kill(process: psutil.Process) -> None:
-    try:
+    with suppress(psutil.NoSuchProcess):
         process.kill()
-    except psutil.NoSuchProcess:
-        pass
