@@ -140,6 +140,15 @@ class Slurm:
         self.start("slurmctld", "slurmctld", "-D")
         self.wait_up("slurmctld", lambda: "UP" in self.answers("scontrol", "ping"))
 
+    def kill_controller(self, job: str) -> None:
+        """Once it has saved what it knows, as it does every few seconds if anything has changed, such as this ``job``:
+        what it has not saved it finds out again only after minutes."""
+        saved = self.folder / "state" / "job_state"
+        before = saved.stat().st_mtime_ns if saved.exists() else 0
+        self.ask("scontrol", "update", f"JobId={job}", "AdminComment=changed")
+        wait_for(lambda: saved.exists() and saved.stat().st_mtime_ns != before, "the controller has saved its state")
+        self.kill("slurmctld")
+
     def start_node(self, node: str) -> None:
         self.start(node, "slurmd", "-D", "-N", node)
         self.wait_up(node, lambda: self.answers("sinfo", "-h", "-N", "-n", node, "-o", "%t").strip() == "idle")

@@ -48,7 +48,8 @@ def training(slurm: Slurm, project: Path, process: subprocess.Popen[bytes]) -> s
 def test_smoke_study_is_one_job_and_ends_as_on_this_machine(slurm: Slurm, tmp_path: Path) -> None:
     before = set(slurm.jobs())
     project = studies.project(tmp_path / "cluster", studies.SMOKE, measured=True)
-    studies.on_the_cluster(project, slurm, "results/README.md")
+    # all of it takes minutes, once
+    studies.on_the_cluster(project, slurm, *([] if slurm.accounting else [studies.RECORDS]))
     assert len(set(slurm.jobs()) - before) == 1
     alone = studies.project(tmp_path / "alone", studies.SMOKE, measured=True)
     studies.on_this_machine(alone, studies.RECORDS)
@@ -68,8 +69,7 @@ def test_cancelled_job_crashed_node_and_killed_controller_change_no_bit(
         slurm.start_node(node)
         wait_for(lambda: lost in slurm.jobs("PENDING"), "the lost job is queued again")
         slurm.ask("scontrol", "update", f"JobId={lost}", "StartTime=now")  # by itself after two minutes
-        training(slurm, project, process)
-        slurm.kill("slurmctld")
+        slurm.kill_controller(training(slurm, project, process))
         slurm.start_controller()
         process.wait()
     studies.ended_well(project, process)
