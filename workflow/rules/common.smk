@@ -36,11 +36,11 @@ except ConfigError as error:
 WRITE_UP = str(planning.write_up(Path.cwd()))
 DRAWN_BY = planning.drawn_by()
 DATA_ROOT = os.environ.get("PSASC_BENCH_DATA") or STUDY.data_root
-# Working out hundreds of trials takes longer than all else that a job's process has to know.
+# Working out hundreds of trials takes longer than all else that a job's process has to know. A module may have a prefix.
 TRIALS = (
     planning.study_trials(STUDY)
     if PLANS
-    or any(rule.startswith("sweep_") for rule in planning.allowed_rules(sys.argv))
+    or any("sweep_" in rule for rule in planning.allowed_rules(sys.argv))
     else {}
 )
 ALL_TRIALS = [trial for trials in TRIALS.values() for trial in trials]
