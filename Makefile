@@ -4,7 +4,7 @@ PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: figures report test lint smoke lock clean
+.PHONY: figures report test cluster-test cluster-packages lint smoke lock clean
 
 figures: .venv/ready
 	snakemake --cores $(CORES)
@@ -16,6 +16,17 @@ report: .venv/ready
 
 test: lint smoke
 	OMP_NUM_THREADS=1 pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+
+# On a Slurm that the tests start on this machine, as root; skipped, with the reason, where its programs are not installed.
+# CASES are those of pytest's -k, here all; the `unaccounted` ones need no database.
+CASES ?= accounted
+cluster-test: .venv/ready
+	OMP_NUM_THREADS=1 pytest --override-ini addopts=-q -rs -k '$(CASES)' tests/cluster
+
+cluster-packages:
+	apt-get update --quiet=2
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --no-install-recommends \
+		munge slurmctld slurmd slurm-client slurmdbd mariadb-server
 
 lint: .venv/ready
 	ruff check

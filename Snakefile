@@ -24,6 +24,7 @@ try:
         [Path(file) for file in workflow.overwrite_configfiles],
         project=PROJECT,
         directory=workflow.overwrite_workdir and Path(workflow.overwrite_workdir),
+        checked=not workflow.is_main_process,
     )
 except ConfigError as error:
     raise WorkflowError(error)

@@ -18,7 +18,7 @@ def study_folder(study: Study, files: Sequence[Path], *, project: Path) -> Path:
     folder that ships none has nothing to be kept apart. Raises ``ConfigError`` for a file that no folder can be called
     after."""
     shipped = project / SHIPPED
-    if not shipped.exists() or _same(study, load_study(shipped)):
+    if not shipped.exists() or _same(study, load_study(shipped, checked=True)):
         return project
     name = study.name or (files[-1].stem if files else shipped.stem)
     if name.strip() in ("", ".", "..") or set(name) & set("/\\"):
@@ -37,17 +37,18 @@ def folder_of(config: Path, *, project: Path) -> Path:
 
 
 def place(
-    config: Mapping[str, Any], files: Sequence[Path], *, project: Path, directory: Path | None
+    config: Mapping[str, Any], files: Sequence[Path], *, project: Path, directory: Path | None, checked: bool = False
 ) -> tuple[Path, dict[str, Any]]:
     """The folder in which a workflow on ``config``, read from ``files``, runs, and its configuration there.
 
     The user's ``directory``, if one is given, and any other working directory than ``project`` are the user's choice.
     In the folder of a study, relative paths are taken to be below ``project``; those of files with code are absolute,
-    for the workflow does not know which file said them. Raises ``ConfigError`` for values that are no study.
+    for the workflow does not know which file said them. What has been ``checked`` is not looked through again. Raises
+    ``ConfigError`` for values that are no study.
     """
     source = " + ".join(map(str, files)) or str(SHIPPED)
     located: dict[str, Any] = locate_files(config, (files[-1] if files else project / SHIPPED).parent)
-    study = parse_study(located, source=source, files=files)
+    study = parse_study(located, source=source, files=files, checked=checked)
     own = study_folder(study, files, project=project)
     here = Path.cwd().resolve()
     if here not in (project.resolve(), own.resolve()) or (directory and directory.resolve() != own.resolve()):

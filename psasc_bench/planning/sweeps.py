@@ -53,5 +53,10 @@ def job_trials_label(study: Study, dataset: str) -> str:
     return "all-trials" if study.dataset(dataset).share_process else "{settings}/eps-{epsilon}/seed-{seed}"
 
 
+def job_trial_runs(study: Study, dataset: str, trials: Iterable[Trial]) -> int:
+    """How many runs such a job has."""
+    return sum(len(trial.runs) for trial in trials) if study.dataset(dataset).share_process else 1
+
+
 def _run_files(trials: Iterable[Trial], results: Path) -> list[str]:
     return [f"{trial.folder(results / 'sweeps')}/{spec.name()}" for trial in trials for spec in trial.runs]

@@ -39,10 +39,10 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def load_study(path: Path) -> Study:
-    """Read and validate a YAML (or JSON) file. Raises ``ConfigError``."""
+def load_study(path: Path, *, checked: bool = False) -> Study:
+    """Read and validate a YAML (or JSON) file, as ``parse_study``. Raises ``ConfigError``."""
     # what comes through a pipe is of no folder but that where it is read
-    return parse_study(_read(path), source=str(path), folder=path.parent if path.is_file() else Path())
+    return parse_study(_read(path), source=str(path), folder=path.parent if path.is_file() else Path(), checked=checked)
 
 
 def _read(path: Path) -> Any:
@@ -54,13 +54,17 @@ def _read(path: Path) -> Any:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def parse_study(values: Any, *, source: str, files: Iterable[Path] = (), folder: Path = Path()) -> Study:
+def parse_study(
+    values: Any, *, source: str, files: Iterable[Path] = (), folder: Path = Path(), checked: bool = False
+) -> Study:
     """Validate configuration ``values``; ``source`` names where they came from. If it was Snakemake that read them, it
     was from these ``files``, in which it overlooks a key that is given twice. What the values have under ``file`` is
-    seen from the folder of the last of them, or else from ``folder``. Raises ``ConfigError`` with a line per problem.
+    seen from the folder of the last of them, or else from ``folder``. What has been ``checked`` is not looked through
+    again for what is wrong in the files and between the keys. Raises ``ConfigError`` with a line per problem.
     """
     for file in files:
-        _read(file)
+        if not checked:
+            _read(file)
         folder = file.parent
     if not isinstance(values, Mapping):
         raise ConfigError(f"{source}: must be a mapping of keys to values, is {type(values).__name__}")
@@ -68,7 +72,7 @@ def parse_study(values: Any, *, source: str, files: Iterable[Path] = (), folder:
         read = {key: _parse_string(key, value) for key, value in values.items()}
         filled_in, sources = fill(locate_files(read, folder))
         study = Study.model_validate({"filled": sources} | filled_in)
-        problems = list(study_problems(study)) or list(sweep_problems(study))
+        problems = [] if checked else list(study_problems(study)) or list(sweep_problems(study))
     except ValidationError as error:
         problems = _explain(error)
     if problems:

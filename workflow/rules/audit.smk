@@ -6,6 +6,7 @@ rule audit:
         "results/audit.csv",
     log:
         "logs/audit.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:

@@ -6,10 +6,11 @@ rule verify:
         "results/ledger.csv",
     log:
         "logs/verify.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        shown=planning.of_others(STUDY, RESULTS / "runs"),
+        shown=lambda wildcards: planning.of_others(STUDY, RESULTS / "runs"),
         methods=planning.method_files(STUDY),
     shell:
         "python -m psasc_bench verify --withhold --output {output} {params.methods} > {log} 2>&1"
@@ -43,12 +44,13 @@ rule collect:
         ),
     log:
         "logs/collect.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:
         code=DRAWN_BY,
         study=STUDY.model_dump_json(exclude={"sweeps"}),
-        shown=planning.of_others(STUDY, RESULTS / "runs"),
+        shown=lambda wildcards: planning.of_others(STUDY, RESULTS / "runs"),
         sources=planning.method_sources(STUDY),
     shell:
         "python -m psasc_bench collect --config /dev/stdin --ledger {input.ledger} > {log} 2>&1 <<< {params.study:q}"
@@ -66,12 +68,17 @@ rule claims:
         "results/claims.md",
     log:
         "logs/claims.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:
         code=DRAWN_BY,
-        tables=list(planning.there_is(RESULTS, "deviation", "sweeps", "sweep_curves")),
-        shown=planning.there_is(RESULTS, "deviation", "sweeps", "sweep_curves"),
+        tables=lambda wildcards: list(
+            planning.there_is(RESULTS, "deviation", "sweeps", "sweep_curves")
+        ),
+        shown=lambda wildcards: planning.there_is(
+            RESULTS, "deviation", "sweeps", "sweep_curves"
+        ),
     shell:
         "python -m psasc_bench claims {input} {params.tables} > {log} 2>&1"
 
@@ -86,11 +93,12 @@ rule write_up:
         WRITE_UP,
     log:
         "logs/write_up.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:
         code=DRAWN_BY,
-        shown=planning.there_is(RESULTS, "deviation", "sweeps"),
+        shown=lambda wildcards: planning.there_is(RESULTS, "deviation", "sweeps"),
         # the one of the study that is shipped opens with its answer
         readme="--readme README.md" if Path(WRITE_UP).parent.name == "docs" else "",
     shell:

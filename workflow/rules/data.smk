@@ -11,10 +11,11 @@ for prepared, name in planning.prepared_files(STUDY).items():
             prepared,
         log:
             f"logs/prepare/{name}.log",
+        localrule: STUDY.dataset(name).features == "pixels"  # features take minutes
         conda:
             "../envs/psasc-bench.yaml"
         params:
-            source=planning.write_source_arguments(
+            source=lambda wildcards, name=name: planning.write_source_arguments(
                 STUDY, RESULTS, name, data_root=DATA_ROOT
             ),
         shell:
@@ -39,6 +40,7 @@ for (name, epochs, evaluation), labels in planning.schedules(STUDY, ALL_TRIALS).
             ),
         log:
             f"logs/budgets/{name}/{epochs}_{evaluation}.log",
+        localrule: True
         conda:
             "../envs/psasc-bench.yaml"
         params:

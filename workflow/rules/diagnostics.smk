@@ -12,9 +12,14 @@ for name in STUDY.datasets:
             f"results/deviation/{name}/eps-{{epsilon}}/seed-{{seed}}.csv",
         log:
             f"logs/deviation/{name}/eps-{{epsilon}}/seed-{{seed}}.log",
+        group:
+            batch(f"deviation_{name}", name, runs=1)
         conda:
             "../envs/psasc-bench.yaml"
         threads: 1
+        resources:
+            turn=1,
+            runtime=minutes(name, runs=1),
         params:
             dataset=name,
             study=planning.trajectory_study(STUDY, name),
@@ -36,11 +41,14 @@ rule deviation:
         "results/deviation.csv",
     log:
         "logs/deviation.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        others=list(planning.of_others(STUDY, RESULTS / "deviation", "csv")),
-        shown=planning.of_others(STUDY, RESULTS / "deviation", "csv"),
+        others=lambda wildcards: list(
+            planning.of_others(STUDY, RESULTS / "deviation", "csv")
+        ),
+        shown=lambda wildcards: planning.of_others(STUDY, RESULTS / "deviation", "csv"),
     shell:
         # What an earlier version has left may have other columns.
         "awk 'NR == 1 {{ header = $0; print }} FNR > 1 {{ print }} FNR == 1 && $0 != header {{ "

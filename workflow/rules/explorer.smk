@@ -17,10 +17,13 @@ rule explorer:
         ),
     log:
         "logs/explorer.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:
         code=DRAWN_BY,
-        shown=planning.there_is(RESULTS, "cost", "deviation", "sweeps"),
+        shown=lambda wildcards: planning.there_is(
+            RESULTS, "cost", "deviation", "sweeps"
+        ),
     shell:
         "python -m psasc_bench explorer > {log} 2>&1"

@@ -13,6 +13,7 @@ rule figure:
         "logs/figures/{figure}.log",
     wildcard_constraints:
         figure=planning.alternatives(FIGURES),
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:
@@ -40,6 +41,7 @@ rule figure_of_data_set:
     wildcard_constraints:
         dataset=planning.alternatives(STUDY.datasets),
         figure=planning.alternatives(FIGURES),
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:

@@ -22,9 +22,20 @@ for (sweep, dataset, method), trials in TRIALS.items():
             ),
         log:
             f"logs/sweeps/{sweep}/{dataset}/{method}/{planning.job_trials_label(STUDY, dataset)}.log",
+        group:
+            batch(
+                f"sweep_{sweep}_{dataset}_{method}".replace("-", "_"),
+                dataset,
+                runs=planning.job_trial_runs(STUDY, dataset, trials),
+            )
         conda:
             "../envs/psasc-bench.yaml"
         threads: 1
+        resources:
+            turn=1,
+            runtime=minutes(
+                dataset, runs=planning.job_trial_runs(STUDY, dataset, trials)
+            ),
         params:
             sweep=sweep,
             dataset=dataset,
@@ -46,6 +57,7 @@ rule tune:
         "results/tuning.csv",
     log:
         "logs/tune.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:
@@ -63,10 +75,11 @@ rule sweeps:
         "results/sweep_curves.csv",
     log:
         "logs/sweeps.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:
-        shown=planning.of_others(STUDY, RESULTS / "sweeps"),
+        shown=lambda wildcards: planning.of_others(STUDY, RESULTS / "sweeps"),
         study=STUDY.model_dump_json(),
     shell:
         "python -m psasc_bench collect-sweeps --config /dev/stdin > {log} 2>&1 <<< {params.study:q}"

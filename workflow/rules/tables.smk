@@ -18,11 +18,12 @@ rule tables:
         ],
     log:
         "logs/tables.log",
+    localrule: True
     conda:
         "../envs/psasc-bench.yaml"
     params:
         code=DRAWN_BY,
         tables=planning.typesettable(RESULTS),
-        shown=planning.there_is(RESULTS, "tuning", "sweeps", "cost"),
+        shown=lambda wildcards: planning.there_is(RESULTS, "tuning", "sweeps", "cost"),
     shell:
         "python -m psasc_bench table {params.tables} > {log} 2>&1"

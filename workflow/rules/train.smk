@@ -31,9 +31,18 @@ for name in STUDY.datasets:
             ),
         log:
             f"logs/train/{name}/{{method}}/eps-{{epsilon}}/{planning.job_label(STUDY, name)}.log",
+        group:
+            batch(
+                f"train_{name}",
+                name,
+                runs=len(planning.job_seeds(STUDY, name)),
+            )
         conda:
             "../envs/psasc-bench.yaml"
         threads: 1
+        resources:
+            turn=1,
+            runtime=minutes(name, runs=len(planning.job_seeds(STUDY, name))),
         params:
             dataset=name,
             seeds=lambda wildcards, output: [
