@@ -39,8 +39,7 @@ DATA_ROOT = os.environ.get("PSASC_BENCH_DATA") or STUDY.data_root
 # Working out hundreds of trials takes longer than all else that a job's process has to know. A module may have a prefix.
 TRIALS = (
     planning.study_trials(STUDY)
-    if PLANS
-    or any("sweep_" in rule for rule in planning.allowed_rules(sys.argv))
+    if PLANS or any("sweep_" in rule for rule in planning.allowed_rules(sys.argv))
     else {}
 )
 ALL_TRIALS = [trial for trials in TRIALS.values() for trial in trials]
