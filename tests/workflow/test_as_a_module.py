@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
-from projects import RUNS, STUDY, configure, jobs, records, snakemake
+from projects import ROOT, RUNS, STUDY, configure, jobs, records, snakemake
 
-OUTER = """
-configfile: "study.yaml"
-
-
-module bench:
-    snakefile:
-        "PROJECT/workflow/Snakefile"
-    config:
-        config
-
-
-use rule * from bench{renamed}
-
+# After what docs/cluster.md shows.
+SHOWN = """
 
 rule shown:
     default_target: True
@@ -29,7 +19,7 @@ rule shown:
     output:
         "shown.txt",
     shell:
-        "head -n 1 {{input}} > {{output}}"
+        "head -n 1 {input} > {output}"
 """
 
 
@@ -43,7 +33,10 @@ def outer(tmp_path: Path) -> Path:
 
 
 def write(outer: Path, project: Path, renamed: str) -> None:
-    text = OUTER.format(renamed=renamed).replace("PROJECT", str(project))
+    guide = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```\n(configfile: .*?)```", guide, re.DOTALL)
+    assert " as bench_*" in text
+    text = text.replace("/path/to/psasc-bench", str(project)).replace(" as bench_*", renamed) + SHOWN
     (outer / "Snakefile").write_text(text)
 
 
