@@ -21,8 +21,8 @@ SLOWER, STARTING_MINUTES = (
 
 def run_seconds(study: Study, dataset: str, places: Iterable[Path]) -> float | None:
     """How long a run of the data set takes, as a median by the records in the first of the ``places``, folders of
-    records, that has some: of the data set, or else of others with its model, in proportion to their epochs. None where
-    there are none. Raises ``ConfigError`` for a data set that the study has not."""
+    records, that has some of runs that ended well: of the data set, or else of others with its model, in proportion to
+    their epochs. None where there are none. Raises ``ConfigError`` for a data set that the study has not."""
     protocol = study.dataset(dataset)
     for place in places:
         by_dataset: dict[str, list[Path]] = {dataset: []}
@@ -32,7 +32,7 @@ def run_seconds(study: Study, dataset: str, places: Iterable[Path]) -> float | N
             epoch = [
                 found.seconds["total"] / found.spec.epochs
                 for found in _sample(paths)
-                if found.spec.model == protocol.model and "total" in found.seconds
+                if found.status == "done" and found.spec.model == protocol.model
             ]
             if epoch:
                 return median(epoch) * protocol.epochs
