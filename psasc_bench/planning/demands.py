@@ -11,6 +11,7 @@ from psasc_bench import records
 from psasc_bench.study import Study
 
 BATCH_SECONDS = 300.0  # several times what a cluster's queue takes, and little to lose
+JOB_SECONDS = 4.0  # of a job of a batch, until its first step
 SAMPLE = 25  # records of a data set, of which the median is known well enough
 UNKNOWN_MINUTES = 720
 SLOWER, STARTING_MINUTES = (
@@ -42,7 +43,7 @@ def run_seconds(study: Study, dataset: str, places: Iterable[Path]) -> float | N
 def jobs_in_a_batch(seconds: float | None, *, runs: int) -> int:
     """How many jobs of so many ``runs`` go together, to take some minutes; one by one where it is not known how many
     ``seconds`` a run takes."""
-    return max(1, int(BATCH_SECONDS / (seconds * runs))) if seconds else 1
+    return max(1, int(BATCH_SECONDS / (JOB_SECONDS + seconds * runs))) if seconds else 1
 
 
 def job_minutes(seconds: float | None, *, runs: int, attempt: int) -> int:
