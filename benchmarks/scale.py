@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="write the figures there as CSV")
     options = parser.parse_args()
     rows = [row for runs in sorted(options.runs) for row in measured(runs)]
-    if len(options.runs) > 1:
+    if len({row["runs"] for row in rows}) > 1:
         print("growth:", *growth(rows), sep="\n")
     if options.output:
         write_csv(options.output, rows)

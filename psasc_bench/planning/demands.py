@@ -11,6 +11,7 @@ from psasc_bench import records
 from psasc_bench.study import Study
 
 BATCH_SECONDS = 300.0  # several times what a cluster's queue takes, and little to lose
+JOB_SECONDS = 4.0  # of a job of a batch, until its first step
 SAMPLE = 25  # records of a data set, of which the median is known well enough
 UNKNOWN_MINUTES = 720
 SLOWER, STARTING_MINUTES = (
@@ -21,8 +22,8 @@ SLOWER, STARTING_MINUTES = (
 
 def run_seconds(study: Study, dataset: str, places: Iterable[Path]) -> float | None:
     """How long a run of the data set takes, as a median by the records in the first of the ``places``, folders of
-    records, that has some: of the data set, or else of others with its model, in proportion to their epochs. None where
-    there are none. Raises ``ConfigError`` for a data set that the study has not."""
+    records, that has some of runs that ended well: of the data set, or else of others with its model, in proportion to
+    their epochs. None where there are none. Raises ``ConfigError`` for a data set that the study has not."""
     protocol = study.dataset(dataset)
     for place in places:
         by_dataset: dict[str, list[Path]] = {dataset: []}
@@ -32,7 +33,7 @@ def run_seconds(study: Study, dataset: str, places: Iterable[Path]) -> float | N
             epoch = [
                 found.seconds["total"] / found.spec.epochs
                 for found in _sample(paths)
-                if found.spec.model == protocol.model and "total" in found.seconds
+                if found.status == "done" and found.spec.model == protocol.model
             ]
             if epoch:
                 return median(epoch) * protocol.epochs
@@ -42,7 +43,7 @@ def run_seconds(study: Study, dataset: str, places: Iterable[Path]) -> float | N
 def jobs_in_a_batch(seconds: float | None, *, runs: int) -> int:
     """How many jobs of so many ``runs`` go together, to take some minutes; one by one where it is not known how many
     ``seconds`` a run takes."""
-    return max(1, int(BATCH_SECONDS / (seconds * runs))) if seconds else 1
+    return max(1, int(BATCH_SECONDS / (JOB_SECONDS + seconds * runs))) if seconds else 1
 
 
 def job_minutes(seconds: float | None, *, runs: int, attempt: int) -> int:

@@ -57,6 +57,15 @@ def test_smoke_study_is_one_job_and_ends_as_on_this_machine(slurm: Slurm, tmp_pa
     assert metrics(project) == metrics(alone)
 
 
+def test_batch_of_a_size_that_is_asked_for_takes_the_core_of_one_job(slurm: Slurm, tmp_path: Path) -> None:
+    before = set(slurm.jobs())
+    project = studies.project(tmp_path / "cluster", studies.SMOKE, measured=False)
+    studies.on_the_cluster(project, slurm, studies.RECORDS, "--group-components", "train_digits=3")
+    (job,) = set(slurm.jobs()) - before
+    assert slurm.ask("squeue", "-h", "-t", "all", "-j", job, "-o", "%C %m").split() == ["1", "4000M"]
+    assert len(records(project)) == 6
+
+
 def test_cancelled_job_crashed_node_and_killed_controller_change_no_bit(
     slurm: Slurm, tmp_path: Path, untouched: Path
 ) -> None:

@@ -20,6 +20,15 @@ def test_run_takes_the_median_of_those_that_are_there(tmp_path: Path) -> None:
     assert run_seconds(study, "digits", [tmp_path]) == 3.0
 
 
+def test_run_that_ended_early_says_nothing_of_how_long_one_takes(tmp_path: Path) -> None:
+    study = with_digits(share_process=False, more_seeds={10: [5, 6]})
+    write_record(study, tmp_path, CELL, seed=0, seconds={"total": 2.0})
+    early = {"result": {"test_accuracy": None, "test_loss": None}, "seconds": {"total": 0.01}, "reason": "at step 1"}
+    for seed, status in ((1, "failed"), (5, "diverged"), (6, "failed")):
+        write_record(study, tmp_path, CELL, seed=seed, status=status, **early)
+    assert run_seconds(study, "digits", [tmp_path]) == 2.0
+
+
 def test_own_records_go_before_those_of_other_places_and_data_sets(tmp_path: Path) -> None:
     study, letters = planned(), Cell("letters", "dp-sgd", 3.0)
     write_record(study, tmp_path / "shipped", CELL, seed=0, seconds={"total": 8.0})
@@ -50,7 +59,7 @@ def test_data_set_has_to_be_the_studys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "runs", "jobs"), [(6, 5, 10), (60, 1, 5), (299, 1, 1), (7200, 1, 1), (0.1, 2, 1500)]
+    ("seconds", "runs", "jobs"), [(6, 5, 8), (56, 1, 5), (299, 1, 1), (7200, 1, 1), (0.1, 2, 71), (1e-320, 1, 75)]
 )
 def test_batch_takes_five_minutes_or_is_one_job(seconds: float, runs: int, jobs: int) -> None:
     assert jobs_in_a_batch(seconds, runs=runs) == jobs

@@ -122,7 +122,7 @@ def batch(name, dataset, *, runs):
             workflow.group_settings = replace(
                 asked, group_components={**asked.group_components, name: together}
             )
-            workflow.global_resources["turn"] = 1
+        workflow.global_resources["turn"] = 1
         return name
 
     return group
