@@ -83,18 +83,31 @@ def makespan(durations: Iterable[float], cores: int) -> float:
     return max(free)
 
 
+def whole(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return int(text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
     parser.add_argument("--datasets", nargs="+", help="(default: all of the study)")
     parser.add_argument("--results", type=Path, help="the folder with its records (default: that of the study)")
-    parser.add_argument("--runs", type=int, help="as many, by more seeds (default: those of the study)")
+    parser.add_argument("--runs", type=whole, help="as many, by more seeds (default: those of the study)")
     parser.add_argument(
         "--start-up", type=float, default=2.0, help="seconds of a job before its first step (%(default)s)"
     )
     parser.add_argument("--price", type=float, default=0.04, help="of a core-hour (%(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    try:
+        tell(options)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+
+
+def tell(options: argparse.Namespace) -> None:
     study = load_study(options.config)
     if root := os.environ.get("PSASC_BENCH_DATA"):
         study = study.model_copy(update={"data_root": root})

@@ -195,8 +195,9 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--withhold", action="store_true", help="warn only, of rows that `collect` is to withhold")
 
     added = command(reporting.merge)
+    study(added, dataset=False)
     added.add_argument("sources", type=Path, nargs="+", metavar="source", help="a results folder made elsewhere")
-    added.add_argument("--into", type=Path, default=Path("results/runs"), help="(%(default)s)")
+    added.add_argument("--into", type=Path, default=_InFolder("results/runs"), help="(%(default)s)")
 
     added = command(auditing.check)
     study(added, dataset=False)

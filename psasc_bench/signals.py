@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-ASKING = (signal.SIGTERM, signal.SIGINT)
+ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 Asked = Callable[[], int | None]  # which signal, if any, has asked to end
 
 
@@ -23,9 +23,9 @@ class Interrupted(Exception):
 
 @contextmanager
 def deferred() -> Iterator[Asked]:
-    """A block in which the first SIGTERM or SIGINT only asks: whoever works there is to look now and then, and to raise
-    ``Interrupted``. If nobody has when the block ends well, it is raised then. From the first signal on, a second one
-    does what it did before the block. Signals that were ignored stay so. Main thread only."""
+    """A block in which the first SIGTERM, SIGINT or SIGHUP only asks: whoever works there is to look now and then, and
+    to raise ``Interrupted``. If nobody has when the block ends well, it is raised then. From the first signal on, a
+    second one does what it did before the block. Signals that were ignored stay so. Main thread only."""
     received: list[int] = []
 
     def note(signum: int, _frame: FrameType | None) -> None:

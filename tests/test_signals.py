@@ -11,7 +11,7 @@ import pytest
 
 from psasc_bench.signals import Interrupted, deferred
 
-BOTH = pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+EACH = pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["TERM", "INT", "HUP"])
 TWICE = """
 import signal, sys
 from psasc_bench.signals import deferred
@@ -26,9 +26,10 @@ with deferred() as asked:
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    """A background job ignores SIGINT, and these tests may be one."""
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
+    """A background job ignores SIGINT and one under nohup SIGHUP, and these tests may be such."""
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     for signum, handler in before.items():
         signal.signal(signum, handler)
@@ -42,7 +43,7 @@ def test_block_without_a_signal_is_not_asked_and_leaves_no_handler() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-@BOTH
+@EACH
 def test_block_is_asked_and_ends_when_it_has_done_what_it_was_at(signum: signal.Signals) -> None:
     answers = []
 
@@ -54,7 +55,7 @@ def test_block_is_asked_and_ends_when_it_has_done_what_it_was_at(signum: signal.
     with pytest.raises(Interrupted, match="finished runs are kept") as ended:
         work()
     assert answers == [signum]
-    assert ended.value.status == {signal.SIGTERM: 143, signal.SIGINT: 130}[signum]
+    assert ended.value.status == {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}[signum]
 
 
 def test_error_in_the_block_is_what_is_told() -> None:

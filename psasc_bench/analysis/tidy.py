@@ -52,9 +52,11 @@ def of_the_study(table: pd.DataFrame, study: Study, *, any_epsilon: bool = False
     if not columns or not (any_epsilon or "epsilon" in table):
         return table.head(0)
     trials = table["settings"] if "settings" in table else pd.Series("", index=table.index)
-    known = {trial: known_identities(study, varied=varied_settings(trial)) for trial in trials.unique()}
+    varied = {trial: varied_settings(trial) for trial in trials.unique()}  # hundreds of trials vary the same few
+    alike = {names: known_identities(study, varied=names) for names in set(varied.values())}
     if any_epsilon:
-        known = {trial: {(identity, 0.0) for identity, _ in of_trial} for trial, of_trial in known.items()}
+        alike = {names: {(identity, 0.0) for identity, _ in identities} for names, identities in alike.items()}
+    known = {trial: alike[names] for trial, names in varied.items()}
     epsilons = pd.Series(0.0, index=table.index) if any_epsilon else table["epsilon"]
     kept = pd.Series(True, index=table.index)
     for column in columns:

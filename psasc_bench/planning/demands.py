@@ -14,10 +14,8 @@ BATCH_SECONDS = 300.0  # several times what a cluster's queue takes, and little 
 JOB_SECONDS = 4.0  # of a job of a batch, until its first step
 SAMPLE = 25  # records of a data set, of which the median is known well enough
 UNKNOWN_MINUTES = 720
-SLOWER, STARTING_MINUTES = (
-    4,
-    5,
-)  # a machine may be so many times as slow as those before it; besides what training takes
+SLOWER = 4  # times, that a machine may be as slow as those before it
+STARTING_MINUTES = 2  # of a job, beside what training takes
 
 
 def run_seconds(study: Study, dataset: str, places: Iterable[Path]) -> float | None:

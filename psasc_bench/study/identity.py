@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,15 @@ def spec_identity(study: Study, spec: RunSpec, *, varied: Collection[str] = ()) 
 
 def known_identities(study: Study, *, varied: Collection[str] = ()) -> set[tuple[str, float]]:
     """Those of all cells of ``study``, each with its epsilon; a data set whose file cannot be read has none."""
-    found = set()
+    origins = {}
     for name in study.datasets:
-        try:
-            origin = _origin(study, name)
-        except ConfigError:
-            continue
-        cells = [cell for cell in study.cells() if cell.dataset == name]
-        found |= {(_identify(study, origin, study.spec(cell, 0), varied), cell.epsilon) for cell in cells}
-    return found
+        with suppress(ConfigError):
+            origins[name] = _origin(study, name)
+    return {
+        (_identify(study, origins[cell.dataset], study.spec(cell, 0), varied), cell.epsilon)
+        for cell in study.cells()
+        if cell.dataset in origins
+    }
 
 
 def varied_settings(trial: str) -> tuple[str, ...]:

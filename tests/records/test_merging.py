@@ -14,6 +14,8 @@ from psasc_bench.privacy import Budget
 from psasc_bench.records import Record, merge
 from psasc_bench.study import RunSpec
 
+ROOT = Path(__file__).parents[2]
+
 Make = Callable[..., Path]
 
 
@@ -143,3 +145,15 @@ def test_command_takes_results_folders(
     assert capsys.readouterr().out == "psasc-bench: 0 records copied to results/runs\n"
     assert cli.main(["merge", "nowhere"]) == 2
     assert capsys.readouterr().err == "psasc-bench: error: nowhere: not a folder\n"
+
+
+def test_records_of_a_study_go_where_the_workflow_keeps_them(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(make("one"), tmp_path / "elsewhere" / "runs")
+    (tmp_path / "config").mkdir()
+    shutil.copy(ROOT / "config" / "config.yaml", tmp_path / "config")
+    (tmp_path / "mine.yaml").write_text("methods: {dp-sgd: {}}\ndatasets: {digits: {}}\nseeds: [0]\nepsilons: [3]\n")
+    assert cli.main(["merge", "elsewhere", "--config", "mine.yaml"]) == 0
+    assert capsys.readouterr().out == "psasc-bench: 1 records copied to studies/mine/results/runs\n"
