@@ -89,6 +89,12 @@ def requested_tables(wildcards):
 
 
 @cache
+def trained_by(dataset, method):
+    """For the runs of all seeds, as a parameter."""
+    return planning.trained_by(STUDY, dataset, method)
+
+
+@cache
 def run_seconds(dataset):
     """Of a run, where that decides anything: of jobs that go to a cluster."""
     if workflow.local_exec or not PLANS:

@@ -51,9 +51,7 @@ for name in STUDY.datasets:
             study=lambda wildcards, dataset=name: planning.cell_study(
                 STUDY, dataset, wildcards.method, float(wildcards.epsilon)
             ),
-            code=lambda wildcards, dataset=name: planning.trained_by(
-                STUDY, dataset, wildcards.method
-            ),
+            code=lambda wildcards, dataset=name: trained_by(dataset, wildcards.method),
         shell:
             "exec python -m psasc_bench train --config /dev/stdin --dataset {params.dataset} --method {wildcards.method} "
             "--epsilon {wildcards.epsilon} --seeds {params.seeds} --data {input.data:q} --budget {input.budget:q} "
