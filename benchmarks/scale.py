@@ -74,7 +74,6 @@ wall, peak = time.perf_counter() - start, used.ru_maxrss / (2**20 if sys.platfor
 json.dump({"cpu_s": used.ru_utime + used.ru_stime, "wall_s": wall, "peak_mib": peak}, sys.stderr)
 sys.exit(status)
 """
-OF_STUDY = {"status", "collect", "claims", "table", "figure", "write-up", "explorer"}  # those that take --config
 
 
 def planned(runs: int, *, share_process: bool) -> dict[str, Any]:
@@ -93,12 +92,6 @@ def planned(runs: int, *, share_process: bool) -> dict[str, Any]:
     }
 
 
-def specs(study: Study) -> Iterator[RunSpec]:
-    for cell in study.cells():
-        for seed in study.cell_seeds(cell.dataset, cell.epsilon):
-            yield study.spec(cell, seed)
-
-
 def train_one(folder: Path, spec: RunSpec) -> Path:
     """The stem of the one run that is real."""
     arguments = ["--dataset", spec.dataset, "--method", spec.label, "--epsilon", str(spec.epsilon), "--seeds", "0"]
@@ -109,7 +102,7 @@ def train_one(folder: Path, spec: RunSpec) -> Path:
 
 def fill(study: Study, folder: Path) -> int:
     """Write a record for every run; returns how many."""
-    every = list(specs(study))
+    every = [spec for cell in study.cells() for spec in study.specs(cell)]
     stem = train_one(folder, every[0])
     real = records.read(stem.with_suffix(".json"))
     curve, predicted = read_curve(stem.with_suffix(".json"), real), unpack_predictions(real)
@@ -177,7 +170,7 @@ def measured(runs: int) -> list[dict[str, Any]]:
         audit = ["audit", "--config", "study.yaml", "--output", "results/audit.csv"]
         measure([sys.executable, "-m", "psasc_bench", *audit], folder)
         for name, arguments in COMMANDS.items():
-            config = ["--config", "study.yaml"] if arguments[0] in OF_STUDY else []
+            config = ["--config", "study.yaml"] if name != "verify" else []
             took(name, measure([sys.executable, "-m", "psasc_bench", *arguments, *config], folder))
         page = folder / "results" / "explorer.html"
         rows[-1]["page_mb"] = round(page.stat().st_size / 1e6, 2)

@@ -73,14 +73,13 @@ def take(path: Path) -> IO[bytes] | None:
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.open("ab")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
         return None
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            file.close()
-            raise
+    except OSError:
+        file.close()
+        raise
     return file
 
 
@@ -97,10 +96,17 @@ def held(path: Path) -> bool:
 
 def _lock(file: IO[bytes], waiting: Callable[[], None]) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return _flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         waiting()
-        fcntl.flock(file, fcntl.LOCK_EX)
+        return _flock(file, fcntl.LOCK_EX)
+
+
+def _flock(file: IO[bytes], operation: int) -> bool:
+    """Whether it was done: not where the file system has no locks. Raises ``OSError`` for anything else, such as
+    ``BlockingIOError`` for a lock that is held and is not to be waited for."""
+    try:
+        fcntl.flock(file, operation)
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise

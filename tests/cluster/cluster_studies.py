@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from background import heed_interrupts
 from projects import ROOT, RUNS, STUDY, environment, new_project
 from slurm import Slurm
 
@@ -83,7 +83,7 @@ def started(folder: Path, slurm: Slurm, *targets: str) -> Iterator[subprocess.Po
     known |= {"SLURM_CONF": slurm.environment["SLURM_CONF"], "PATH": path}
     with (folder / SAID).open("ab") as said:
         process = subprocess.Popen(
-            asked, cwd=folder, env=known, stdout=said, stderr=said, preexec_fn=_heed_interrupts, start_new_session=True
+            asked, cwd=folder, env=known, stdout=said, stderr=said, preexec_fn=heed_interrupts, start_new_session=True
         )
     try:
         yield process
@@ -95,11 +95,6 @@ def started(folder: Path, slurm: Slurm, *targets: str) -> Iterator[subprocess.Po
 
 def ended_well(folder: Path, process: subprocess.Popen[bytes]) -> None:
     assert process.returncode == 0, (folder / SAID).read_text()[-5000:]
-
-
-def _heed_interrupts() -> None:
-    """What a shell starts in the background ignores SIGINT, and so do its children: the suite may be among them."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -7,19 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from background import PATIENCE, heed_interrupts, until
 
 from psasc_bench import cli, records
 from psasc_bench.records import Record
 from psasc_bench.study import RunSpec
 
 PROCESSES = Path("/proc")
-PATIENCE = 300  # seconds, on a busy machine
 
 
 @dataclass(frozen=True)
@@ -77,19 +75,7 @@ def catches(pid: int, signum: signal.Signals) -> bool:
     return bool(int(caught, 16) >> (signum - 1) & 1)
 
 
-def heed_interrupts() -> None:
-    """What a shell starts in the background ignores SIGINT, and so do its children: the suite may be among them."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Exit status and what it said on standard error."""
     _, said = process.communicate(timeout=PATIENCE)
     return process.returncode, said
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

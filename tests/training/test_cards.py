@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import torch
+from background import PATIENCE
 from hypothesis import given
 from hypothesis import strategies as st
-from processes import PATIENCE
 from small_runs import CPU, MakeSpec, budget_for
 
 from psasc_bench import records

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import PROCESSES, Run, catches, end, until
+from background import until
+from processes import PROCESSES, Run, catches, end
 
 from psasc_bench.files import exclusive
 from psasc_bench.records import spool

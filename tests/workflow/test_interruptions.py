@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from background import heed_interrupts, until
 from projects import RUNS, STUDY, command, configure, environment, metrics, new_project, records, snakemake, start
 
 from psasc_bench import cli
@@ -62,20 +63,12 @@ def test_signal_to_the_process_of_a_job_reaches_the_run(project: Path, monkeypat
     target = f"{RUNS}/nonprivate/eps-inf/seed-8.json"
     process = start(project, target)
     checkpoint = project / "results" / "spool" / "digits" / "nonprivate" / "eps-inf" / "seed-8.checkpoint"
-    deadline = time.monotonic() + 300  # on a busy machine
-    while not checkpoint.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(checkpoint.exists)
     (job,) = psutil.Process(process.pid).children()
     job.terminate()
     assert process.wait(timeout=300) != 0
     (log,) = (project / "logs" / "train" / "digits" / "nonprivate").rglob("*.log")
     assert "interrupted; finished runs are kept, the next call goes on from step" in log.read_text()
-
-
-def heed_interrupts() -> None:
-    """What a shell starts in the background ignores SIGINT, and so do its children: the suite may be among them."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_interrupted_study_loses_no_finished_run_and_ends_the_same(project: Path) -> None:
